@@ -1,0 +1,144 @@
+"""Face detection side by side with the `mtcnn` package, on the sample of WIDER FACE's validation set: what is found, and how fast.
+
+Both read the same photos in the same run, in turn, with the same options, which are the defaults of both. Run it from the checkout:
+
+    python benchmarks/detection.py --data data/raw
+
+Faces of so many pixels and more, by height, are to be found; smaller ones and those that WIDER FACE calls invalid are ignored: they
+count neither as missed, nor does a box on them count as false. Boxes match at an IoU of 0.5. Average precision is the area under the
+curve of all boxes of the sample, sorted by score, with precision made monotonic (Pascal VOC, all points); MTCNN gives only boxes
+above its last threshold, so recall bounds it.
+
+Reference: Yang et al.: WIDER FACE: A Face Detection Benchmark, 2016.
+"""
+
+import importlib.metadata
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported: the table is all that shall be printed
+
+import click
+import mtcnn
+import numpy as np
+from tqdm import tqdm
+
+from facekit.detection import detect_faces
+from facekit.detection.boxes import compute_overlaps
+from facekit.images import read_image
+
+LEAST_HEIGHTS = (20, 40, 80)  # pixels
+LEAST_OVERLAP = 0.5  # the one at which WIDER FACE is scored
+OURS, THEIRS = "facekit", f"mtcnn {importlib.metadata.version('mtcnn')}"
+GROUND_TRUTH = Path("wider_face_split", "wider_face_val_bbx_gt.txt")
+PHOTOS = Path("WIDER_val", "images")
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a detector gave for one photo: boxes (n, 4) of x1, y1, x2, y2 in pixels, best first, scores (n,) and seconds taken."""
+
+    boxes_xyxy: np.ndarray
+    scores: np.ndarray
+    seconds: float
+
+
+def read_ground_truth(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield each photo's name, its boxes (n, 4) of x1, y1, x2, y2 and which of them are valid (n,)."""
+    lines = iter(path.read_text().splitlines())
+    for name in lines:
+        count = int(next(lines))
+        rows = [next(lines).split() for _ in range(max(count, 1))]  # a photo without faces has a row of zeros
+        x, y, width, height, *_, invalid, _occlusion, _pose = np.array(rows[:count], float).reshape(-1, 10).T
+        yield name, np.stack([x, y, x + width, y + height], axis=1), (invalid == 0) & (width > 0) & (height > 0)
+
+
+def judge(found: Found, truth_xyxy: np.ndarray, wanted: np.ndarray) -> tuple[list[float], list[bool]]:
+    """Return the scores of the boxes that count, and whether each found a face of its own.
+
+    Args:
+        found: In one photo.
+        truth_xyxy: (faces, 4).
+        wanted: (faces,), False where a face is to be ignored.
+    """
+    overlaps = compute_overlaps(found.boxes_xyxy, truth_xyxy)
+    free = wanted.copy()
+    scores, right = [], []
+    for score, row in zip(found.scores, overlaps, strict=True):
+        candidates = np.where(free, row, 0)
+        hit = candidates.max(initial=0) >= LEAST_OVERLAP
+        if hit:
+            free[candidates.argmax()] = False
+        elif row[~wanted].max(initial=0) >= LEAST_OVERLAP:
+            continue
+        scores.append(float(score))
+        right.append(bool(hit))
+    return scores, right
+
+
+def measure_recall_and_precision(scores: list[float], right: list[bool], faces: int) -> tuple[float, float]:
+    """Return recall and average precision of all judged boxes of the sample, given how many faces there were to find."""
+    hits = np.cumsum(np.array(right)[np.argsort(-np.array(scores), kind="stable")])
+    precision = hits / np.arange(1, len(hits) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    steps = np.diff(hits, prepend=0)  # 1 where a box found a face
+    return sum(right) / faces, float((envelope * steps).sum()) / faces
+
+
+def find_ours(image: np.ndarray) -> Found:
+    """Run facekit's cascade."""
+    start = time.perf_counter()
+    faces = detect_faces(image)
+    return Found(faces.boxes_xyxy, faces.scores, time.perf_counter() - start)
+
+
+def find_theirs(reference: mtcnn.MTCNN, image: np.ndarray) -> Found:
+    """Run the package's."""
+    start = time.perf_counter()
+    rows = reference.detect_faces(image, output_type="numpy", box_format="xyxy")  # photo, box, score, landmarks
+    seconds = time.perf_counter() - start
+    rows = rows[np.argsort(-rows[:, 5], kind="stable")]
+    return Found(rows[:, 1:5], rows[:, 5], seconds)
+
+
+@click.command()
+@click.option("--data", "data_dir", metavar="DIR", type=click.Path(path_type=Path), default="data/raw", show_default=True)
+def main(data_dir: Path) -> None:
+    """Compare facekit's MTCNN with the `mtcnn` package's on WIDER FACE's sample below DIR."""
+    if not (data_dir / GROUND_TRUTH).is_file():
+        raise click.ClickException(f"{data_dir / GROUND_TRUTH} is missing; data/README.md says how to get WIDER FACE.")
+    reference = mtcnn.MTCNN()
+    truths = [row for row in read_ground_truth(data_dir / GROUND_TRUTH) if (data_dir / PHOTOS / row[0]).is_file()]
+    warm_up = read_image(data_dir / PHOTOS / truths[0][0])
+    find_ours(warm_up), find_theirs(reference, warm_up)
+    found: dict[str, list[Found]] = {OURS: [], THEIRS: []}
+    for name, _, _ in tqdm(truths, "photos", disable=None, leave=False):
+        image = read_image(data_dir / PHOTOS / name)
+        found[OURS].append(find_ours(image))
+        found[THEIRS].append(find_theirs(reference, image))
+
+    click.echo(f"{len(truths)} photos; recall / average precision at IoU {LEAST_OVERLAP}, and time as a share of mtcnn's (median)\n")
+    click.echo("| detector | " + " | ".join(f"{height} px up" for height in LEAST_HEIGHTS) + " | time |")
+    click.echo("|---" * (len(LEAST_HEIGHTS) + 2) + "|")
+    baseline = np.array([photo.seconds for photo in found[THEIRS]])
+    for detector, photos in found.items():
+        cells = []
+        for height in LEAST_HEIGHTS:
+            scores, right, faces = [], [], 0
+            for photo, (_, boxes, valid) in zip(photos, truths, strict=True):
+                wanted = valid & (boxes[:, 3] - boxes[:, 1] >= height)
+                faces += int(wanted.sum())
+                more_scores, more_right = judge(photo, boxes, wanted)
+                scores += more_scores
+                right += more_right
+            recall, precision = measure_recall_and_precision(scores, right, faces)
+            cells.append(f"{recall:.3f} / {precision:.3f} ({faces} faces)")
+        ratio = np.median(np.array([photo.seconds for photo in photos]) / baseline)
+        click.echo(f"| {detector} | {' | '.join(cells)} | {ratio:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Measure what a cold `facekit analyze` of one photo costs, beside starting TensorFlow: wall time and peak memory.
+
+Each command runs in a fresh process, in turn, `--runs` times; the least of each is shown, for that is what the machine can do.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from facekit.demo import load_portraits
+
+
+def measure(command: list[str]) -> tuple[float, float]:
+    """Run a command; return its seconds and its peak memory in megabytes."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} failed with status {status}.")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args().runs
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder, "astronaut.png")
+        Image.fromarray(load_portraits()["astronaut.png"]).save(photo)
+        commands = {
+            "facekit analyze, one photo": [str(Path(sys.executable).with_name("facekit")), "analyze", str(photo)],
+            "import facekit": [sys.executable, "-c", "import facekit"],
+            "import tensorflow": [sys.executable, "-c", "import tensorflow"],
+        }
+        results = {name: [] for name in commands}
+        for _ in range(runs):
+            for name, command in commands.items():
+                results[name].append(measure(command))
+    print("| command | seconds | megabytes |\n|---|---|---|")
+    for name, measured in results.items():
+        seconds, megabytes = (min(column) for column in zip(*measured, strict=True))
+        print(f"| {name} | {seconds:.2f} | {megabytes:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

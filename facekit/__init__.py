@@ -1,0 +1,24 @@
+"""facekit: find every face in a picture and tell its age, gender and emotion.
+
+    import facekit
+
+    analysis = facekit.analyze("photo.jpg")
+    analysis.to_frame()  # a table, one row a face
+    analysis.draw()      # the picture with boxes and labels
+
+Training lives in `facekit.training`, which needs Keras; the rest runs without it.
+"""
+
+from facekit.detection import MTCNN, detect_faces
+from facekit.faces import COLUMNS, Analysis, Faces, Profile
+from facekit.images import ImageError, read_image
+from facekit.pipeline import FaceAnalyzer, analyze
+from facekit.registry import ModelError
+from facekit.taxonomy import ATTRIBUTES, EMOTIONS, ETHNICITIES, GENDERS
+from facekit.video import VideoError
+
+__all__ = [
+    "ATTRIBUTES", "COLUMNS", "EMOTIONS", "ETHNICITIES", "GENDERS", "MTCNN",
+    "Analysis", "FaceAnalyzer", "Faces", "ImageError", "ModelError", "Profile", "VideoError",
+    "analyze", "detect_faces", "read_image",
+]  # fmt: skip

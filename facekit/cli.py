@@ -1,0 +1,263 @@
+"""The `facekit` command. It reads the line, walks the inputs and writes the results; the work is done by `pipeline` and `training`."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from facekit.faces import Analysis
+from facekit.images import IMAGE_SUFFIXES, ImageError
+from facekit.pipeline import FaceAnalyzer
+from facekit.registry import ModelError, get_models_dir
+from facekit.tables import WRITERS, format_rows, save_rows, write_csv
+from facekit.taxonomy import ATTRIBUTES, DEFAULT_ATTRIBUTES
+from facekit.video import VIDEO_SUFFIXES, VideoError, VideoWriter, measure_frame_rate
+
+MAIN_HELP = """Find every face in pictures and videos; tell its age, gender and emotion.
+
+\b
+  facekit analyze party.jpg                            a table in the terminal
+  facekit analyze photos/ --output faces.csv           a folder, into a file
+  facekit analyze party.jpg --annotate drawn/          pictures with boxes and labels
+  facekit demo                                         see it work, without a picture of your own
+
+Nothing leaves this machine, and nothing is stored but the files you name.
+"""
+
+
+ANALYZE_HELP = """Analyse pictures, folders (walked recursively) and videos.
+
+One row a face: where it is, age with its range, gender, emotion, how sure. Without --output the table is printed; as CSV where it is
+piped on.
+
+\b
+Exit status:
+  0  every input was read
+  1  some were not: each is named, and the rest is complete
+  2  wrong usage
+"""
+
+TRAIN_HELP = """Train an attribute's network and put it into the models, or fit the constants of fusion.
+
+The network is measured on its test split, which neither training nor the choice of the epoch saw. Needs: pip install 'facekit[train]'.
+"""
+
+
+class AttributeList(click.ParamType):
+    """A comma-separated list of attributes."""
+
+    name = "list"
+
+    def convert(self, value, param, ctx):
+        """Split and check the list."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        unknown = [name for name in names if name not in ATTRIBUTES]
+        if unknown or not names:
+            self.fail(f"{value!r} is not a list of {', '.join(ATTRIBUTES)}.", param, ctx)
+        return names
+
+
+@click.group(help=MAIN_HELP, context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="facekit")
+def main() -> None:
+    """Hold the commands together."""
+
+
+@main.command(help=ANALYZE_HELP)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write the table here: .csv, .parquet or .jsonl.")
+@click.option("--annotate", metavar="DIR", type=click.Path(path_type=Path), help="Write pictures with boxes and labels into DIR.")
+@click.option(
+    "--attributes", metavar="LIST", type=AttributeList(), default=",".join(DEFAULT_ATTRIBUTES), show_default=True,
+    help="Any of age,gender,emotion,ethnicity. Ethnicity is sensitive: told only where asked for.",
+)  # fmt: skip
+@click.option("--cropped", is_flag=True, help="Each picture is one face already: one row each, found or not.")
+@click.option(
+    "--min-face", metavar="PIXELS", type=click.FloatRange(min=12), default=20, show_default=True,
+    help="Side of the smallest face to look for; 40 is three times as fast as 20.",
+)  # fmt: skip
+@click.option("--errors", metavar="FILE.csv", type=click.Path(path_type=Path), help="List the inputs that could not be read here.")
+def analyze(inputs, output, annotate, attributes, cropped, min_face, errors) -> None:
+    """Walk the inputs and write what was found."""
+    if output and output.suffix.lower() not in WRITERS:
+        raise click.BadParameter(f"{output} must end in {', '.join(WRITERS)}.", param_hint="--output")
+    if annotate and annotate.exists() and not annotate.is_dir():
+        raise click.BadParameter(f"{annotate} is a file; name a folder.", param_hint="--annotate")
+    for path in (output, errors):
+        _check_writable(path)
+    analyzer = FaceAnalyzer(attributes, min_face, cropped)
+    rows: list[dict] = []
+    failures: list[dict] = []
+    files = list(_list_files(inputs, failures))
+    try:
+        for name, below in tqdm(files, "analysing", unit="file", disable=None if len(files) > 1 else True, leave=False):
+            try:
+                for analysis in _analyze_file(analyzer, name, annotate and annotate / below):
+                    rows += analysis.to_dicts()
+            except (ImageError, VideoError, OSError, MemoryError) as error:
+                _report(failures, name, error)
+    except ModelError as error:  # no other file would fare better
+        raise click.ClickException(str(error)) from None
+    finally:  # an interrupted run keeps what it has
+        _write_table(rows, output)
+        if errors:
+            with errors.open("w", newline="", encoding="utf-8") as file:
+                table = csv.DictWriter(file, ("image", "error"))
+                table.writeheader()
+                table.writerows(failures)
+    click.get_current_context().exit(1 if failures else 0)
+
+
+def _check_writable(path: Path | None) -> None:
+    """Fail before the work rather than after it."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a"):
+            pass
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be written ({error.strerror}); name another file.") from None
+
+
+def _report(failures: list[dict], name: str, error: Exception) -> None:
+    message = str(error) or type(error).__name__
+    if str(Path(name)) not in message:
+        message = f"{name}: {message}"
+    failures.append({"image": name, "error": message})
+    tqdm.write(f"facekit: {message}", file=sys.stderr)
+
+
+def _list_files(inputs: tuple[str, ...], failures: list[dict]) -> Iterator[tuple[str, Path]]:
+    """Yield each file's name, beginning as its input was given, and where it lies below that."""
+    for given in inputs:
+        if not Path(given).is_dir():
+            yield given, Path(Path(given).name)
+            continue
+        found = [
+            os.path.join(folder, name)  # noqa: PTH118 (a Path would change the name given)
+            for folder, _, names in os.walk(given, onerror=lambda error: _report(failures, error.filename, error))
+            for name in names
+            if not name.startswith(".")
+        ]
+        pictures = sorted(name for name in found if name.lower().endswith(IMAGE_SUFFIXES))
+        yield from ((name, Path(name).relative_to(given)) for name in pictures)
+        videos = sum(name.lower().endswith(VIDEO_SUFFIXES) for name in found)
+        if videos:
+            click.echo(f"facekit: {given}: {videos} videos left out; name a video itself to have it analysed.", err=True)
+        if not pictures:
+            _report(failures, given, ImageError(f"holds no pictures ({', '.join(IMAGE_SUFFIXES)})."))
+
+
+def _analyze_file(analyzer: FaceAnalyzer, name: str, drawn: Path | None) -> Iterator[Analysis]:
+    """Yield the analysis of a picture, or of each frame of a video; draw them where asked to."""
+    if not name.lower().endswith(VIDEO_SUFFIXES):
+        analysis = analyzer.analyze(name)
+        if drawn:
+            _save_picture(analysis, Path(name), drawn)
+        yield analysis
+        return
+    frames = tqdm(analyzer.analyze_video(name), Path(name).name, unit="frame", disable=None, leave=False)
+    if not drawn:
+        yield from frames
+        return
+    drawn.parent.mkdir(parents=True, exist_ok=True)
+    target = _find_free_name(Path(name), drawn.with_suffix(".mp4"))
+    with VideoWriter(target, measure_frame_rate(name)) as writer:
+        for analysis in frames:
+            writer.write(analysis.draw())
+            yield analysis
+
+
+def _save_picture(analysis: Analysis, path: Path, drawn: Path) -> None:
+    from PIL import Image
+
+    drawn.parent.mkdir(parents=True, exist_ok=True)
+    target = _find_free_name(path, drawn if drawn.suffix.lower() in (".jpg", ".jpeg") else drawn.with_name(f"{drawn.name}.jpg"))
+    Image.fromarray(analysis.draw()).save(target, quality=92)
+
+
+def _find_free_name(source: Path, target: Path) -> Path:
+    """Return `target`, or a name beside it if that would overwrite the source itself."""
+    if target.exists() and target.samefile(source):
+        return target.with_stem(f"{target.stem}-annotated")
+    return target
+
+
+def _write_table(rows: list[dict], output: Path | None) -> None:
+    if output is not None:
+        save_rows(rows, output)
+    elif sys.stdout.isatty():
+        click.echo(format_rows(rows))
+    else:
+        write_csv(rows, sys.stdout)
+
+
+@main.command(short_help="Analyse sample photos and make a page of it.")
+@click.argument("photos", metavar="[PHOTO]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--output", metavar="DIR", type=click.Path(path_type=Path), default="demo", show_default=True, help="Folder to write to.")
+def demo(photos, output) -> None:
+    """Analyse photos that come with scikit-image and matplotlib, or your own, and make a page of it."""
+    from facekit.demo import run_demo
+
+    try:
+        page, faces = run_demo(photos, output)
+    except (ImageError, ModelError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{faces} faces found; open {page}")
+
+
+@main.command(help=TRAIN_HELP, short_help="Train a network, or fit fusion.")
+@click.argument("task", type=click.Choice((*ATTRIBUTES, "fusion")))
+@click.option(
+    "--data", "data_dir", metavar="DIR", type=click.Path(path_type=Path), required=True,
+    help="Folder that holds the datasets under their usual names, as data/README.md says.",
+)  # fmt: skip
+@click.option("--models", "models_dir", metavar="DIR", type=click.Path(path_type=Path), help="Where to put the model.  [default: models]")
+@click.option("--run", metavar="DIR", type=click.Path(path_type=Path), help="Where to keep the run.  [default: runs/TASK]")
+@click.option("--start-from", metavar="MODEL.keras", type=click.Path(path_type=Path), help="Take over the layers of a trained model.")
+@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
+@click.option("--learning-rate", type=float, default=2e-3, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--precision", type=click.Choice(("float32", "mixed_bfloat16")), default="float32", show_default=True,
+    help="mixed_bfloat16 is faster on processors with AMX or AVX512-BF16.",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+def train(task, data_dir, models_dir, run, start_from, resume, **options) -> None:
+    """Hand over to `training.command`, which alone needs Keras."""
+    try:
+        from facekit.training.command import run_fusion_fit, run_training
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"Training needs {error.name}; run: pip install 'facekit[train]'") from None
+    try:
+        if task == "fusion":
+            run_fusion_fit(data_dir, models_dir, options["seed"])
+        else:
+            run_training(task, data_dir, models_dir, run or Path("runs", task), start_from, resume, **options)
+    except (OSError, ValueError, ModelError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@click.argument("tasks", metavar="[ATTRIBUTE]...", nargs=-1, type=click.Choice(ATTRIBUTES))
+def evaluate(tasks) -> None:
+    """Compute the shipped models' held-out figures afresh, from their stored predictions."""
+    import pandas as pd
+
+    from facekit.evaluation.figures import measure_attribute, tabulate_figures
+
+    for task in tasks or ATTRIBUTES:
+        try:
+            predictions = pd.read_parquet(get_models_dir() / task / "predictions.parquet")
+        except OSError as error:
+            raise click.ClickException(f"The predictions of {task} cannot be read ({error}); they come with a git checkout.") from None
+        click.echo(f"{task}\n\n{tabulate_figures(measure_attribute(task, predictions))}\n")

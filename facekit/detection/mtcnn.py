@@ -1,0 +1,192 @@
+"""Find faces with the three-stage MTCNN cascade (Zhang et al., 2016).
+
+Pyramid -> P-Net -> R-Net -> O-Net -> `Faces`. Images are HxWx3 RGB uint8; boxes are x1, y1, x2, y2 in pixels of the image given.
+The networks are defined in `networks.mtcnn` and served by `inference`; cutting faces out for other networks lives in `images`.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from facekit.detection.boxes import apply_offsets, make_square, sample_crops, suppress_non_maxima
+from facekit.faces import Faces
+from facekit.inference import open_session, run_model
+
+CELL = 12  # side of P-Net's window, pixels
+STRIDE = 2  # of that window, from P-Net's one pooling
+TILE = 512  # output cells a side that P-Net is given at once, so that memory does not grow with the image
+FINE_PIXELS = 16_000_000  # up to this size the pyramid is averaged in fractions of a grey value; above, memory counts more
+CROPPED_SIDE = 144  # pixels; three times FER2013's, where MTCNN finds as much as at larger sizes
+CROPS = 512  # candidates cut out at once, for the same reason
+
+
+@dataclass(frozen=True)
+class MTCNN:
+    """The cascade and its options.
+
+    Attributes:
+        min_face_size: Side in pixels of the smallest face looked for, 12 or more.
+        scale_factor: Ratio between neighbouring levels of the pyramid, above 0 and below 1.
+        thresholds: Face probability that a candidate must exceed in P-Net, R-Net and O-Net.
+
+    Raises:
+        ValueError: If an option is out of its range.
+    """
+
+    min_face_size: float = 20
+    scale_factor: float = 0.709  # about half the area a level
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.8)
+
+    def __post_init__(self) -> None:
+        if not self.min_face_size >= CELL:
+            raise ValueError(f"`min_face_size` must be {CELL} pixels or more; got {self.min_face_size}.")
+        if not 0 < self.scale_factor < 1:
+            raise ValueError(f"`scale_factor` must be above 0 and below 1; got {self.scale_factor}.")
+        if len(self.thresholds) != 3 or not all(0 <= threshold < 1 for threshold in self.thresholds):
+            raise ValueError(f"`thresholds` must be three numbers from 0 to below 1; got {self.thresholds}.")
+
+    def compute_scales(self, size_hw: tuple[int, int]) -> list[float]:
+        """Return the pyramid's scales, largest first; the last level still holds one window."""
+        scales, scale = [], CELL / self.min_face_size
+        while min(size_hw) * scale >= CELL:
+            scales.append(scale)
+            scale *= self.scale_factor
+        return scales
+
+    def propose(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First stage: candidates of all levels of the pyramid, as square boxes (n, 4) and scores (n,)."""
+        scales = self.compute_scales(image.shape[:2])
+        if image.shape[0] * image.shape[1] <= FINE_PIXELS:
+            image = image.astype(np.float32)
+        levels = [self.propose_at_scale(image, scale) for scale in scales]
+        if not levels:
+            return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+        boxes, scores = (np.concatenate(parts) for parts in zip(*levels, strict=True))
+        kept = suppress_non_maxima(boxes, scores, 0.7)
+        return make_square(boxes[kept]), scores[kept]
+
+    def propose_at_scale(self, image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        """Run P-Net over one level of the pyramid of `image`, uint8 or float32; boxes (n, 4) are in its pixels."""
+        height, width = (int(side * scale) for side in image.shape[:2])
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        level = cv2.resize(image, (width, height), interpolation=interpolation)
+        boxes, scores = [], []
+        for top in range(0, height - CELL + 1, TILE * STRIDE):
+            for left in range(0, width - CELL + 1, TILE * STRIDE):
+                reach = TILE * STRIDE + CELL - STRIDE
+                probabilities, offsets = _run_pnet(level[top : top + reach, left : left + reach])
+                rows, columns = np.nonzero(probabilities > self.thresholds[0])
+                corners = np.stack([columns, rows], axis=1) * STRIDE + (left, top) + 1
+                windows = np.concatenate([corners, corners + CELL - 1], axis=1).astype(np.float32)
+                boxes.append((windows + offsets[rows, columns] * (CELL - 1)) / scale)
+                scores.append(probabilities[rows, columns])
+        boxes, scores = np.concatenate(boxes), np.concatenate(scores)
+        kept = suppress_non_maxima(boxes, scores, 0.5)
+        return boxes[kept], scores[kept]
+
+    def refine(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Second stage: R-Net drops most candidates and moves the rest; square boxes (n, 4) and scores (n,)."""
+        probabilities, offsets = _run_on_crops("rnet", image, boxes_xyxy, 24)
+        scores = probabilities[:, 1]
+        passed = scores > self.thresholds[1]
+        boxes, scores = apply_offsets(boxes_xyxy[passed], offsets[passed]), scores[passed]
+        kept = suppress_non_maxima(boxes, scores, 0.7)
+        return make_square(boxes[kept]), scores[kept]
+
+    def decide(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Faces:
+        """Third stage: O-Net decides, moves the boxes once more and places five landmarks."""
+        probabilities, offsets, fractions = _run_on_crops("onet", image, boxes_xyxy, 48)
+        scores = probabilities[:, 1]
+        passed = scores > self.thresholds[2]
+        boxes, scores, fractions = boxes_xyxy[passed], scores[passed], fractions[passed]
+        sizes = boxes[:, 2:] - boxes[:, :2] + 1
+        points = fractions.reshape(-1, 2, 5).transpose(0, 2, 1)  # (faces, 5, 2): the network tells all x, then all y
+        landmarks = points * sizes[:, None] + boxes[:, None, :2] - 1
+        boxes = apply_offsets(boxes, offsets[passed])
+        kept = suppress_non_maxima(boxes, scores, 0.7, "minimum")
+        return Faces(boxes[kept], scores[kept], landmarks[kept])
+
+    def detect(self, image: np.ndarray) -> Faces:
+        """Find every face of an image.
+
+        Args:
+            image: HxWx3 RGB uint8, of any size.
+
+        Returns:
+            The faces, best first, with boxes cut to the frame.
+
+        Raises:
+            ValueError: If `image` is not HxWx3 uint8, or has no pixels.
+        """
+        image = _check_image(image)
+        boxes, _ = self.propose(image)
+        boxes, _ = self.refine(image, boxes)
+        faces = self.decide(image, boxes)
+        height, width = image.shape[:2]
+        limits = np.array([width, height, width, height], np.float32) - 1
+        return Faces(np.clip(faces.boxes_xyxy, 0, limits), faces.scores, faces.landmarks_xy)
+
+
+def detect_faces(image: np.ndarray, **options) -> Faces:
+    """Find every face of an image; `options` are those of `MTCNN`."""
+    return MTCNN(**options).detect(image)
+
+
+def locate_face(image: np.ndarray) -> Faces:
+    """Find the one face of a picture that was cropped to it, as datasets ship them.
+
+    The picture is brought to a common size and given a grey margin, for MTCNN wants to see around a face. Where the usual
+    thresholds find nothing, lower ones are tried; where these fail too, the whole picture is taken for the face.
+
+    Args:
+        image: HxWx3 RGB uint8.
+
+    Returns:
+        Exactly one face; with score 0 and unknown (NaN) landmarks where none was found.
+
+    Raises:
+        ValueError: If `image` is not HxWx3 uint8, or has no pixels.
+    """
+    image = _check_image(image)
+    height, width = image.shape[:2]
+    scale = CROPPED_SIDE / max(height, width)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    margin = round(CROPPED_SIDE * 0.3)
+    padded = cv2.copyMakeBorder(resized, *[margin] * 4, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+    for thresholds in ((0.6, 0.7, 0.8), (0.4, 0.4, 0.3)):
+        found = MTCNN(min_face_size=CROPPED_SIDE * 0.4, thresholds=thresholds).detect(padded)
+        if len(found):
+            centres = (found.boxes_xyxy[:, :2] + found.boxes_xyxy[:, 2:]) / 2
+            off_centre = np.abs(centres / padded.shape[1::-1] - 0.5).max(axis=1)
+            face = found[[np.argmax(found.scores - off_centre)]]
+            ratio = np.array([width, height]) / size
+            boxes = np.clip((face.boxes_xyxy - margin) * np.tile(ratio, 2), 0, (width - 1, height - 1) * 2)
+            return Faces(boxes.astype(np.float32), face.scores, ((face.landmarks_xy - margin) * ratio).astype(np.float32))
+    whole = np.array([[0, 0, width, height]], np.float32)
+    return Faces(whole, np.zeros(1, np.float32), np.full((1, 5, 2), np.nan, np.float32))
+
+
+def _check_image(image: np.ndarray) -> np.ndarray:
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise ValueError(f"`image` must be HxWx3 RGB uint8 of 1x1 or more; got {image.dtype} of shape {image.shape}.")
+    return image
+
+
+def _run_pnet(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return face probabilities (rows, columns) and offsets (rows, columns, 4)."""
+    session = open_session("pnet")
+    normalised = (tile[None].astype(np.float32) - 127.5) / 128
+    probabilities, offsets = session.run(None, {session.get_inputs()[0].name: normalised})
+    return probabilities[0, ..., 1], offsets[0]
+
+
+def _run_on_crops(name: str, image: np.ndarray, boxes_xyxy: np.ndarray, size: int) -> list[np.ndarray]:
+    """Run R-Net or O-Net over the crops of all boxes."""
+    run = functools.partial(run_model, name)
+    starts = range(0, max(len(boxes_xyxy), 1), CROPS)
+    parts = [run(sample_crops(image, boxes_xyxy[start : start + CROPS], size)) for start in starts]
+    return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]

@@ -1,0 +1,86 @@
+"""Compute an attribute's figures from its stored predictions: a table of labels and probabilities, without images or networks.
+
+A table of predictions has the columns `image`, `source`, `group`, `split`, `label`, then `p_<class>` for each class of
+`taxonomy.LABELS`. Tables are made by `training.export`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from facekit.evaluation.metrics import bootstrap_interval, compute_wilson_interval
+from facekit.taxonomy import AGE_SCHEMES, AGES_YEARS, DEFAULT_AGE_SCHEME, LABELS
+
+
+def get_probabilities(predictions: pd.DataFrame) -> np.ndarray:
+    """Return the probabilities of a table of predictions, (images, classes)."""
+    return predictions.filter(like="p_").to_numpy(np.float64)
+
+
+def index_age_classes(ages_years: np.ndarray) -> np.ndarray:
+    """Return the index of each age's class in the default scheme, (images,) int."""
+    return np.searchsorted(AGE_SCHEMES[DEFAULT_AGE_SCHEME], np.floor(ages_years), side="right") - 1
+
+
+def count_classes_apart(attribute: str, answer: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return how far each answer is from the truth, (images,) int: 0 is right; for age in classes, for other attributes 0 or 1.
+
+    Args:
+        attribute: A key of `taxonomy.LABELS`.
+        answer: Probabilities, (images, classes).
+        labels: (images,) names, or years.
+    """
+    if attribute == "age":
+        return np.abs(index_age_classes(answer @ np.array(AGES_YEARS)) - index_age_classes(labels.astype(float)))
+    return (np.array(LABELS[attribute])[answer.argmax(axis=1)] != labels).astype(int)
+
+
+def find_right(attribute: str, answer: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return whether each answer's label, or for age its class, is the true one, (images,) bool."""
+    return count_classes_apart(attribute, answer, labels) == 0
+
+
+def measure_attribute(attribute: str, predictions: pd.DataFrame) -> list[dict]:
+    """Return the figures of each source's test split, with 95% intervals: Wilson for shares, bootstrap over groups for years.
+
+    Args:
+        attribute: A key of `taxonomy.LABELS`.
+        predictions: A table of predictions; rows of other splits are left out.
+
+    Returns:
+        One dict a figure, with `source`, `split`, `count`, `figure`, `value` and `interval_95`.
+    """
+    figures = []
+    for source, rows in predictions[predictions["split"] == "test"].groupby("source"):
+        about = {"source": source, "split": "test", "count": len(rows)}
+        answer, labels = get_probabilities(rows), rows["label"].to_numpy()
+        apart = count_classes_apart(attribute, answer, labels)
+        if attribute == "age":
+            off = np.abs(answer @ np.array(AGES_YEARS) - labels.astype(float))
+            interval = bootstrap_interval(off, rows["group"].to_numpy())
+            figures.append(about | _make_figure("mean absolute error, years", float(off.mean()), interval))
+            figures.append(about | _make_share("accuracy, 7 classes", apart == 0))
+            figures.append(about | _make_share("accuracy, 7 classes, within one", apart <= 1))
+        else:
+            figures.append(about | _make_share("accuracy", apart == 0))
+    return figures
+
+
+def _make_figure(name: str, value: float, interval: tuple[float, float]) -> dict:
+    return {"figure": name, "value": round(value, 4), "interval_95": [round(end, 4) for end in interval]}
+
+
+def _make_share(name: str, right: np.ndarray) -> dict:
+    return _make_figure(name, float(right.mean()), compute_wilson_interval(int(right.sum()), len(right)))
+
+
+def tabulate_figures(figures: list[dict]) -> str:
+    """Return figures as a Markdown table."""
+    lines = ["| data | images | figure | value | 95% interval |", "|---|---|---|---|---|"]
+    for row in figures:
+        form = "{:.2f}".format if "years" in row["figure"] else "{:.1%}".format
+        low, high = row["interval_95"]
+        source = f"{row['source']} {row['split']}"
+        lines.append(f"| {source} | {row['count']} | {row['figure']} | {form(row['value'])} | {form(low)} to {form(high)} |")
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""Attribute networks: one small residual CNN each for age, gender, emotion and ethnicity.
+
+Inputs are grey crops of `images.cut_crops`, normalised to -1 to 1, 64x64x1. Outputs are class probabilities in the order of
+`taxonomy.LABELS`. Age has a class for each year: its mean is the age, its spread the uncertainty.
+
+References: He et al., 2016 (residual blocks); Chen et al., 2018, MobileFaceNets (a depthwise convolution over the last map in place
+of global pooling: aligned faces have their parts in known places).
+"""
+
+import keras
+from keras import layers, ops
+
+from facekit.taxonomy import LABELS
+
+INPUT_SIDE = 64  # pixels
+WIDTHS = (32, 48, 80, 128)  # filters of the stem and of the three stages, at 32, 16, 8 and 4 cells a side
+DROPOUT = 0.3
+
+
+def _convolve(x, filters: int, kernel: int, name: str, strides: int = 1, activate: bool = True):
+    x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.Activation("relu", name=f"{name}_relu")(x) if activate else x
+
+
+def _add_residual_block(x, filters: int, name: str, strides: int = 1):
+    shortcut = x
+    if strides > 1:
+        shortcut = layers.AveragePooling2D(strides, name=f"{name}_pool")(x)
+        shortcut = _convolve(shortcut, filters, 1, f"{name}_shortcut", activate=False)
+    x = _convolve(x, filters, 3, f"{name}_first", strides)
+    x = _convolve(x, filters, 3, f"{name}_second", activate=False)
+    x = layers.Add(name=f"{name}_add")([x, shortcut])
+    return layers.Activation("relu", name=f"{name}_relu")(x)
+
+
+def build_attribute_cnn(task: str, widths: tuple[int, ...] = WIDTHS) -> keras.Model:
+    """Build the network of an attribute.
+
+    Args:
+        task: A key of `taxonomy.LABELS`; it sets the number of classes.
+        widths: Filters of the stem and of each stage.
+
+    Returns:
+        Model from (batch, 64, 64, 1) to class probabilities (batch, classes), without weights worth keeping.
+
+    Raises:
+        ValueError: If `task` is no attribute.
+    """
+    if task not in LABELS:
+        raise ValueError(f"`task` must be one of {', '.join(LABELS)}; got {task!r}.")
+    inputs = keras.Input((INPUT_SIDE, INPUT_SIDE, 1), name="crops")
+    # === Stem ===
+    x = _convolve(inputs, widths[0], 3, "stem", strides=2)
+    # === Blocks ===
+    for stage, filters in enumerate(widths[1:], 1):
+        x = _add_residual_block(x, filters, f"stage{stage}a", strides=2)
+        x = _add_residual_block(x, filters, f"stage{stage}b")
+    # === Head ===
+    x = layers.DepthwiseConv2D(x.shape[1], use_bias=False, name="pool_conv")(x)
+    x = layers.BatchNormalization(name="pool_norm")(x)
+    x = layers.Flatten(name="features")(x)
+    x = layers.Dropout(DROPOUT, name="dropout")(x)
+    outputs = layers.Dense(len(LABELS[task]), activation="softmax", dtype="float32", name=task)(x)
+    return keras.Model(inputs, outputs, name=f"{task}_cnn")
+
+
+def add_mirror(network: keras.Model) -> keras.Model:
+    """Wrap an attribute network so that it averages its answers to a crop and to its mirror image, as it is served."""
+    inputs = keras.Input(network.input_shape[1:], name="crops")
+    outputs = layers.Average(name="average")([network(inputs), network(ops.flip(inputs, axis=2))])
+    return keras.Model(inputs, outputs, name=f"{network.name}_served")

@@ -1,0 +1,63 @@
+"""Label sets, and the mappings from each dataset's labels to them.
+
+A tuple's order is the class index everywhere: in the networks' outputs, in tables, in legends. How labels are drawn is left to
+`drawing` and `plotting`.
+"""
+
+import itertools
+
+ATTRIBUTES = ("age", "gender", "emotion", "ethnicity")
+DEFAULT_ATTRIBUTES = ("age", "gender", "emotion")  # ethnicity is sensitive, and is told only where asked for
+
+GENDERS = ("female", "male")
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+ETHNICITIES = ("white", "black", "asian", "indian", "other")
+AGES_YEARS = tuple(range(101))  # one class a year; the last one means 100 and older
+
+LABELS = {"age": AGES_YEARS, "gender": GENDERS, "emotion": EMOTIONS, "ethnicity": ETHNICITIES}
+
+# First year of each class; a class ends where the next begins, and the last is open.
+AGE_SCHEMES = {
+    "paper": (0, 3, 10, 21, 28, 46, 66),  # the seven classes of "Toward Affective Intelligence"
+    "decades": tuple(range(0, 80, 10)),
+    "fairface": (0, 3, 10, 20, 30, 40, 50, 60, 70),
+    "stages": (0, 13, 20, 40, 60),  # child, teenager, young adult, middle-aged, senior
+}
+DEFAULT_AGE_SCHEME = "paper"
+
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # left and right as the viewer sees them
+
+UTKFACE_GENDERS = {0: "male", 1: "female"}
+UTKFACE_ETHNICITIES = {0: "white", 1: "black", 2: "asian", 3: "indian", 4: "other"}
+FER2013_EMOTIONS = {
+    "angry": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness",
+    "neutral": "neutral", "sad": "sadness", "surprise": "surprise",
+}  # fmt: skip
+CK_PLUS_EMOTIONS = {
+    "anger": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness",
+    "sadness": "sadness", "surprise": "surprise",
+}  # contempt has no counterpart among the seven and is left out  # fmt: skip
+
+
+def name_age_ranges(scheme: str = DEFAULT_AGE_SCHEME) -> tuple[str, ...]:
+    """Return the names of a scheme's age classes, such as `("0-2", ..., "66+")`.
+
+    Raises:
+        ValueError: If `scheme` is not a key of `AGE_SCHEMES`.
+    """
+    if scheme not in AGE_SCHEMES:
+        raise ValueError(f"`scheme` must be one of {', '.join(AGE_SCHEMES)}; got {scheme!r}.")
+    starts = AGE_SCHEMES[scheme]
+    return (*(f"{first}-{after - 1}" for first, after in itertools.pairwise(starts)), f"{starts[-1]}+")
+
+
+def find_age_range(age_years: float, scheme: str = DEFAULT_AGE_SCHEME) -> str:
+    """Return the name of the class of `scheme` that holds `age_years`; a fraction counts with the year begun.
+
+    Raises:
+        ValueError: If the age is negative, or the scheme unknown.
+    """
+    names = name_age_ranges(scheme)
+    if not age_years >= 0:
+        raise ValueError(f"`age_years` must be 0 or more; got {age_years}.")
+    return names[sum(int(age_years) >= first for first in AGE_SCHEMES[scheme]) - 1]

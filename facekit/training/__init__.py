@@ -1,0 +1,1 @@
+"""Train the attribute networks with Keras, and export them for serving."""

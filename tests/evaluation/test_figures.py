@@ -1,0 +1,100 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from facekit.evaluation.figures import (
+    count_classes_apart,
+    find_right,
+    get_probabilities,
+    index_age_classes,
+    measure_attribute,
+    tabulate_figures,
+)
+from facekit.evaluation.metrics import compute_wilson_interval
+from facekit.taxonomy import AGES_YEARS, ATTRIBUTES, LABELS, find_age_range, name_age_ranges
+
+
+def make_predictions(attribute: str, rows: list[tuple]) -> pd.DataFrame:
+    """A table out of rows of source, split, label, and the label that is told with certainty."""
+    classes = list(LABELS[attribute])
+    about = pd.DataFrame([row[:3] for row in rows], columns=["source", "split", "label"])
+    about.insert(0, "image", [f"{row}.jpg" for row in range(len(rows))])
+    about.insert(2, "group", range(len(rows)))
+    answer = np.eye(len(classes), dtype=np.float32)[[classes.index(row[3]) for row in rows]]
+    return about.join(pd.DataFrame(answer, columns=[f"p_{label}" for label in classes]))
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_probabilities_are_all_that_is_taken(attribute):
+    label = LABELS[attribute][1]
+    answer = get_probabilities(make_predictions(attribute, [("a", "test", label, label)] * 3))
+    assert answer.dtype == np.float64
+    np.testing.assert_array_equal(answer, np.eye(len(LABELS[attribute]))[[1, 1, 1]])
+
+
+def test_age_classes_are_those_of_the_taxonomy():
+    names = name_age_ranges()
+    for year in (*AGES_YEARS, 116, 2.9, 3.1, 45.99):
+        assert names[index_age_classes(np.array([year]))[0]] == find_age_range(year)
+
+
+class TestRight:
+    def test_labels(self):
+        answer = np.array([[0.6, 0.4], [0.6, 0.4], [0.2, 0.8]])
+        labels = np.array(["female", "male", "male"], object)
+        assert find_right("gender", answer, labels).tolist() == [True, False, True]
+        assert count_classes_apart("gender", answer, labels).tolist() == [0, 1, 0]
+
+    def test_age_is_right_in_its_class(self):
+        answer, labels = np.eye(101)[[30, 30, 30, 100, 0]], np.array([28.0, 45.0, 46.0, 116.0, 100.0])
+        assert find_right("age", answer, labels).tolist() == [True, True, False, True, False]
+        assert count_classes_apart("age", answer, labels).tolist() == [0, 0, 1, 0, 6]
+
+    @pytest.mark.parametrize("attribute", ATTRIBUTES)
+    def test_no_images(self, attribute):
+        assert find_right(attribute, np.zeros((0, len(LABELS[attribute]))), np.zeros(0, object)).shape == (0,)
+
+
+class TestMeasure:
+    def test_shares_of_each_source(self):
+        rows = [("a", "test", "male", "male")] * 8 + [("a", "test", "female", "male")] * 2
+        rows += [("b", "test", "female", "female"), ("a", "validation", "female", "male")]
+        first, second = measure_attribute("gender", make_predictions("gender", rows))
+        assert first == {"source": "a", "split": "test", "count": 10, "figure": "accuracy", "value": 0.8, "interval_95": [0.4902, 0.9433]}
+        assert second == {"source": "b", "split": "test", "count": 1, "figure": "accuracy", "value": 1.0, "interval_95": [0.2065, 1.0]}
+
+    def test_age(self):
+        told = [(30, 30), (50, 40), (5, 8), (1, 70), (100, 84)]  # years off: 0, 10, 3, 69, 16
+        rows = [("utkface", "test", *pair) for pair in told] + [("utkface", "validation", 0, 100)]
+        error, exact, near = measure_attribute("age", make_predictions("age", rows))
+        assert error["figure"] == "mean absolute error, years"
+        assert error["value"] == pytest.approx(98 / 5)
+        low, high = error["interval_95"]
+        assert 0 < low < 98 / 5 < high < 69
+        assert (exact["figure"], exact["value"]) == ("accuracy, 7 classes", 0.6)
+        assert exact["interval_95"] == pytest.approx(compute_wilson_interval(3, 5), abs=1e-4)
+        assert (near["figure"], near["value"]) == ("accuracy, 7 classes, within one", 0.8)  # 50 and 40 are neighbours, 1 and 70 are not
+        assert {figure["count"] for figure in (error, exact, near)} == {5}
+
+    def test_duplicates_count_as_one_draw(self):
+        predictions = make_predictions("age", [("utkface", "test", 30, 30 + off) for off in (0, 10, 0, 10)])
+        (apart, *_), (together, *_) = (measure_attribute("age", table) for table in (predictions, predictions.assign(group=0)))
+        assert apart["interval_95"] == [0.0, 10.0]
+        assert together["interval_95"] == [5.0, 5.0]
+
+    def test_nothing_to_measure(self):
+        assert measure_attribute("gender", make_predictions("gender", [("a", "validation", "male", "male")])) == []
+
+
+def test_figures_become_a_table():
+    figures = [
+        {"source": "a", "split": "test", "count": 10, "figure": "accuracy", "value": 0.8, "interval_95": [0.4902, 0.9433]},
+        {"source": "a", "split": "test", "count": 10, "figure": "mean absolute error, years", "value": 4.5678, "interval_95": [4.0, 5.1]},
+    ]
+    assert tabulate_figures(figures).splitlines() == [
+        "| data | images | figure | value | 95% interval |",
+        "|---|---|---|---|---|",
+        "| a test | 10 | accuracy | 80.0% | 49.0% to 94.3% |",
+        "| a test | 10 | mean absolute error, years | 4.57 | 4.00 to 5.10 |",
+    ]
+    assert len(tabulate_figures([]).splitlines()) == 2

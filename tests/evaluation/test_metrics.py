@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from facekit.evaluation.metrics import bootstrap_interval, compute_wilson_interval
+
+
+class TestWilson:
+    @pytest.mark.parametrize(
+        ("right", "count", "low", "high"),
+        [
+            (8, 10, 0.4902, 0.9433),
+            (0, 10, 0.0, 0.2775),
+            (10, 10, 0.7225, 1.0),
+            (1, 1, 0.2065, 1.0),
+            (50, 100, 0.4038, 0.5962),
+            (900, 1000, 0.8799, 0.9171),
+        ],
+    )
+    def test_known_values(self, right, count, low, high):
+        assert compute_wilson_interval(right, count) == pytest.approx((low, high), abs=1e-4)
+
+    @pytest.mark.parametrize("count", [1, 7, 1000])
+    def test_it_stays_between_0_and_1(self, count):
+        for right in range(0, count + 1, max(count // 7, 1)):
+            low, high = compute_wilson_interval(right, count)
+            assert 0 <= low <= right / count + 1e-9
+            assert right / count - 1e-9 <= high <= 1
+
+    def test_less_confidence_is_narrower(self):
+        low, high = compute_wilson_interval(8, 10, z=1.0)
+        wide_low, wide_high = compute_wilson_interval(8, 10)
+        assert wide_low < low < high < wide_high
+
+    @pytest.mark.parametrize(("right", "count"), [(0, 0), (3, 2), (-1, 2)])
+    def test_errors(self, right, count):
+        with pytest.raises(ValueError, match=f"`right` must be from 0 to `count`, which must be above 0; got {right} of {count}"):
+            compute_wilson_interval(right, count)
+
+
+class TestBootstrap:
+    def test_it_repeats_itself(self):
+        values, groups = np.random.default_rng(0).normal(size=50), np.arange(50)
+        assert bootstrap_interval(values, groups, seed=3) == bootstrap_interval(values, groups, seed=3)
+        assert bootstrap_interval(values, groups, seed=3) != bootstrap_interval(values, groups, seed=4)
+
+    def test_it_agrees_with_the_normal_interval_of_a_mean(self):
+        values = np.random.default_rng(1).normal(5, 2, 400)
+        low, high = bootstrap_interval(values, np.arange(400))
+        half = 1.96 * values.std() / 20
+        assert low == pytest.approx(values.mean() - half, abs=0.1 * half)
+        assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
+
+    def test_one_group_has_no_width(self):
+        values = np.arange(10.0)
+        assert bootstrap_interval(values, np.zeros(10)) == (4.5, 4.5)
+
+    def test_groups_are_drawn_whole(self):
+        values = np.repeat(np.random.default_rng(2).normal(size=20), 10)
+        low, high = bootstrap_interval(values, np.repeat(np.arange(20), 10))
+        narrow_low, narrow_high = bootstrap_interval(values, np.arange(200))
+        assert high - low > 2 * (narrow_high - narrow_low)  # about the root of ten times as wide
+
+    def test_the_order_of_images_and_the_names_of_groups_do_not_matter(self):
+        values = np.array([1.0, 5.0, 1.0, 5.0, 1.0])
+        groups = np.array(["b", "a", "b", "a", "b"])
+        low, high = bootstrap_interval(values, groups)
+        assert (low, high) == (1.0, 5.0)  # a quarter of the draws take one group twice
+
+    def test_any_statistic(self):
+        values = np.arange(101.0)
+        low, high = bootstrap_interval(values, np.arange(101), np.median)
+        assert low < 50 < high
+        assert bootstrap_interval(values, np.arange(101), np.size) == (101, 101)

@@ -1,0 +1,72 @@
+import pytest
+
+from facekit.taxonomy import (
+    AGE_SCHEMES,
+    CK_PLUS_EMOTIONS,
+    EMOTIONS,
+    ETHNICITIES,
+    FER2013_EMOTIONS,
+    GENDERS,
+    UTKFACE_ETHNICITIES,
+    UTKFACE_GENDERS,
+    find_age_range,
+    name_age_ranges,
+)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "names"),
+    [
+        ("paper", ("0-2", "3-9", "10-20", "21-27", "28-45", "46-65", "66+")),
+        ("decades", ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")),
+        ("fairface", ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")),
+        ("stages", ("0-12", "13-19", "20-39", "40-59", "60+")),
+    ],
+)
+def test_names_of_age_ranges(scheme, names):
+    assert name_age_ranges(scheme) == names
+
+
+def test_the_papers_ranges_are_the_default():
+    assert name_age_ranges() == name_age_ranges("paper")
+    assert find_age_range(27) == "21-27"
+
+
+@pytest.mark.parametrize(
+    ("age_years", "name"),
+    [(0, "0-2"), (2.9, "0-2"), (3, "3-9"), (20.99, "10-20"), (21, "21-27"), (45.5, "28-45"), (65.99, "46-65"), (66, "66+"), (116, "66+")],
+)
+def test_age_counts_with_the_year_begun(age_years, name):
+    assert find_age_range(age_years) == name
+
+
+@pytest.mark.parametrize("scheme", AGE_SCHEMES)
+def test_each_range_holds_its_ends(scheme):
+    for name in name_age_ranges(scheme):
+        for year in name.rstrip("+").split("-"):
+            assert find_age_range(int(year), scheme) == name
+
+
+@pytest.mark.parametrize("function", [name_age_ranges, lambda scheme: find_age_range(30, scheme)])
+def test_unknown_scheme_is_an_error(function):
+    with pytest.raises(ValueError, match=r"`scheme` must be one of paper, decades, fairface, stages; got 'zodiac'\."):
+        function("zodiac")
+
+
+@pytest.mark.parametrize("age_years", [-0.1, float("nan")])
+def test_impossible_age_is_an_error(age_years):
+    with pytest.raises(ValueError, match=rf"`age_years` must be 0 or more; got {age_years}\."):
+        find_age_range(age_years)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "labels"),
+    [
+        (UTKFACE_GENDERS, GENDERS),
+        (UTKFACE_ETHNICITIES, ETHNICITIES),
+        (FER2013_EMOTIONS, EMOTIONS),
+        (CK_PLUS_EMOTIONS, set(EMOTIONS) - {"neutral"}),
+    ],
+)
+def test_datasets_labels_map_onto_ours(mapping, labels):
+    assert sorted(mapping.values()) == sorted(labels)
