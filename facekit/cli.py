@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -96,7 +96,7 @@ def analyze(inputs, output, annotate, attributes, cropped, min_face, errors) -> 
     analyzer = FaceAnalyzer(attributes, min_face, cropped)
     rows: list[dict] = []
     failures: list[dict] = []
-    files = list(_list_files(inputs, failures))
+    files = _make_distinct(_list_files(inputs, failures))
     try:
         for name, below in tqdm(files, "analysing", unit="file", disable=None if len(files) > 1 else True, leave=False):
             try:
@@ -109,7 +109,7 @@ def analyze(inputs, output, annotate, attributes, cropped, min_face, errors) -> 
     finally:  # an interrupted run keeps what it has
         _write_table(rows, output)
         if errors:
-            with errors.open("w", newline="", encoding="utf-8") as file:
+            with errors.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
                 table = csv.DictWriter(file, ("image", "error"))
                 table.writeheader()
                 table.writerows(failures)
@@ -157,6 +157,17 @@ def _list_files(inputs: tuple[str, ...], failures: list[dict]) -> Iterator[tuple
             _report(failures, given, ImageError(f"holds no pictures ({', '.join(IMAGE_SUFFIXES)})."))
 
 
+def _make_distinct(files: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Tell apart the places below that several files would share, so that no annotated picture overwrites another."""
+    distinct: dict[Path, str] = {}
+    for name, below in files:
+        place, number = below, 2
+        while place in distinct:
+            place, number = below.with_stem(f"{below.stem}-{number}"), number + 1
+        distinct[place] = name
+    return [(name, place) for place, name in distinct.items()]
+
+
 def _analyze_file(analyzer: FaceAnalyzer, name: str, drawn: Path | None) -> Iterator[Analysis]:
     """Yield the analysis of a picture, or of each frame of a video; draw them where asked to."""
     if not name.lower().endswith(VIDEO_SUFFIXES):
@@ -169,8 +180,7 @@ def _analyze_file(analyzer: FaceAnalyzer, name: str, drawn: Path | None) -> Iter
     if not drawn:
         yield from frames
         return
-    drawn.parent.mkdir(parents=True, exist_ok=True)
-    target = _find_free_name(Path(name), drawn.with_suffix(".mp4"))
+    target = _place_drawing(Path(name), drawn, (".mp4",))
     with VideoWriter(target, measure_frame_rate(name)) as writer:
         for analysis in frames:
             writer.write(analysis.draw())
@@ -180,13 +190,13 @@ def _analyze_file(analyzer: FaceAnalyzer, name: str, drawn: Path | None) -> Iter
 def _save_picture(analysis: Analysis, path: Path, drawn: Path) -> None:
     from PIL import Image
 
+    Image.fromarray(analysis.draw()).save(_place_drawing(path, drawn, (".jpg", ".jpeg")), quality=92)
+
+
+def _place_drawing(source: Path, drawn: Path, suffixes: tuple[str, ...]) -> Path:
+    """Return where a drawing goes: with an ending that fits, in a folder that is there, and never over the source itself."""
     drawn.parent.mkdir(parents=True, exist_ok=True)
-    target = _find_free_name(path, drawn if drawn.suffix.lower() in (".jpg", ".jpeg") else drawn.with_name(f"{drawn.name}.jpg"))
-    Image.fromarray(analysis.draw()).save(target, quality=92)
-
-
-def _find_free_name(source: Path, target: Path) -> Path:
-    """Return `target`, or a name beside it if that would overwrite the source itself."""
+    target = drawn if drawn.suffix.lower() in suffixes else drawn.with_name(drawn.name + suffixes[0])
     if target.exists() and target.samefile(source):
         return target.with_stem(f"{target.stem}-annotated")
     return target
@@ -198,6 +208,7 @@ def _write_table(rows: list[dict], output: Path | None) -> None:
     elif sys.stdout.isatty():
         click.echo(format_rows(rows))
     else:
+        sys.stdout.reconfigure(errors="surrogateescape")  # a file name need not be text
         write_csv(rows, sys.stdout)
 
 

@@ -29,11 +29,11 @@ class ModelEntry:
         task: `detection` or an attribute.
         file: The ONNX file, relative to the index.
         sha256: Of that file, hexadecimal.
-        input: How the input is cut: `size`, `zoom` and `channels` for attribute networks.
+        input: `size` of the square input in pixels (`None` for any), its `channels`, and for attributes whether crops are to be
+            `equalise`d.
         labels: Class names in the order of the output; empty for detection.
         training_data, licence: What it learned from and what that allows.
         metrics: Held-out figures with the split's name, the count and a 95% interval.
-        fusion: Constants for `fusion`: reliability, range of certainty, temperature.
     """
 
     name: str
@@ -41,11 +41,10 @@ class ModelEntry:
     file: str
     sha256: str
     input: dict
-    labels: tuple = ()
+    labels: list = field(default_factory=list)
     training_data: str = ""
     licence: str = ""
     metrics: dict = field(default_factory=dict)
-    fusion: dict = field(default_factory=dict)
 
 
 def get_models_dir() -> Path:

@@ -25,12 +25,13 @@ def write_csv(rows: Iterable[dict], file: TextIO) -> None:
 
 
 def _save_csv(rows: list[dict], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:  # a file name need not be text
         write_csv(rows, file)
 
 
 def _save_jsonl(rows: list[dict], path: Path) -> None:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(lines, encoding="utf-8", errors="surrogateescape")
 
 
 def _save_parquet(rows: list[dict], path: Path) -> None:
@@ -42,7 +43,7 @@ def _save_parquet(rows: list[dict], path: Path) -> None:
     write_csv(rows, text)
     types = {name: string() if name in TEXT_COLUMNS else int64() if name in INTEGER_COLUMNS else float64() for name in COLUMNS}
     options = arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
-    table = arrow_csv.read_csv(io.BytesIO(text.getvalue().encode()), convert_options=options)
+    table = arrow_csv.read_csv(io.BytesIO(text.getvalue().encode(errors="replace")), convert_options=options)
     parquet.write_table(table, path)
 
 

@@ -38,9 +38,9 @@ A residual CNN of {parameters:.2f} million parameters that tells {name} from an 
 
 {figures}
 
-Recompute them from `predictions.parquet`, which lists every validation and test image with its label and the probabilities that
-the shipped ONNX file gave it; `history.csv` is the training's course. {lost:.1%} of the images had no face that MTCNN found, and
-were cut as the dataset cuts them.
+Recompute them with `facekit evaluate {name}`, from `predictions.parquet`: every validation and test image with its label and the
+probabilities that the shipped ONNX file gave it. `history.csv` is the training's course, `config.json` its settings. {lost:.1%} of the
+images had no face that MTCNN found, and were cut as the dataset cuts them.
 
 ## Limits
 
@@ -150,7 +150,8 @@ def ship(
     onnx_file = export_network(network, task, folder)
     predictions = predict_splits(onnx_file, task, manifest, inputs)
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
-    shutil.copy(run / "history.csv", folder / "history.csv")
+    for name in ("history.csv", "config.json"):
+        shutil.copy(run / name, folder / name)
     figures = measure_attribute(task.name, predictions)
     data = "; ".join(SOURCES[source] for source in task.sources)
     entry = ModelEntry(

@@ -37,6 +37,7 @@ def models_dir(tmp_path_factory):
     network.set_weights([weights + 0.1 * generator.normal(size=weights.shape) for weights in network.get_weights()])  # opinions
     run, models_dir = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("models")
     (run / "history.csv").write_text("epoch,loss\n0,0.7\n")
+    (run / "config.json").write_text("{}\n")
     scores = np.where(np.arange(12) < 3, 0, 0.9)
     ship(network, TASKS["gender"], make_people(), make_inputs(12), scores, run, models_dir, "facekit train gender --data mine", seed=7)
     return models_dir
@@ -72,7 +73,7 @@ class TestShip:
     def test_history_and_predictions_lie_beside_it(self, models_dir):
         folder = models_dir / "gender"
         assert {path.name for path in folder.iterdir()} == {
-            "gender.keras", "gender.onnx", "history.csv", "predictions.parquet", "README.md",
+            "gender.keras", "gender.onnx", "history.csv", "config.json", "predictions.parquet", "README.md",
         }  # fmt: skip
         with (folder / "history.csv").open(newline="") as file:
             assert list(csv.DictReader(file)) == [{"epoch": "0", "loss": "0.7"}]
