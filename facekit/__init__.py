@@ -9,8 +9,9 @@
 Training lives in `facekit.training`, which needs Keras; the rest runs without it.
 """
 
+from facekit.analysis import Analysis
 from facekit.detection import MTCNN, detect_faces
-from facekit.faces import COLUMNS, Analysis, Faces, Profile
+from facekit.faces import COLUMNS, Faces, Profile
 from facekit.images import ImageError, read_image
 from facekit.pipeline import FaceAnalyzer, analyze
 from facekit.registry import ModelError

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from facekit.faces import Analysis
+from facekit.analysis import Analysis
 from facekit.images import IMAGE_SUFFIXES, ImageError
 from facekit.pipeline import FaceAnalyzer
 from facekit.registry import ModelError, get_models_dir

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facekit.faces import Analysis
+from facekit.analysis import Analysis
 from facekit.images import read_image
 from facekit.pipeline import FaceAnalyzer
 from facekit.tables import save_rows
@@ -30,7 +30,7 @@ th, td {{ text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px 
 @media (max-width: 45rem) {{ .pair {{ grid-template-columns: 1fr }} }}
 </style>
 <h1>facekit demo</h1>
-<p>{faces} faces in {pictures} pictures; the whole table is in <a href="faces.csv">faces.csv</a>. Everything was computed on this
+<p>Pictures: {pictures}. Faces: {faces}. The whole table is in <a href="faces.csv">faces.csv</a>. Everything was computed on this
 machine. Ages, genders and emotions are how a small network reads a face, not facts about a person.</p>
 {sections}
 </html>
@@ -57,13 +57,15 @@ def run_demo(photos: Sequence[Path], output: Path) -> tuple[Path, int]:
         FileNotFoundError: If a photo is missing.
         ImageError: If a photo cannot be read.
     """
-    pictures = {path.name: read_image(path) for path in photos} or load_portraits()
+    pictures = [(path.name, read_image(path)) for path in photos] or [*load_portraits().items()]
     output.mkdir(parents=True, exist_ok=True)
     analyzer = FaceAnalyzer()
     sections, rows = [], []
-    for name, pixels in pictures.items():
+    for index, (name, pixels) in enumerate(pictures):
         analysis = analyzer.analyze(pixels)
         stem = Path(name).stem
+        if stem in (Path(other).stem for other, _ in pictures[:index]):
+            stem = f"{stem}-{index}"
         Image.fromarray(pixels).save(output / f"{stem}.jpg", quality=90)
         Image.fromarray(analysis.draw()).save(output / f"{stem}-annotated.jpg", quality=90)
         sections.append(_write_section(name, stem, analysis))

@@ -1,11 +1,13 @@
-"""Draw an analysis into its picture: boxes, landmarks, labels that stay readable at any size. Plots of data live in `plotting`."""
+"""Draw faces and profiles into their picture: boxes, landmarks, labels that stay readable at any size. Plots of data live in `plotting`."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from facekit.faces import Analysis, Profile
+from facekit.faces import Faces, Profile
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 EMOTION_COLOURS = {
@@ -20,27 +22,24 @@ SMALLEST_FONT = 13  # pixels; below it nobody reads
 LARGEST_SHARE = 0.04  # of the picture's longer side: a label should not outshout the face
 
 
-def draw_analysis(analysis: Analysis) -> np.ndarray:
-    """Draw boxes, landmarks and labels.
+def draw_faces(pixels: np.ndarray, faces: Faces, profiles: Sequence[Profile]) -> np.ndarray:
+    """Draw boxes, landmarks and labels into a copy of a picture.
 
     Args:
-        analysis: With its picture.
+        pixels: HxWx3 RGB uint8.
+        faces: Where they are.
+        profiles: One a face; its emotion is the colour of the box.
 
     Returns:
         HxWx3 RGB uint8; small pictures come out enlarged.
-
-    Raises:
-        ValueError: If the analysis holds no picture.
     """
-    if analysis.pixels is None:
-        raise ValueError("`analysis` must hold its picture in `pixels` to be drawn; analyse the file again.")
-    picture = Image.fromarray(analysis.pixels)
+    picture = Image.fromarray(pixels)
     scale = max(1.0, LEAST_SIDE / max(picture.size))
     if scale > 1:
         picture = picture.resize([max(round(side * scale), 1) for side in picture.size], Image.Resampling.BICUBIC)
-    boxes = (analysis.faces.boxes_xyxy + 0.5) * scale
-    landmarks = (analysis.faces.landmarks_xy + 0.5) * scale
-    colours = [EMOTION_COLOURS.get(profile.emotion, PLAIN_COLOUR) for profile in analysis.profiles]
+    boxes = (faces.boxes_xyxy + 0.5) * scale
+    landmarks = (faces.landmarks_xy + 0.5) * scale
+    colours = [EMOTION_COLOURS.get(profile.emotion, PLAIN_COLOUR) for profile in profiles]
     pen = ImageDraw.Draw(picture, "RGBA")
     for box, points, colour in zip(boxes, landmarks, colours, strict=True):
         width = max(2, round(0.012 * (box[2] - box[0])))
@@ -53,7 +52,8 @@ def draw_analysis(analysis: Analysis) -> np.ndarray:
     labels: list[np.ndarray] = []
     for face in np.argsort(-(boxes[:, 2] - boxes[:, 0])):
         others = [*np.delete(boxes, face, axis=0), *labels]
-        labels += _draw_label(pen, picture.size, boxes[face], _write_label(analysis.profiles[face]), others)
+        lines = _write_label(profiles[face], face if len(boxes) > 1 else None)
+        labels += _draw_label(pen, picture.size, boxes[face], lines, others)
     return np.array(picture)
 
 
@@ -61,8 +61,8 @@ def _grow(box: np.ndarray, by: float) -> tuple[float, ...]:
     return (box[0] - by, box[1] - by, box[2] + by, box[3] + by)
 
 
-def _write_label(profile: Profile) -> list[str]:
-    """Return a label's lines, the most telling first."""
+def _write_label(profile: Profile, number: int | None) -> list[str]:
+    """Return a label's lines, the most telling first; the number is that of the table's column `face`."""
     who = []
     if profile.age_years is not None:
         who.append(f"{profile.age_years:.0f}")
@@ -73,6 +73,8 @@ def _write_label(profile: Profile) -> list[str]:
         lines.append(f"{profile.emotion} {profile.emotion_probability:.0%}")
     if profile.ethnicity is not None:
         lines.append(f"{profile.ethnicity} {profile.ethnicity_probability:.0%}")
+    if lines and number is not None:
+        lines[0] = f"#{number}  {lines[0]}"
     return lines
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from facekit.analysis import Analysis
 from facekit.detection import MTCNN, locate_face
-from facekit.faces import Analysis, Faces
+from facekit.faces import Faces
 from facekit.fusion import fuse_profiles, load_constants
 from facekit.images import cut_crops, normalise, read_image
 from facekit.inference import run_model

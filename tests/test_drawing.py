@@ -3,8 +3,9 @@ import pytest
 from PIL import ImageColor
 
 from facekit import drawing
-from facekit.drawing import EMOTION_COLOURS, LEAST_SIDE, draw_analysis
-from facekit.faces import Analysis, Faces, Profile
+from facekit.analysis import Analysis
+from facekit.drawing import EMOTION_COLOURS, LEAST_SIDE
+from facekit.faces import Faces, Profile
 from facekit.taxonomy import EMOTIONS
 
 GREY = 100
@@ -66,7 +67,7 @@ def test_every_emotion_has_a_colour_of_its_own():
 
 def test_only_box_and_label_are_drawn(places):
     box = (300, 200, 500, 420)
-    picture = draw_analysis(make_analysis((800, 1000), [box]))
+    picture = Analysis.draw(make_analysis((800, 1000), [box]))
     assert picture.shape == (800, 1000, 3)
     assert picture.dtype == np.uint8
     changed = find_changed(picture)
@@ -81,19 +82,19 @@ def test_only_box_and_label_are_drawn(places):
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
 def test_boxes_have_the_colour_of_the_emotion(emotion):
-    picture = draw_analysis(make_analysis((700, 700), [(300, 200, 500, 420)], [Profile(emotion=emotion, emotion_probability=0.5)]))
+    picture = Analysis.draw(make_analysis((700, 700), [(300, 200, 500, 420)], [Profile(emotion=emotion, emotion_probability=0.5)]))
     assert tuple(picture[300, 301]) == ImageColor.getrgb(EMOTION_COLOURS[emotion])
 
 
 def test_the_picture_given_is_not_drawn_into():
     analysis = make_analysis((700, 700), [(300, 200, 500, 420)])
-    draw_analysis(analysis)
+    Analysis.draw(analysis)
     assert (analysis.pixels == GREY).all()
 
 
 def test_landmarks_are_drawn_where_they_are_known():
     points = np.array([[[350, 260], [450, 260], [np.nan, np.nan], [360, np.nan], [440, 370]]], np.float32)
-    picture = draw_analysis(make_analysis((700, 700), [(300, 200, 500, 420)], landmarks=points))
+    picture = Analysis.draw(make_analysis((700, 700), [(300, 200, 500, 420)], landmarks=points))
     changed = find_changed(picture)
     for x, y in ((350, 260), (450, 260), (440, 370)):
         assert changed[y, x]
@@ -108,38 +109,33 @@ def test_landmarks_are_drawn_where_they_are_known():
 def test_small_pictures_are_enlarged(size_hw, drawn_hw):
     assert max(drawn_hw) == LEAST_SIDE
     height, width = size_hw
-    picture = draw_analysis(make_analysis(size_hw, [(0, 0, width - 1, height - 1)]))
+    picture = Analysis.draw(make_analysis(size_hw, [(0, 0, width - 1, height - 1)]))
     assert picture.shape == (*drawn_hw, 3)
     assert find_changed(picture).any()
 
 
 def test_boxes_are_enlarged_with_the_picture():
-    picture = draw_analysis(make_analysis((64, 64), [(16, 16, 47, 47)], [Profile()]))
+    picture = Analysis.draw(make_analysis((64, 64), [(16, 16, 47, 47)], [Profile()]))
     rows, columns = np.nonzero(find_changed(picture))
     assert (rows.min(), columns.min()) == pytest.approx((165, 165), abs=8)  # 16.5 pixels, ten times
     assert (rows.max(), columns.max()) == pytest.approx((475, 475), abs=8)
 
 
 def test_a_large_picture_keeps_its_size():
-    picture = draw_analysis(make_analysis((3000, 4000), [(1000, 1000, 1400, 1500)]))
+    picture = Analysis.draw(make_analysis((3000, 4000), [(1000, 1000, 1400, 1500)]))
     assert picture.shape == (3000, 4000, 3)
     assert find_changed(picture).any()
 
 
 def test_without_faces_nothing_is_drawn():
-    picture = draw_analysis(make_analysis((700, 900)))
+    picture = Analysis.draw(make_analysis((700, 900)))
     assert picture.shape == (700, 900, 3)
     assert not find_changed(picture).any()
 
 
-def test_without_the_picture_there_is_an_error():
-    with pytest.raises(ValueError, match="`analysis` must hold its picture in `pixels` to be drawn; analyse the file again"):
-        draw_analysis(Analysis("", Faces.empty(), ()))
-
-
 def test_a_profile_without_attributes_has_no_label(places):
     box = (300, 200, 500, 420)
-    changed = find_changed(draw_analysis(make_analysis((700, 700), [box], [Profile(confidence_score=0.5)])))
+    changed = find_changed(Analysis.draw(make_analysis((700, 700), [box], [Profile(confidence_score=0.5)])))
     assert places == []
     assert not changed[~cover(changed.shape, box, 4)].any()
 
@@ -154,14 +150,14 @@ def test_a_profile_without_attributes_has_no_label(places):
     ],
 )
 def test_a_profile_of_one_attribute_is_labelled(places, profile):
-    draw_analysis(make_analysis((700, 700), [(300, 200, 500, 420)], [profile]))
+    Analysis.draw(make_analysis((700, 700), [(300, 200, 500, 420)], [profile]))
     assert len(places) == 1
     check_places(places, (700, 700))
 
 
 @pytest.mark.parametrize("box", [(0, 0, 80, 90), (819, 0, 899, 90), (0, 509, 80, 599), (819, 509, 899, 599), (0, 0, 899, 599)])
 def test_labels_stay_inside_at_the_edges(places, box):
-    draw_analysis(make_analysis((600, 900), [box]))
+    Analysis.draw(make_analysis((600, 900), [box]))
     assert len(places) == 1
     check_places(places, (600, 900))
 
@@ -169,7 +165,7 @@ def test_labels_stay_inside_at_the_edges(places, box):
 @pytest.mark.parametrize("size_hw", [(2000, 60), (60, 2000), (640, 12)])
 def test_narrow_pictures_do_not_cut_labels(places, size_hw):
     height, width = size_hw
-    assert draw_analysis(make_analysis(size_hw, [(0, 0, width - 1, height - 1)])).shape == (*size_hw, 3)
+    assert Analysis.draw(make_analysis(size_hw, [(0, 0, width - 1, height - 1)])).shape == (*size_hw, 3)
     check_places(places, size_hw)
 
 
@@ -178,6 +174,6 @@ def test_labels_of_a_crowd_never_overlap(places, seed):
     generator = np.random.default_rng(seed)
     sides = generator.uniform(25, 90, 60)
     corners = generator.uniform(0, 1, (60, 2)) * (np.array([900, 600]) - sides[:, None])
-    draw_analysis(make_analysis((600, 900), np.concatenate([corners, corners + sides[:, None]], axis=1)))
+    Analysis.draw(make_analysis((600, 900), np.concatenate([corners, corners + sides[:, None]], axis=1)))
     assert 20 <= len(places) <= 60
     check_places(places, (600, 900))

@@ -1,44 +1,13 @@
 import numpy as np
-import pandas as pd
 import pytest
 
-from facekit.faces import COLUMNS, Analysis, Faces, Profile
-
-# As the contract in DESIGN.md has them, word for word.
-CONTRACT = [
-    "image", "frame", "face", "x1", "y1", "x2", "y2", "score", "age_years", "age_low", "age_high", "age_range",
-    "gender", "gender_probability", "emotion", "emotion_probability", "ethnicity", "ethnicity_probability", "confidence_score",
-    "left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y", "nose_x", "nose_y",
-    "mouth_left_x", "mouth_left_y", "mouth_right_x", "mouth_right_y",
-    "emotion_anger", "emotion_disgust", "emotion_fear", "emotion_happiness", "emotion_neutral", "emotion_sadness", "emotion_surprise",
-]  # fmt: skip
-
-PROFILE = Profile(
-    age_years=31.26,
-    age_low=25.04,
-    age_high=38,
-    age_range="28-45",
-    gender="female",
-    gender_probability=0.98765,
-    emotion="happiness",
-    emotion_probability=0.7,
-    confidence_score=0.81,
-    emotion_probabilities=(0.1, 0, 0, 0.7, 0.2, 0, 0),
-)
+from facekit.faces import Faces
 
 
 def make_faces(count) -> Faces:
     numbers = np.arange(count, dtype=np.float32)
     boxes = numbers[:, None] + np.array([1.04, 2, 3, 4], np.float32)
     return Faces(boxes, 1 - numbers / 10, numbers[:, None, None] + np.arange(10, dtype=np.float32).reshape(5, 2))
-
-
-@pytest.fixture
-def analysis() -> Analysis:
-    return Analysis("party/two.jpg", make_faces(2), (PROFILE, Profile()))
-
-
-# === Faces ===
 
 
 @pytest.mark.parametrize(
@@ -71,59 +40,3 @@ def test_some_of_the_faces(index):
     np.testing.assert_array_equal(some.scores, faces.scores[1:])
     np.testing.assert_array_equal(some.boxes_xyxy, faces.boxes_xyxy[1:])
     np.testing.assert_array_equal(some.landmarks_xy, faces.landmarks_xy[1:])
-
-
-# === Analysis ===
-
-
-def test_columns_are_those_of_the_contract(analysis):
-    assert list(COLUMNS) == CONTRACT
-    assert list(analysis.to_frame().columns) == CONTRACT
-    assert [list(row) for row in analysis.to_dicts()] == [CONTRACT] * 2
-
-
-def test_a_profile_a_face():
-    with pytest.raises(ValueError, match=r"`profiles` must hold one a face \(2\); got 1\."):
-        Analysis("", make_faces(2), (PROFILE,))
-
-
-def test_a_row_tells_box_profile_and_landmarks(analysis):
-    row = analysis.to_dicts()[0]
-    expected = {
-        "image": "party/two.jpg", "frame": None, "face": 0, "x1": 1.0, "y2": 4.0, "score": 1.0,
-        "age_years": 31.3, "age_low": 25.0, "age_high": 38.0, "age_range": "28-45", "gender": "female", "gender_probability": 0.9877,
-        "emotion": "happiness", "ethnicity": None, "confidence_score": 0.81, "left_eye_x": 0.0, "left_eye_y": 1.0, "mouth_right_y": 9.0,
-        "emotion_anger": 0.1, "emotion_happiness": 0.7, "emotion_surprise": 0.0,
-    }  # fmt: skip
-    assert {name: row[name] for name in expected} == expected
-    assert {type(value) for value in row.values()} == {str, int, float, type(None)}, "plain Python, so that JSON takes it"
-
-
-def test_what_was_not_asked_for_is_none(analysis):
-    row = analysis.to_dicts()[1]
-    told = {name for name, value in row.items() if value is not None}
-    assert told == {"image", "face", "x1", "y1", "x2", "y2", "score", *(name for name in CONTRACT if name.endswith(("_x", "_y")))}
-
-
-def test_unknown_landmarks_are_empty_cells():
-    faces = Faces(np.zeros((1, 4), np.float32), np.zeros(1, np.float32), np.full((1, 5, 2), np.nan, np.float32))
-    analysis = Analysis("one.jpg", faces, (Profile(),), frame=7)
-    assert analysis.to_dicts()[0]["nose_x"] is None
-    frame = analysis.to_frame()
-    assert frame["nose_x"].isna().all()
-    assert frame.to_csv(index=False).splitlines()[1] == "one.jpg,7,0,0.0,0.0,0.0,0.0,0.0" + "," * (len(COLUMNS) - 8)
-
-
-def test_types_are_the_same_with_rows_and_without(analysis):
-    full, empty = analysis.to_frame(), Analysis("none.jpg", Faces.empty(), ()).to_frame()
-    assert (len(full), len(empty)) == (2, 0)
-    pd.testing.assert_series_equal(full.dtypes, empty.dtypes)
-    assert full["face"].tolist() == [0, 1]
-    assert full["frame"].isna().all()
-    assert full["gender"].isna().tolist() == [False, True]
-    assert full["age_years"].dtype == np.float64
-
-
-def test_without_the_picture_there_is_nothing_to_draw(analysis):
-    with pytest.raises(ValueError, match=r"`analysis` must hold its picture in `pixels`"):
-        analysis.draw()

@@ -6,7 +6,8 @@ import json
 import pandas as pd
 import pytest
 
-from facekit.faces import COLUMNS, Analysis, Faces
+from facekit.analysis import Analysis
+from facekit.faces import COLUMNS, Faces
 from facekit.tables import format_rows, save_rows, write_csv
 
 ROW = dict.fromkeys(COLUMNS) | {"image": "größe, 1.jpg", "face": 0, "x1": 1.5, "age_years": 31.25, "gender": "female"}
