@@ -39,8 +39,9 @@ A residual CNN of {parameters:.2f} million parameters that tells {name} from an 
 {figures}
 
 Recompute them with `facekit evaluate {name}`, from `predictions.parquet`: every validation and test image with its label and the
-probabilities that the shipped ONNX file gave it. `history.csv` is the training's course, `config.json` its settings. {lost:.1%} of the
-images had no face that MTCNN found, and were cut as the dataset cuts them.
+probabilities that the shipped ONNX file gave it. `history.csv` is the training's course, `config.json` its settings.
+
+{lost:.1%} of the images had no face that MTCNN found, and were cut as the dataset cuts them.
 
 ## Limits
 

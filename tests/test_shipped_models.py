@@ -1,0 +1,89 @@
+"""The models as they are shipped: intact, the same in both forms, as good as their cards say, and small."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facekit.evaluation.figures import find_right, get_probabilities, measure_attribute
+from facekit.fusion import calibrate, correlate, load_constants, score_confidence
+from facekit.inference import run_model
+from facekit.registry import find_model, get_models_dir, hash_file, load_index
+from facekit.taxonomy import ATTRIBUTES, LABELS
+
+MODELS = get_models_dir()
+
+
+def read_test_split(task: str) -> pd.DataFrame:
+    predictions = pd.read_parquet(MODELS / task / "predictions.parquet")
+    return predictions[predictions["split"] == "test"].reset_index(drop=True)
+
+
+def test_index_lists_what_is_there():
+    index = load_index()
+    assert set(index) == {"pnet", "rnet", "onet", *ATTRIBUTES}
+    for entry in index.values():
+        assert hash_file(MODELS / entry.file) == entry.sha256
+        assert entry.training_data
+        assert entry.licence
+
+
+@pytest.mark.parametrize("task", ATTRIBUTES)
+def test_onnx_answers_as_keras(task):
+    keras = pytest.importorskip("keras")
+    model = keras.saving.load_model(MODELS / task / f"{task}.keras", compile=False)
+    crops = np.random.default_rng(0).uniform(-1, 1, (5, 64, 64, 1)).astype(np.float32)
+    served = run_model(task, crops)[0]
+    np.testing.assert_allclose(served, model.predict(crops, verbose=0), atol=1e-4)
+    assert served.shape == (5, len(LABELS[task]))
+    np.testing.assert_allclose(served, run_model(task, crops[:, :, ::-1])[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("task", ATTRIBUTES)
+def test_index_and_card_tell_what_the_predictions_give(task):
+    entry, _ = find_model(task)
+    figures = measure_attribute(task, pd.read_parquet(MODELS / task / "predictions.parquet"))
+    assert json.loads(json.dumps(figures)) == entry.metrics["figures"]
+    card = (MODELS / task / "README.md").read_text()
+    for figure in figures:
+        value = f"{figure['value']:.2f}" if "years" in figure["figure"] else f"{figure['value']:.1%}"
+        assert f"| {figure['figure']} | {value} |" in card
+
+
+@pytest.mark.parametrize("task", ATTRIBUTES)
+def test_no_group_stands_on_two_sides(task):
+    predictions = pd.read_parquet(MODELS / task / "predictions.parquet")
+    assert predictions.groupby(["source", "group"])["split"].nunique().max() == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "figure", "mark"),
+    [
+        ("gender", "utkface", "accuracy", 0.92),
+        ("ethnicity", "utkface", "accuracy", 0.77),
+        ("emotion", "fer2013", "accuracy", 0.64),
+        ("age", "utkface", "mean absolute error, years", 6.5),
+    ],
+)
+def test_marks(task, source, figure, mark):
+    figures = measure_attribute(task, pd.read_parquet(MODELS / task / "predictions.parquet"))
+    (value,) = (row["value"] for row in figures if (row["source"], row["figure"]) == (source, figure))
+    assert value <= mark if task == "age" else value >= mark
+
+
+def test_confidence_rises_with_the_chance_to_be_right():
+    """On real test faces, the more confident half and each more confident quarter are more often right."""
+    constants = load_constants()
+    tables = {task: read_test_split(task) for task in ("age", "gender")}
+    assert tables["age"]["image"].tolist() == tables["gender"]["image"].tolist()
+    answers = {task: calibrate(get_probabilities(table), constants.temperatures[task]) for task, table in tables.items()}
+    fused = correlate(answers, constants)
+    right = np.all([find_right(task, fused[task], table["label"].to_numpy()) for task, table in tables.items()], axis=0)
+    quarters = [part.mean() for part in np.array_split(right[np.argsort(-score_confidence(fused, constants))], 4)]
+    assert quarters == sorted(quarters, reverse=True)
+    assert np.mean(quarters[:2]) > np.mean(quarters[2:]) + 0.1
+
+
+def test_served_files_are_small():
+    assert sum((MODELS / load_index()[task].file).stat().st_size for task in ATTRIBUTES) < 14_000_000
