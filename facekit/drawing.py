@@ -19,7 +19,8 @@ SHADE = (0, 0, 0, 190)
 
 LEAST_SIDE = 640  # pixels; a smaller picture is enlarged, for its labels would not fit
 SMALLEST_FONT = 13  # pixels; below it nobody reads
-LARGEST_SHARE = 0.04  # of the picture's longer side: a label should not outshout the face
+SMALLEST_SHARE, LARGEST_SHARE = 0.011, 0.04  # of the picture's longer side: readable when shown whole, and no louder than the face
+THINNEST_SHARE = 0.0015  # likewise for the lines of boxes
 
 
 def draw_faces(pixels: np.ndarray, faces: Faces, profiles: Sequence[Profile]) -> np.ndarray:
@@ -42,7 +43,7 @@ def draw_faces(pixels: np.ndarray, faces: Faces, profiles: Sequence[Profile]) ->
     colours = [EMOTION_COLOURS.get(profile.emotion, PLAIN_COLOUR) for profile in profiles]
     pen = ImageDraw.Draw(picture, "RGBA")
     for box, points, colour in zip(boxes, landmarks, colours, strict=True):
-        width = max(2, round(0.012 * (box[2] - box[0])))
+        width = max(2, round(THINNEST_SHARE * max(picture.size)), round(0.012 * (box[2] - box[0])))
         pen.rectangle(_grow(box, width), outline=SHADE, width=width)
         pen.rectangle(_grow(box, 0), outline=colour, width=width)
         for x, y in points[~np.isnan(points).any(axis=1)]:
@@ -87,7 +88,7 @@ def _draw_label(
         The place it took, if any, (4,) x1, y1, x2, y2.
     """
     wanted = (box[2] - box[0]) * 0.18
-    font_size = round(max(SMALLEST_FONT, min(wanted, LARGEST_SHARE * max(size))))
+    font_size = round(max(SMALLEST_FONT, np.clip(wanted, SMALLEST_SHARE * max(size), LARGEST_SHARE * max(size))))
     font = ImageFont.load_default(font_size)
     margin = font_size // 4
     for text in ("\n".join(lines), lines[0]) if lines else ():
