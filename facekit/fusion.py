@@ -60,9 +60,9 @@ def _count_coarse(attribute: str) -> int:
     return len(AGE_SCHEMES[DEFAULT_AGE_SCHEME]) if attribute == "age" else len(LABELS[attribute])
 
 
-def _index_age_classes(scheme: str) -> np.ndarray:
-    """Return the class of each year, (years,) int."""
-    return np.searchsorted(AGE_SCHEMES[scheme], AGES_YEARS, side="right") - 1
+def index_age_classes(ages_years: np.ndarray) -> np.ndarray:
+    """Return the index of each age's class in the default scheme, (ages,) int; a fraction counts with the year begun."""
+    return np.searchsorted(AGE_SCHEMES[DEFAULT_AGE_SCHEME], np.floor(ages_years), side="right") - 1
 
 
 def save_constants(constants: FusionConstants, models_dir: Path) -> None:
@@ -122,7 +122,7 @@ def correlate(answers: dict[str, np.ndarray], constants: FusionConstants) -> dic
             if lift is not None:
                 pull = pull * (coarse[other] @ lift.T) ** constants.strength
         if name == "age":
-            pull = pull[:, _index_age_classes(DEFAULT_AGE_SCHEME)]
+            pull = pull[:, index_age_classes(AGES_YEARS)]
         fused[name] = answer * pull / (answer * pull).sum(axis=1, keepdims=True)
     return fused
 
@@ -138,7 +138,7 @@ def measure_certainty(attribute: str, answer: np.ndarray) -> np.ndarray:
     """Return how sure an attribute is of what it tells, (faces,): the probability of the label, or of the age class of the mean."""
     if attribute != "age":
         return answer.max(axis=1)
-    classes = _index_age_classes(DEFAULT_AGE_SCHEME)
+    classes = index_age_classes(AGES_YEARS)
     told = classes[np.minimum((answer @ AGES_YEARS).astype(int), AGES_YEARS[-1])]
     return np.take_along_axis(_make_coarse("age", answer), told[:, None], axis=1)[:, 0]
 

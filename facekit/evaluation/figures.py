@@ -10,17 +10,13 @@ import numpy as np
 import pandas as pd
 
 from facekit.evaluation.metrics import bootstrap_interval, compute_wilson_interval
-from facekit.taxonomy import AGE_SCHEMES, AGES_YEARS, DEFAULT_AGE_SCHEME, LABELS
+from facekit.fusion import index_age_classes
+from facekit.taxonomy import AGES_YEARS, LABELS
 
 
 def get_probabilities(predictions: pd.DataFrame) -> np.ndarray:
     """Return the probabilities of a table of predictions, (images, classes)."""
     return predictions.filter(like="p_").to_numpy(np.float64)
-
-
-def index_age_classes(ages_years: np.ndarray) -> np.ndarray:
-    """Return the index of each age's class in the default scheme, (images,) int."""
-    return np.searchsorted(AGE_SCHEMES[DEFAULT_AGE_SCHEME], np.floor(ages_years), side="right") - 1
 
 
 def count_classes_apart(attribute: str, answer: np.ndarray, labels: np.ndarray) -> np.ndarray:
