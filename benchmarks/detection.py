@@ -15,7 +15,6 @@ Reference: Yang et al.: WIDER FACE: A Face Detection Benchmark, 2016.
 import importlib.metadata
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ import mtcnn
 import numpy as np
 from tqdm import tqdm
 
+from facekit.datasets.annotations import read_ground_truth
 from facekit.detection import detect_faces
 from facekit.detection.boxes import compute_overlaps
 from facekit.images import read_image
@@ -44,16 +44,6 @@ class Found:
     boxes_xyxy: np.ndarray
     scores: np.ndarray
     seconds: float
-
-
-def read_ground_truth(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield each photo's name, its boxes (n, 4) of x1, y1, x2, y2 and which of them are valid (n,)."""
-    lines = iter(path.read_text().splitlines())
-    for name in lines:
-        count = int(next(lines))
-        rows = [next(lines).split() for _ in range(max(count, 1))]  # a photo without faces has a row of zeros
-        x, y, width, height, *_, invalid, _occlusion, _pose = np.array(rows[:count], float).reshape(-1, 10).T
-        yield name, np.stack([x, y, x + width, y + height], axis=1), (invalid == 0) & (width > 0) & (height > 0)
 
 
 def judge(found: Found, truth_xyxy: np.ndarray, wanted: np.ndarray) -> tuple[list[float], list[bool]]:

@@ -12,6 +12,7 @@ import click
 from tqdm import tqdm
 
 from facekit.analysis import Analysis
+from facekit.datasets.command import data
 from facekit.images import IMAGE_SUFFIXES, ImageError
 from facekit.pipeline import FaceAnalyzer
 from facekit.registry import ModelError, get_models_dir
@@ -69,6 +70,9 @@ class AttributeList(click.ParamType):
 @click.version_option(package_name="facekit")
 def main() -> None:
     """Hold the commands together."""
+
+
+main.add_command(data)
 
 
 @main.command(help=ANALYZE_HELP)
@@ -227,48 +231,99 @@ def demo(photos, output) -> None:
 
 
 @main.command(help=TRAIN_HELP, short_help="Train a network, or fit fusion.")
-@click.argument("task", type=click.Choice((*ATTRIBUTES, "fusion")))
+@click.argument("task", type=click.Choice((*ATTRIBUTES, "faces", "fusion")))
 @click.option(
     "--data", "data_dir", metavar="DIR", type=click.Path(path_type=Path), required=True,
     help="Folder that holds the datasets under their usual names, as data/README.md says.",
 )  # fmt: skip
-@click.option("--models", "models_dir", metavar="DIR", type=click.Path(path_type=Path), help="Where to put the model.  [default: models]")
+@click.option(
+    "--models", "models_dir", metavar="DIR", type=click.Path(path_type=Path), help="Enter the model here.  [default: the run's folder]"
+)
 @click.option("--run", metavar="DIR", type=click.Path(path_type=Path), help="Where to keep the run.  [default: runs/TASK]")
+@click.option(
+    "--network", type=click.Choice(("small", "teacher")), default="small", show_default=True,
+    help="The one that is served, or a large one that begins with dlib's weights, to teach the small one.",
+)  # fmt: skip
+@click.option("--sources", metavar="LIST", default="", help="Datasets to learn from, comma-separated.  [default: those of the task]")
+@click.option("--manifest", metavar="FILE.parquet", type=click.Path(path_type=Path), help="Learn from this manifest in place of datasets.")
+@click.option("--teacher", metavar="ANSWERS.npz", type=click.Path(path_type=Path), help="Learn from a teacher's answers, too.")
 @click.option("--start-from", metavar="MODEL.keras", type=click.Path(path_type=Path), help="Take over the layers of a trained model.")
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
 @click.option("--learning-rate", type=float, default=2e-3, show_default=True)
+@click.option("--warmup-epochs", type=click.FloatRange(min=0), default=2, show_default=True, help="Over which the learning rate rises.")
+@click.option("--balance", type=float, default=0.0, show_default=True, help="Count rare classes more: 1 makes all classes count alike.")
+@click.option(
+    "--teacher-share", type=click.FloatRange(0, 1), default=0.7, show_default=True, help="Of a teacher's answer beside the label."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--precision", type=click.Choice(("float32", "mixed_bfloat16")), default="float32", show_default=True,
     help="mixed_bfloat16 is faster on processors with AMX or AVX512-BF16.",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-def train(task, data_dir, models_dir, run, start_from, resume, **options) -> None:
+def train(task, data_dir, models_dir, run, network, sources, manifest, teacher, start_from, resume, **options) -> None:
     """Hand over to `training.command`, which alone needs Keras."""
     try:
-        from facekit.training.command import run_fusion_fit, run_training
+        from facekit.training.command import DataChoice, run_fusion_fit, run_training
     except ModuleNotFoundError as error:
         raise click.ClickException(f"Training needs {error.name}; run: pip install 'facekit[train]'") from None
     try:
         if task == "fusion":
             run_fusion_fit(data_dir, models_dir, options["seed"])
         else:
-            run_training(task, data_dir, models_dir, run or Path("runs", task), start_from, resume, **options)
+            run = run or Path("runs", task if network == "small" else f"{task}-{network}")
+            chosen = DataChoice(data_dir, tuple(filter(None, sources.split(","))), manifest)
+            run_training(task, chosen, models_dir, run, network, start_from, teacher, resume, **options)
     except (OSError, ValueError, ModelError) as error:
         raise click.ClickException(str(error)) from None
 
 
 @main.command()
-@click.argument("tasks", metavar="[ATTRIBUTE]...", nargs=-1, type=click.Choice(ATTRIBUTES))
+@click.argument("tasks", metavar="[ATTRIBUTE|paper-tables]...", nargs=-1, type=click.Choice((*ATTRIBUTES, "paper-tables")))
 def evaluate(tasks) -> None:
-    """Compute the shipped models' held-out figures afresh, from their stored predictions."""
-    import pandas as pd
-
-    from facekit.evaluation.figures import measure_attribute, tabulate_figures
+    """Compute held-out figures afresh, from stored predictions: of attributes, or beside the two papers' tables."""
+    from facekit.evaluation.figures import format_figure
+    from facekit.evaluation.papers import load_figures, tabulate_papers
 
     for task in tasks or ATTRIBUTES:
         try:
-            predictions = pd.read_parquet(get_models_dir() / task / "predictions.parquet")
+            if task == "paper-tables":
+                click.echo(tabulate_papers(get_models_dir()) + "\n")
+                continue
+            figures = load_figures(get_models_dir(), task)
         except OSError as error:
             raise click.ClickException(f"The predictions of {task} cannot be read ({error}); they come with a git checkout.") from None
-        click.echo(f"{task}\n\n{tabulate_figures(measure_attribute(task, predictions))}\n")
+        click.echo(f"{task}\n\n| data | protocol | images | figure | value | 95% interval |\n|---|---|---|---|---|---|")
+        for figure in figures:
+            kind = "" if figure["shipped"] else ", trained for the protocol"
+            click.echo(f"| {figure['source']} {figure['split']}{kind} | {figure['protocol']} | {format_figure(figure)} |")
+        click.echo()
+
+
+@main.command()
+@click.argument("task", type=click.Choice(ATTRIBUTES))
+@click.option(
+    "--data", "data_dir", metavar="DIR", type=click.Path(path_type=Path), required=True,
+    help="Folder that holds the datasets under their usual names, as data/README.md says.",
+)  # fmt: skip
+@click.option("--source", metavar="NAME", required=True, help="The dataset.")
+@click.option("--protocol", metavar="NAME", required=True, help="How to split: subject_disjoint, random_frames, augment_then_split, ...")
+@click.option("--models", "models_dir", metavar="DIR", type=click.Path(path_type=Path), help="Keep predictions here.  [default: models]")
+@click.option("--run", metavar="DIR", type=click.Path(path_type=Path), help="[default: runs/TASK-SOURCE-PROTOCOL]")
+@click.option("--start-from", metavar="MODEL.keras", type=click.Path(path_type=Path), help="A model that has not seen this dataset.")
+@click.option("--photos", type=click.IntRange(min=100), help="Take only so many.")
+@click.option("--epochs", type=click.IntRange(min=1), default=12, show_default=True)
+@click.option("--learning-rate", type=float, default=1e-3, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--precision", type=click.Choice(("float32", "mixed_bfloat16")), default="float32", show_default=True)
+def crossvalidate(task, source, protocol, data_dir, models_dir, run, start_from, photos, **options) -> None:
+    """Train and test once a fold under a protocol, and keep the predictions for `facekit evaluate`."""
+    try:
+        from facekit.training.crossvalidation import run_protocol
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"Training needs {error.name}; run: pip install 'facekit[train]'") from None
+    run = run or Path("runs", f"{task}-{source}-{protocol}")
+    try:
+        click.echo(run_protocol(task, source, protocol, data_dir, models_dir or get_models_dir(), run, start_from, photos, **options))
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from None

@@ -1,6 +1,6 @@
 """Read pictures and cut faces out of them: the one preprocessing that training and analysis share.
 
-Reading turns any file into HxWx3 RGB uint8, upright. Cutting turns a picture and five landmarks into an upright square grey crop,
+Reading turns any file into HxWx3 RGB uint8, upright. Cutting turns a picture and five landmarks into an upright square crop,
 float32 from -1 to 1. Where the faces are is found by `detection`.
 """
 
@@ -102,20 +102,23 @@ def convert_to_grey(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
-def normalise(crops: np.ndarray, equalise: bool = False) -> np.ndarray:
-    """Turn grey crops into network input.
+def equalise_crops(crops: np.ndarray) -> np.ndarray:
+    """Spread each crop's grey values evenly, so that lighting and camera matter less.
+
+    FER2013 comes so; a network that learned from it needs it.
 
     Args:
-        crops: (faces, size, size) uint8.
-        equalise: Spread each crop's grey values evenly first, so that lighting and camera matter less. FER2013 comes so; a network
-            that learned from it needs it.
+        crops: (faces, size, size, 1) uint8.
 
     Returns:
-        (faces, size, size, 1) float32 from -1 to 1.
+        As `crops`.
     """
-    if equalise:
-        crops = np.stack([cv2.equalizeHist(crop) for crop in crops]) if len(crops) else crops
-    return crops[..., None].astype(np.float32) / 127.5 - 1
+    return np.stack([cv2.equalizeHist(crop)[..., None] for crop in crops]) if len(crops) else crops
+
+
+def normalise(crops: np.ndarray) -> np.ndarray:
+    """Turn crops of 0 to 255 into network input of the same shape, float32 from -1 to 1."""
+    return crops.astype(np.float32) / 127.5 - 1
 
 
 def estimate_similarity(source_xy: np.ndarray, target_xy: np.ndarray) -> np.ndarray:
@@ -138,30 +141,33 @@ def estimate_similarity(source_xy: np.ndarray, target_xy: np.ndarray) -> np.ndar
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def cut_crops(image: np.ndarray, faces: Faces, size: int) -> np.ndarray:
-    """Cut faces out of a picture, upright by their landmarks, in grey.
+def cut_crops(image: np.ndarray, faces: Faces, size: int, channels: int = 1) -> np.ndarray:
+    """Cut faces out of a picture, upright by their landmarks.
 
     Args:
         image: HxWx3 RGB uint8.
         faces: Where they are. A face without landmarks (NaN) is cut along its box.
         size: Side of the crops in pixels.
+        channels: 1 for grey, 3 for RGB.
 
     Returns:
-        (faces, size, size) uint8; what lies outside the picture repeats its edge.
+        (faces, size, size, channels) uint8; what lies outside the picture repeats its edge.
 
     Raises:
-        ValueError: If `size` is not positive.
+        ValueError: If `size` is not positive, or `channels` neither 1 nor 3.
     """
+    if channels not in (1, 3):
+        raise ValueError(f"`channels` must be 1 (grey) or 3 (RGB); got {channels}.")
     if size < 1:
         raise ValueError(f"`size` must be 1 pixel or more; got {size}.")
     boxes = faces.boxes_xyxy[:, None]  # (faces, 1, 4)
     within_boxes = boxes[..., :2] + TEMPLATE_XY * (boxes[..., 2:] - boxes[..., :2])  # (faces, 5, 2)
     landmarks = np.where(np.isnan(faces.landmarks_xy), within_boxes, faces.landmarks_xy)
-    crops = [_cut_crop(image, points, size) for points in landmarks]
-    return np.stack(crops) if crops else np.zeros((0, size, size), np.uint8)
+    crops = [_cut_crop(image, points, size, channels) for points in landmarks]
+    return np.stack(crops) if crops else np.zeros((0, size, size, channels), np.uint8)
 
 
-def _cut_crop(image: np.ndarray, points_xy: np.ndarray, size: int) -> np.ndarray:
+def _cut_crop(image: np.ndarray, points_xy: np.ndarray, size: int, channels: int) -> np.ndarray:
     matrix = estimate_similarity(points_xy, TEMPLATE_XY * size)
     # Take the part of the picture that the crop can show, a little larger, so that a large picture costs no more than a small one.
     inverse = cv2.invertAffineTransform(matrix)
@@ -169,14 +175,17 @@ def _cut_crop(image: np.ndarray, points_xy: np.ndarray, size: int) -> np.ndarray
     height, width = image.shape[:2]
     left, top = np.clip(np.floor(corners.min(axis=0)) - 2, 0, (width - 1, height - 1)).astype(int)
     right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 2, (left + 1, top + 1), (width, height)).astype(int)
-    part = convert_to_grey(np.ascontiguousarray(image[top:bottom, left:right]))
+    part = np.ascontiguousarray(image[top:bottom, left:right])
+    if channels == 1:
+        part = convert_to_grey(part)
     matrix[:, 2] += matrix[:, :2] @ (left, top)
     # Average before shrinking: the warp itself looks at four pixels only, and would alias.
-    shrink = min(int(1 / max(np.hypot(*matrix[0, :2]), 1e-6)), min(part.shape))
+    shrink = min(int(1 / max(np.hypot(*matrix[0, :2]), 1e-6)), min(part.shape[:2]))
     if shrink > 1:
         small = cv2.resize(part, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
-        ratio = np.array(part.shape[::-1]) / small.shape[::-1]
+        ratio = np.array(part.shape[1::-1]) / small.shape[1::-1]
         matrix[:, 2] += matrix[:, :2] @ (ratio / 2 - 0.5)
         matrix[:, :2] *= ratio
         part = small
-    return cv2.warpAffine(part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return crop.reshape(size, size, channels)

@@ -12,7 +12,7 @@ from facekit.analysis import Analysis
 from facekit.detection import MTCNN, locate_face
 from facekit.faces import Faces
 from facekit.fusion import fuse_profiles, load_constants
-from facekit.images import cut_crops, normalise, read_image
+from facekit.images import cut_crops, equalise_crops, normalise, read_image
 from facekit.inference import run_model
 from facekit.registry import find_model
 from facekit.taxonomy import AGE_SCHEMES, ATTRIBUTES, DEFAULT_AGE_SCHEME, DEFAULT_ATTRIBUTES
@@ -55,9 +55,10 @@ class FaceAnalyzer:
         answers, crops = {}, {}
         for name in dict.fromkeys(self.attributes):
             spec = find_model(name)[0].input
-            if spec["size"] not in crops:
-                crops[spec["size"]] = cut_crops(pixels, faces, spec["size"])
-            answers[name] = run_model(name, normalise(crops[spec["size"]], spec["equalise"]))[0]
+            form = spec["size"], spec["channels"]
+            if form not in crops:
+                crops[form] = cut_crops(pixels, faces, *form)
+            answers[name] = run_model(name, normalise(equalise_crops(crops[form]) if spec["equalise"] else crops[form]))[0]
         return answers
 
     def analyze(self, image: str | Path | np.ndarray) -> Analysis:

@@ -29,14 +29,36 @@ LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # le
 
 UTKFACE_GENDERS = {0: "male", 1: "female"}
 UTKFACE_ETHNICITIES = {0: "white", 1: "black", 2: "asian", 3: "indian", 4: "other"}
+FER2013_CODES = dict(enumerate(("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")))  # in the original csv
 FER2013_EMOTIONS = {
     "angry": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness",
     "neutral": "neutral", "sad": "sadness", "surprise": "surprise",
 }  # fmt: skip
+CK_PLUS_CODES = dict(enumerate(("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")))  # in `Emotion/`
 CK_PLUS_EMOTIONS = {
-    "anger": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness",
+    "neutral": "neutral", "anger": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness",
     "sadness": "sadness", "surprise": "surprise",
 }  # contempt has no counterpart among the seven and is left out  # fmt: skip
+IMDB_WIKI_GENDERS = {0: "female", 1: "male"}
+FAIRFACE_GENDERS = {"Female": "female", "Male": "male"}
+FAIRFACE_ETHNICITIES = {
+    "White": "white", "Black": "black", "East Asian": "asian", "Southeast Asian": "asian", "Indian": "indian",
+    "Middle Eastern": "other", "Latino_Hispanic": "other",
+}  # fmt: skip
+# The middle of each range, years; of an open one, five years from its bound for FairFace and ten for the coarser DataTurks.
+FAIRFACE_AGES = {
+    "0-2": 1.5, "3-9": 6.5, "10-19": 15.0, "20-29": 25.0, "30-39": 35.0, "40-49": 45.0, "50-59": 55.0, "60-69": 65.0, "more than 70": 75.0,
+}  # fmt: skip
+# Each label belongs to one attribute, but for a plain `others`, which annotators gave for ethnicity and gender alike.
+DATATURKS_LABELS = {
+    "gender": {"G_Female": "female", "G_Male": "male"},
+    "ethnicity": {
+        "E_White": "white", "E_Black": "black", "E_Asian": "asian", "E_Indian": "indian", "E_Hispanic": "other", "E_Arab": "other",
+        "others": "other",
+    },
+    "emotion": {"Emotion_Angry": "anger", "Emotion_Happy": "happiness", "Emotion_Neutral": "neutral", "Emotion_Sad": "sadness"},
+    "age": {"Age_below20": 10.0, "Age_20_30": 25.0, "Age_30_40": 35.0, "Age_40_50": 45.0, "Age_above_50": 60.0},
+}  # fmt: skip
 
 
 def name_age_ranges(scheme: str = DEFAULT_AGE_SCHEME) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from facekit.cli import main
+from facekit.evaluation.figures import format_figure
 from facekit.faces import COLUMNS
+from facekit.registry import find_model
 from facekit.video import VideoWriter
 
 
@@ -200,19 +202,106 @@ def test_demo_of_a_missing_photo(tmp_path):
     assert "me.jpg: no such file" in result.stderr
 
 
-def test_evaluate_prints_the_figures_of_the_card():
+def test_evaluate_prints_the_figures_of_the_index():
     result = run("evaluate", "gender")
     assert result.exit_code == 0
-    card = (Path(__file__).parent.parent / "models" / "gender" / "README.md").read_text()
-    assert [line for line in card.splitlines() if line.startswith("|")] == [
-        line for line in result.stdout.splitlines() if line.startswith("|")
-    ]
+    figures = find_model("gender")[0].metrics["figures"]
+    assert figures
+    for figure in figures:
+        assert f"| utkface test | group_disjoint | {format_figure(figure)} |" in result.stdout
 
 
-def test_training_without_its_data(tmp_path):
-    result = run("train", "gender", "--data", tmp_path, "--run", tmp_path / "run")
-    assert result.exit_code == 1
-    assert f"{tmp_path / 'UTKFace'}: no files like *.jpg; data/README.md says where to get this dataset." in result.stderr
+def test_evaluate_prints_the_papers_tables():
+    result = run("evaluate", "paper-tables")
+    assert result.exit_code == 0
+    assert next(line for line in result.stdout.splitlines() if line.startswith("## Table")) == "## Table 2. Age"
+
+
+class TestCrossvalidate:
+    def test_options_are_handed_over(self, monkeypatch, tmp_path):
+        from facekit.training import crossvalidation
+
+        calls = []
+        monkeypatch.setattr(crossvalidation, "run_protocol", lambda *args, **options: calls.append((args, options)) or "there.parquet")
+        line = ["emotion", "--data", "raw", "--source", "ck_plus", "--protocol", "random_frames", "--models", tmp_path, "--photos", 200]
+        result = run("crossvalidate", *line, "--epochs", 2)
+        assert (result.exit_code, result.stdout) == (0, "there.parquet\n")
+        run_folder = Path("runs/emotion-ck_plus-random_frames")
+        options = {"epochs": 2, "learning_rate": 1e-3, "seed": 0, "precision": "float32"}
+        assert calls == [(("emotion", "ck_plus", "random_frames", Path("raw"), tmp_path, run_folder, None, 200), options)]
+
+    def test_data_that_is_not_there(self, tmp_path):
+        result = run("crossvalidate", "emotion", "--data", tmp_path, "--source", "ck_plus", "--protocol", "random_frames")
+        assert result.exit_code == 1
+        assert "ck_plus is not there; get it from" in result.stderr
+
+
+class TestTrain:
+    @pytest.fixture
+    def calls(self, monkeypatch) -> list[tuple[tuple, dict]]:
+        """What is handed to the training, which does not run."""
+        from facekit.training import command
+
+        calls = []
+        for name in ("run_training", "run_fusion_fit"):
+            monkeypatch.setattr(command, name, lambda *arguments, **options: calls.append((arguments, options)))
+        return calls
+
+    def test_without_its_data(self, tmp_path):
+        result = run("train", "gender", "--data", tmp_path, "--run", tmp_path / "run")
+        assert result.exit_code == 1
+        assert f"Error: {tmp_path / 'UTKFace'}: utkface is not there; get it from https://" in result.stderr
+
+    def test_defaults(self, calls):
+        from facekit.training.command import DataChoice
+        from facekit.training.loop import TrainingConfig
+
+        assert run("train", "gender", "--data", "raw").exit_code == 0
+        ((arguments, options),) = calls
+        assert arguments == ("gender", DataChoice(Path("raw")), None, Path("runs/gender"), "small", None, None, False)
+        assert vars(TrainingConfig()).items() >= options.items()
+
+    def test_every_option_is_handed_over(self, calls):
+        from facekit.training.command import DataChoice
+
+        chosen = {
+            "models": "m", "run": "r", "network": "teacher", "sources": "utkface,fairface", "manifest": "all.parquet",
+            "teacher": "answers.npz", "start-from": "faces.keras", "epochs": 3, "learning-rate": 0.01, "warmup-epochs": 1, "balance": 0.5,
+            "teacher-share": 0, "seed": 7, "precision": "mixed_bfloat16",
+        }  # fmt: skip
+        line = [word for name, value in chosen.items() for word in (f"--{name}", value)]
+        assert run("train", "faces", "--data", "raw", *line, "--resume").exit_code == 0
+        ((arguments, options),) = calls
+        data = DataChoice(Path("raw"), ("utkface", "fairface"), Path("all.parquet"))
+        assert arguments == ("faces", data, Path("m"), Path("r"), "teacher", Path("faces.keras"), Path("answers.npz"), True)
+        assert options == {
+            "epochs": 3, "learning_rate": 0.01, "warmup_epochs": 1, "balance": 0.5, "teacher_share": 0, "seed": 7,
+            "precision": "mixed_bfloat16",
+        }  # fmt: skip
+
+    def test_a_teachers_run_has_a_folder_of_its_own(self, calls):
+        assert run("train", "faces", "--data", "raw", "--network", "teacher").exit_code == 0
+        assert calls[0][0][3] == Path("runs/faces-teacher")
+
+    def test_fusion(self, calls):
+        assert run("train", "fusion", "--data", "raw", "--seed", 3).exit_code == 0
+        assert calls == [((Path("raw"), None, 3), {})]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["gender"], "Missing option '--data'"),
+            (["height", "--data", "raw"], "'height' is not one of"),
+            (["gender", "--data", "raw", "--epochs", "0"], "--epochs"),
+            (["gender", "--data", "raw", "--teacher-share", "2"], "--teacher-share"),
+            (["gender", "--data", "raw", "--network", "huge"], "'huge' is not one of"),
+        ],
+    )
+    def test_wrong_usage(self, calls, arguments, message):
+        result = run("train", *arguments)
+        assert result.exit_code == 2
+        assert message in result.stderr
+        assert not calls
 
 
 @pytest.mark.slow

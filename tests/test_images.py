@@ -15,6 +15,7 @@ from facekit.images import (
     ImageError,
     convert_to_grey,
     cut_crops,
+    equalise_crops,
     estimate_similarity,
     normalise,
     read_image,
@@ -217,9 +218,9 @@ def test_landmarks_land_on_the_template(degrees, side):
     for x, y in landmarks:  # sixteenths of a pixel
         cv2.circle(image, (round(x * 16), round(y * 16)), round(side * 0.04 * 16), WHITE, -1, cv2.LINE_AA, shift=4)
     crops = cut_crops(image, make_faces(landmarks), 96)
-    assert crops.shape == (1, 96, 96)
+    assert crops.shape == (1, 96, 96, 1)
     assert crops.dtype == np.uint8
-    centroids = cv2.connectedComponentsWithStats((crops[0] > 100).astype(np.uint8))[3][1:]  # the first is the ground
+    centroids = cv2.connectedComponentsWithStats((crops[0, ..., 0] > 100).astype(np.uint8))[3][1:]  # the first is the ground
     in_order = sorted(centroids.tolist(), key=lambda point: (round(point[1] / 10), point[0]))
     np.testing.assert_allclose(in_order, TEMPLATE_XY * 96, atol=0.8)
 
@@ -237,7 +238,8 @@ def test_a_turned_face_comes_out_upright(portraits):
 def test_without_landmarks_the_box_is_cut():
     image = make_colours(100, 90)
     crops = cut_crops(image, make_faces(box_xyxy=(20, 30, 68, 78)), 48)
-    np.testing.assert_array_equal(crops[0], convert_to_grey(image)[30:78, 20:68])
+    np.testing.assert_array_equal(crops[0, ..., 0], convert_to_grey(image)[30:78, 20:68])
+    np.testing.assert_array_equal(cut_crops(image, make_faces(box_xyxy=(20, 30, 68, 78)), 48, channels=3)[0], image[30:78, 20:68])
 
 
 def test_beyond_the_frame_the_edge_is_repeated():
@@ -253,7 +255,7 @@ def test_a_huge_face_is_averaged_over_areas():
     crops = cut_crops(image, make_faces(box_xyxy=(0, 0, 2400, 2400)), 48)
     averaged = cv2.blur(image[..., 0], (51, 51), borderType=cv2.BORDER_REPLICATE)[::50, ::50]
     inner = np.s_[1:-1, 1:-1]  # the frame's edge has no neighbours to average with
-    np.testing.assert_allclose(crops[0][inner].astype(int), averaged[inner].astype(int), atol=6)
+    np.testing.assert_allclose(crops[0, ..., 0][inner].astype(int), averaged[inner].astype(int), atol=6)
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (3, 40_000)])
@@ -262,13 +264,46 @@ def test_odd_pictures_are_cut(size_hw):
     assert (cut_crops(image, make_faces(box_xyxy=(0, 0, size_hw[1], size_hw[0])), 48) == 50).all()
 
 
-def test_no_faces_no_crops():
-    assert cut_crops(make_colours(20, 20), Faces.empty(), 48).shape == (0, 48, 48)
+@pytest.mark.parametrize("box", [(20, 30, 68, 78), (-15.5, 4.3, 80.1, 120.2), (3, 3, 20, 20), (0, 0, 400, 400)])
+def test_colour_crops_show_what_grey_ones_do(box):
+    image = make_colours(300, 400)
+    faces = make_faces(box_xyxy=box)
+    grey, colour = (cut_crops(image, faces, 32, channels)[0] for channels in (1, 3))
+    assert colour.shape == (32, 32, 3)
+    assert colour.dtype == np.uint8
+    assert np.ptp(colour.astype(int), axis=2).max() > 20  # coloured
+    np.testing.assert_allclose(convert_to_grey(colour).astype(int), grey[..., 0].astype(int), atol=2)
 
 
-def test_crop_without_a_side_is_an_error():
-    with pytest.raises(ValueError, match=r"`size` must be 1 pixel or more; got 0\."):
-        cut_crops(make_colours(20, 20), Faces.empty(), 0)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_face_gets_a_crop(channels):
+    image = make_colours(60, 60)
+    boxes = np.array([(0, 0, 24, 24), (30, 30, 54, 54)], np.float32)
+    faces = Faces(boxes, np.ones(2, np.float32), np.full((2, 5, 2), np.nan, np.float32))
+    crops = cut_crops(image, faces, 24, channels)
+    assert crops.shape == (2, 24, 24, channels)
+    for crop, box in zip(crops, boxes, strict=True):
+        np.testing.assert_array_equal(crop, cut_crops(image, make_faces(box_xyxy=box), 24, channels)[0])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_no_faces_no_crops(channels):
+    crops = cut_crops(make_colours(20, 20), Faces.empty(), 48, channels)
+    assert crops.shape == (0, 48, 48, channels)
+    assert crops.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "message"),
+    [
+        (0, 1, r"`size` must be 1 pixel or more; got 0\."),
+        (48, 2, r"`channels` must be 1 \(grey\) or 3 \(RGB\); got 2\."),
+        (48, 4, r"`channels` must be 1 \(grey\) or 3 \(RGB\); got 4\."),
+    ],
+)
+def test_crops_of_no_form_are_an_error(size, channels, message):
+    with pytest.raises(ValueError, match=message):
+        cut_crops(make_colours(20, 20), Faces.empty(), size, channels)
 
 
 # === Normalising ===
@@ -279,18 +314,41 @@ def test_grey_weighs_green_most():
     assert grey.tolist() == [[76, 150, 29, 255]]
 
 
-@pytest.mark.parametrize("equalise", [False, True])
-def test_normalised_crops(equalise):
-    crops = np.array([[[100, 120], [110, 130]]], np.uint8)
-    inputs = normalise(crops, equalise)
-    assert inputs.shape == (1, 2, 2, 1)
+class TestEqualise:
+    def test_greys_are_spread_over_the_range(self):
+        crops = np.array([[[100, 120], [110, 130]], [[7, 7], [0, 9]]], np.uint8)[..., None]
+        equalised = equalise_crops(crops)
+        assert equalised.dtype == np.uint8
+        assert equalised[..., 0].tolist() == [[[0, 170], [85, 255]], [[170, 170], [0, 255]]]
+
+    def test_each_crop_by_itself_and_light_does_not_matter(self):
+        dark = np.random.default_rng(0).integers(0, 100, (3, 16, 16, 1), np.uint8)
+        equalised = equalise_crops(dark)
+        assert equalised.shape == dark.shape
+        assert [(crop.min(), crop.max()) for crop in equalised] == [(0, 255)] * 3
+        np.testing.assert_array_equal(equalise_crops(dark + np.uint8(80)), equalised)
+        np.testing.assert_array_equal(equalise_crops(dark[1:2]), equalised[1:2])
+
+    def test_a_flat_crop_stays(self):
+        flat = np.full((1, 8, 8, 1), 77, np.uint8)
+        np.testing.assert_array_equal(equalise_crops(flat), flat)
+
+    def test_no_crops(self):
+        assert equalise_crops(np.zeros((0, 48, 48, 1), np.uint8)).shape == (0, 48, 48, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_normalised_crops(channels):
+    crops = np.random.default_rng(0).integers(0, 256, (2, 4, 4, channels), np.uint8)
+    crops[0, 0, 0], crops[0, 0, 1] = 0, 255
+    inputs = normalise(crops)
+    assert inputs.shape == crops.shape
     assert inputs.dtype == np.float32
-    expected = [[-1, 1 / 3], [-1 / 3, 1]] if equalise else crops[0] / 127.5 - 1
-    np.testing.assert_allclose(inputs[0, ..., 0], expected, atol=1e-6)
+    assert (inputs.min(), inputs.max()) == (-1, 1)
+    np.testing.assert_allclose(inputs, crops / 127.5 - 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("equalise", [False, True])
-def test_normalised_range_and_the_empty_case(equalise):
-    ends = normalise(np.array([[[0, 255]]], np.uint8), equalise)
-    assert (ends.min(), ends.max()) == (-1, 1)
-    assert normalise(np.zeros((0, 48, 48), np.uint8), equalise).shape == (0, 48, 48, 1)
+def test_nothing_to_normalise():
+    inputs = normalise(np.zeros((0, 48, 48, 3), np.uint8))
+    assert inputs.shape == (0, 48, 48, 3)
+    assert inputs.dtype == np.float32

@@ -2,11 +2,19 @@ import pytest
 
 from facekit.taxonomy import (
     AGE_SCHEMES,
+    CK_PLUS_CODES,
     CK_PLUS_EMOTIONS,
+    DATATURKS_LABELS,
     EMOTIONS,
     ETHNICITIES,
+    FAIRFACE_AGES,
+    FAIRFACE_ETHNICITIES,
+    FAIRFACE_GENDERS,
+    FER2013_CODES,
     FER2013_EMOTIONS,
     GENDERS,
+    IMDB_WIKI_GENDERS,
+    LABELS,
     UTKFACE_ETHNICITIES,
     UTKFACE_GENDERS,
     find_age_range,
@@ -65,8 +73,26 @@ def test_impossible_age_is_an_error(age_years):
         (UTKFACE_GENDERS, GENDERS),
         (UTKFACE_ETHNICITIES, ETHNICITIES),
         (FER2013_EMOTIONS, EMOTIONS),
-        (CK_PLUS_EMOTIONS, set(EMOTIONS) - {"neutral"}),
+        (CK_PLUS_EMOTIONS, EMOTIONS),
+        (FAIRFACE_GENDERS, GENDERS),
+        (IMDB_WIKI_GENDERS, GENDERS),
     ],
 )
 def test_datasets_labels_map_onto_ours(mapping, labels):
     assert sorted(mapping.values()) == sorted(labels)
+
+
+def test_coarser_and_finer_labels_map_onto_ours():
+    assert set(FAIRFACE_ETHNICITIES.values()) == set(ETHNICITIES)
+    for attribute in ("gender", "ethnicity", "emotion"):
+        assert set(DATATURKS_LABELS[attribute].values()) <= set(LABELS[attribute])
+
+
+def test_codes_name_what_is_mapped():
+    assert set(FER2013_CODES.values()) == set(FER2013_EMOTIONS)
+    assert set(CK_PLUS_CODES.values()) - set(CK_PLUS_EMOTIONS) == {"contempt"}
+
+
+@pytest.mark.parametrize("name", FAIRFACE_AGES)
+def test_the_middle_of_a_range_lies_in_it(name):
+    assert find_age_range(FAIRFACE_AGES[name], "fairface") == {"more than 70": "70+"}.get(name, name)

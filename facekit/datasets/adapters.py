@@ -1,106 +1,153 @@
-"""Read a dataset's own folder into a manifest, split by a protocol that does not leak.
+"""The datasets by name: where each is to be had, what it labels, how it is read and split.
 
-Where each dataset is to be had stands in `data/README.md`. Groups and splits are made by `manifest`.
+The readers are in `folders` and `annotations`, the splits in `protocols`; `data/` holds a datasheet for each dataset.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from facekit.datasets.manifest import group_duplicates, make_manifest, split_by_group
-from facekit.taxonomy import CK_PLUS_EMOTIONS, FER2013_EMOTIONS, UTKFACE_ETHNICITIES, UTKFACE_GENDERS
-
-UTKFACE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\.")
-CK_PLUS_NAME = re.compile(r"(S\d+)_(\d+)_(\d+)\.")
-HELD_OUT = {"train": 0.85, "validation": 0.05, "test": 0.10}
+from facekit.datasets.annotations import read_dataturks, read_fairface, read_imdb_wiki, read_own_table, read_wider_face
+from facekit.datasets.folders import read_ck_plus, read_ck_plus_original, read_facial_age, read_fer2013, read_fg_net, read_utkface
+from facekit.datasets.protocols import split_by_protocol
+from facekit.datasets.synthetic import read_synthetic
 
 
-def read_utkface(folder: Path, seed: int = 0) -> pd.DataFrame:
-    """Read UTKFace's aligned and cropped faces, named `AGE_GENDER_RACE_DATE.jpg.chip.jpg`; protocol `group_disjoint`.
+@dataclass(frozen=True)
+class Dataset:
+    """What there is to know of a dataset before it is read.
 
-    Files whose names do not follow the form are left out with a warning.
+    Attributes:
+        name: By which commands call it.
+        folder: Its usual one, below the folder of all data.
+        read: Takes that folder, returns an unsplit manifest.
+        protocol: By which it is split by default.
+        about: What it is, in a line.
+        labels: The manifest's columns that it fills.
+        source: Where to get it.
+        licence: For what it may be used.
+        files: A pattern of files below its folder, of which a complete copy holds `count`.
+        count: How many; 0 where there is no such number.
+        channels: Of the crops made of it: 1 where its pictures are grey, 3 otherwise.
+        checksum: Of the files handed round, where one is known.
+        downloads: Whether `read` takes `download`, to fetch images by their addresses.
+    """
+
+    name: str
+    folder: str
+    read: Callable[..., pd.DataFrame]
+    protocol: str
+    about: str
+    labels: tuple[str, ...]
+    source: str
+    licence: str
+    files: str
+    count: int
+    channels: int = 3
+    checksum: str = ""
+    downloads: bool = False
+
+    def count_files(self, data_dir: Path) -> int:
+        """Return how many of its files are there."""
+        return sum(1 for _ in Path(data_dir, self.folder).glob(self.files))
+
+
+CATALOGUE = (
+    Dataset(
+        "utkface", "UTKFace", read_utkface, "group_disjoint", "aligned and cropped faces from 0 to 116 years",
+        ("age", "gender", "ethnicity"), "https://susanqq.github.io/UTKFace", "non-commercial research", "*.jpg", 23_708,
+    ),
+    Dataset(
+        "fer2013", "fer2013", read_fer2013, "official", "grey 48x48 faces from image search, as folders or the challenge's csv",
+        ("emotion",), "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
+        "research", "**/*.[jp][pn]g", 35_887, 1,
+        "md5 f8428a1edbd21e88f42c73edd2a14f95 fer2013.csv, b114b9e04e6949e5fe8b6a98b3892b1d icml_face_data.csv",
+    ),
+    Dataset(
+        "ck_plus", "CK+48", read_ck_plus, "subject_disjoint", "grey 48x48 faces, the last three frames of CK+'s posed sequences",
+        ("emotion", "subject"), "https://www.jeffcohn.net/Resources (CK+)", "research, on request", "*/*.png", 981, 1,
+    ),
+    Dataset(
+        "ck_plus_original", "CK+", read_ck_plus_original, "subject_disjoint", "CK+ as released: whole frames and files of emotions",
+        ("emotion", "subject"), "https://www.jeffcohn.net/Resources (CK+)", "research, on request", "Emotion/*/*/*_emotion.txt", 327, 1,
+    ),
+    Dataset(
+        "dataturks", "dataturks", read_dataturks, "group_disjoint", "web photos of several faces with boxes, as JSON lines",
+        ("age", "gender", "ethnicity", "emotion"), "Face_Recognition.json of DataTurks' project Face Recognition (2018)", "not stated",
+        "images/*", 120,
+        checksum="sha256 5b3b43c3d9d16fb47f5ad70f7ffc2a5d5f4c2383ae7e4f85ac8e0b5dfed70757 Face_Recognition.json", downloads=True,
+    ),
+    Dataset(
+        "fairface", "fairface", read_fairface, "official", "faces balanced over seven groups of people, ages in ranges",
+        ("age", "gender", "ethnicity"), "https://github.com/joojs/fairface", "CC BY 4.0", "*/*.jpg", 97_698,
+    ),
+    Dataset(
+        "imdb_wiki", "imdb_wiki", read_imdb_wiki, "subject_disjoint", "celebrities, ages computed from dates of birth, noisy",
+        ("age", "gender", "subject"), "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki", "research", "*/*/*.jpg", 523_051,
+    ),
+    Dataset(
+        "fg_net", "FGNET", read_fg_net, "subject_disjoint", "82 people from childhood to old age",
+        ("age", "subject"), "https://yanweifu.github.io/FG_NET_data", "research", "**/*.[jJ][pP][gG]", 1_002,
+    ),
+    Dataset(
+        "facial_age", "face_age", read_facial_age, "group_disjoint", "cropped faces in a folder an age",
+        ("age",), "https://www.kaggle.com/datasets/frabbisw/facial-age", "not stated", "*/*.png", 9_778,
+    ),
+    Dataset(
+        "wider_face", "WIDER_val", read_wider_face, "official", "photos with many faces, boxes alone, beside wider_face_split/",
+        (), "http://shuoyang1213.me/WIDERFACE", "research", "images/*/*.jpg", 3_226,
+        checksum="md5 dfa7d7e790efa35df3788964cf0bbaea WIDER_val.zip, 0e3767bcf0e326556d407bf5bff5d27c wider_face_split.zip",
+    ),
+    Dataset(
+        "synthetic", "synthetic", read_synthetic, "official", "drawn faces of known labels, as many as wanted",
+        ("age", "gender", "ethnicity", "emotion", "subject"), "facekit data synthesize data/raw/synthetic", "free", "*.png", 0,
+    ),
+)  # fmt: skip
+DATASETS = {dataset.name: dataset for dataset in CATALOGUE}
+
+
+def read_dataset(
+    name: str, data_dir: Path, seed: int = 0, protocol: str | None = None, fold: int | None = None, download: bool = False
+) -> pd.DataFrame:
+    """Read a dataset by name and split it.
+
+    Args:
+        name: Key of `DATASETS`, or the path of a csv of one's own (see `annotations.read_own_table`).
+        data_dir: Holds the datasets under their usual names, such as `data/raw/UTKFace`.
+        seed: Of the split.
+        protocol: Key of `protocols.PROTOCOLS`; the dataset's own by default. A csv's is `official` where it has a column `split`,
+            `subject_disjoint` where it has subjects, `group_disjoint` otherwise.
+        fold: Of `subject_disjoint`, 0 to 9.
+        download: Whether to fetch missing images, for datasets that tell their addresses.
 
     Raises:
-        FileNotFoundError: If the folder holds no such files.
+        FileNotFoundError: If it is not there.
+        ValueError: If the name is unknown, or the data or the protocol do not fit.
     """
-    files = _list_files(folder, "*.jpg")
-    matches = [(path, UTKFACE_NAME.match(path.name)) for path in files]
-    malformed = [path.name for path, match in matches if not match]
-    if malformed:
-        warnings.warn(f"{folder}: {len(malformed)} malformed names left out: {', '.join(malformed)}", stacklevel=2)
-    rows = [
-        {
-            "path": str(path),
-            "age": int(match[1]),
-            "gender": UTKFACE_GENDERS[int(match[2])],
-            "ethnicity": UTKFACE_ETHNICITIES[int(match[3])],
-        }
-        for path, match in matches
-        if match
-    ]
-    manifest = make_manifest(rows, "utkface")
-    manifest["group"] = group_duplicates(manifest["path"].tolist())
-    manifest["split"] = split_by_group(manifest["group"].to_numpy(), HELD_OUT, seed)
-    return manifest
+    if str(name).lower().endswith(".csv"):
+        manifest = read_own_table(Path(name))
+        fitting = "official" if manifest["split"].notna().any() else "subject_disjoint" if manifest["subject"].notna().any() else None
+        return split_by_protocol(manifest, protocol or fitting or "group_disjoint", seed, fold)
+    dataset = find_dataset(name)
+    folder = Path(data_dir, dataset.folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: {name} is not there; get it from {dataset.source} (see data/README.md).")
+    if download and not dataset.downloads:
+        raise ValueError(f"`download` is for {', '.join(each.name for each in CATALOGUE if each.downloads)}; got {name}.")
+    manifest = dataset.read(folder, download=True) if download else dataset.read(folder)
+    return split_by_protocol(manifest, protocol or dataset.protocol, seed, fold)
 
 
-def read_fer2013(folder: Path, seed: int = 0) -> pd.DataFrame:
-    """Read FER2013 as folders `train/LABEL` and `validation/LABEL`; protocol `official`.
-
-    The challenge's PublicTest, here `validation/`, is the test split. Images of `train/` that show the same photo as one of it are
-    `excluded`, and a twentieth of the other groups is set aside for model selection.
+def find_dataset(name: str) -> Dataset:
+    """Return a dataset by name.
 
     Raises:
-        FileNotFoundError: If the folder holds no such files.
+        ValueError: If it is unknown.
     """
-    rows = [
-        {"path": str(path), "emotion": FER2013_EMOTIONS[path.parent.name], "split": path.parent.parent.name}
-        for path in _list_files(folder, "*/*/*.jpg")
-        if path.parent.name in FER2013_EMOTIONS
-    ]
-    manifest = make_manifest(rows, "fer2013")
-    manifest["group"] = group_duplicates(manifest["path"].tolist())
-    official_test = manifest["split"] == "validation"
-    shares = split_by_group(manifest["group"].to_numpy(), {"train": 0.95, "validation": 0.05}, seed)
-    seen_in_test = manifest["group"].isin(manifest.loc[official_test, "group"])
-    manifest["split"] = pd.Series(shares).mask(seen_in_test, "excluded").mask(official_test, "test")
-    return manifest
-
-
-def read_ck_plus(folder: Path, seed: int = 0) -> pd.DataFrame:
-    """Read CK+48, folders of labels with files `SUBJECT_SEQUENCE_FRAME.png`; protocol `subject_disjoint`.
-
-    Contempt is left out, having no counterpart among the seven emotions.
-
-    Raises:
-        FileNotFoundError: If the folder holds no such files.
-    """
-    rows = [
-        {"path": str(path), "emotion": CK_PLUS_EMOTIONS[path.parent.name], "subject": match[1]}
-        for path in _list_files(folder, "*/*.png")
-        if path.parent.name in CK_PLUS_EMOTIONS and (match := CK_PLUS_NAME.match(path.name))
-    ]
-    manifest = make_manifest(rows, "ck_plus")
-    manifest["group"] = manifest["subject"].factorize()[0]
-    manifest["split"] = split_by_group(manifest["group"].to_numpy(), HELD_OUT, seed)
-    return manifest
-
-
-READERS = {"utkface": ("UTKFace", read_utkface), "fer2013": ("fer2013", read_fer2013), "ck_plus": ("CK+48", read_ck_plus)}
-
-
-def read_dataset(name: str, data_dir: Path, seed: int = 0) -> pd.DataFrame:
-    """Read a dataset by name out of a folder that holds it under its usual name, such as `data/raw/UTKFace`."""
-    folder, read = READERS[name]
-    return read(Path(data_dir) / folder, seed)
-
-
-def _list_files(folder: Path, pattern: str) -> list[Path]:
-    files = sorted(Path(folder).glob(pattern))
-    if not files:
-        raise FileNotFoundError(f"{folder}: no files like {pattern}; data/README.md says where to get this dataset.")
-    return files
+    if name not in DATASETS:
+        raise ValueError(f"`name` must be one of {', '.join(DATASETS)}, or a .csv of your own; got {name!r}.")
+    return DATASETS[name]

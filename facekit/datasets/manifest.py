@@ -1,44 +1,108 @@
-"""The one table that every dataset is turned into, its groups of duplicates, and splits that no group straddles.
+"""The one table that every dataset is turned into, its file, its groups of duplicates, and splits that no group straddles.
 
-A manifest is a `pandas.DataFrame` with the columns of `COLUMNS`, one row an image. `adapters` make it from a dataset's folder;
-`crops` cuts the faces that it lists.
+A manifest is a `pandas.DataFrame` with the columns of `COLUMNS`, one row a face. `folders` and `annotations` make it, `protocols` split
+it, `crops` cuts the faces that it lists. A box is x1, y1, x2, y2 in pixels of the image, and NaN where the image is one face already.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from tqdm import tqdm
 
 from facekit.taxonomy import EMOTIONS, ETHNICITIES, GENDERS
 
-COLUMNS = ("path", "age", "gender", "ethnicity", "emotion", "subject", "source", "group", "split")
+BOX = ("x1", "y1", "x2", "y2")
+COLUMNS = ("path", *BOX, "age", "gender", "ethnicity", "emotion", "subject", "source", "group", "split")
+NUMBERS = (*BOX, "age")
+TEXTS = ("path", "gender", "ethnicity", "emotion", "subject", "source", "split")
 SPLITS = ("train", "validation", "test", "excluded")
+OLDEST_YEARS = 120  # no living person is older; what is, is a wrong date
 
 THUMBNAIL_SIDE = 16  # pixels; enough to tell faces apart, few enough to compare all pairs in seconds
 DUPLICATE_CORRELATION = 0.95  # above it thumbnails were seen to show one photo; about half are chance from 0.95 to 0.96, none above 0.97
+BLOCK = 2048  # thumbnails compared with all others at once
+COMPARED = 2**26  # pairs at once, whatever the count of images: 256 MB
 
 
 def make_manifest(rows: list[dict], source: str) -> pd.DataFrame:
-    """Make a checked manifest from dicts with at least `path` and one label.
+    """Make a checked manifest, sorted by path, from dicts with at least `path`.
 
     Args:
-        rows: One dict an image, keys out of `COLUMNS`.
-        source: Name of the dataset.
+        rows: One dict a face, keys out of `COLUMNS`.
+        source: Name of the dataset, for rows that do not tell it.
 
     Raises:
-        ValueError: If there are no rows, or a label is not in the taxonomy.
+        ValueError: If there are no rows, or one breaks a rule of `check_manifest`.
     """
     if not rows:
         raise ValueError(f"`rows` of {source} must not be empty; check the folder given.")
-    manifest = pd.DataFrame(rows, columns=list(COLUMNS)).assign(source=source)
-    for column, labels in (("gender", GENDERS), ("ethnicity", ETHNICITIES), ("emotion", EMOTIONS)):
-        unknown = set(manifest[column].dropna()) - set(labels)
-        if unknown:
-            raise ValueError(f"`{column}` must be one of {', '.join(labels)}; got {', '.join(map(str, sorted(unknown)))}.")
-    return manifest.astype({"age": "float64"}).sort_values("path", ignore_index=True)
+    manifest = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(TEXTS, "str"))
+    manifest["source"] = manifest["source"].fillna(source)
+    for column in NUMBERS:
+        numbers = pd.to_numeric(manifest[column], errors="coerce")
+        _require(manifest, column, numbers.notna() | manifest[column].isna(), "a number")
+        manifest[column] = numbers.astype("float64")
+    check_manifest(manifest)
+    return manifest.sort_values("path", ignore_index=True, kind="stable")
+
+
+def check_manifest(manifest: pd.DataFrame) -> None:
+    """Check a manifest's columns, labels, ages, boxes and splits.
+
+    Raises:
+        ValueError: If one breaks its rule; the message names the rule, the value, the row and the image.
+    """
+    if tuple(manifest.columns) != COLUMNS:
+        raise ValueError(f"A manifest must have the columns {', '.join(COLUMNS)}; got {', '.join(map(str, manifest.columns))}.")
+    for column in ("path", "source"):
+        _require(manifest, column, manifest[column].notna(), "given")
+    for column, labels in (("gender", GENDERS), ("ethnicity", ETHNICITIES), ("emotion", EMOTIONS), ("split", SPLITS)):
+        _require(manifest, column, manifest[column].isin(labels) | manifest[column].isna(), f"one of {', '.join(labels)}")
+    _require(manifest, "age", manifest["age"].between(0, OLDEST_YEARS) | manifest["age"].isna(), f"from 0 to {OLDEST_YEARS} years")
+    whole = manifest[list(BOX)].isna().all(axis=1)
+    for first, last in (("x1", "x2"), ("y1", "y2")):
+        _require(manifest, last, whole | (manifest[last] > manifest[first]), f"more than `{first}`")
+
+
+def _require(manifest: pd.DataFrame, column: str, valid: pd.Series, rule: str) -> None:
+    if not valid.all():
+        row = int(np.argmin(valid.to_numpy()))
+        value, path = manifest[column].iloc[row], manifest["path"].iloc[row]
+        raise ValueError(f"`{column}` must be {rule}; got {value} in row {row}, {path}.")
+
+
+def save_manifest(manifest: pd.DataFrame, path: Path) -> None:
+    """Check a manifest and write it as Parquet.
+
+    Raises:
+        ValueError: If it breaks a rule of `check_manifest`.
+    """
+    check_manifest(manifest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    manifest.to_parquet(path, index=False)
+
+
+def load_manifest(path: Path) -> pd.DataFrame:
+    """Read and check a manifest that `save_manifest` wrote.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not Parquet, or breaks a rule of `check_manifest`.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such manifest; `facekit data prepare` makes one.")
+    try:
+        manifest = pd.read_parquet(path)
+        check_manifest(manifest)
+    except (ValueError, OSError) as error:  # pyarrow's own error is a ValueError, too
+        raise ValueError(f"{path}: is no manifest ({error}); make it again with `facekit data prepare`.") from None
+    return manifest
 
 
 def group_duplicates(paths: list[str]) -> np.ndarray:
@@ -46,17 +110,23 @@ def group_duplicates(paths: list[str]) -> np.ndarray:
 
     Every pair of thumbnails, standardised, is correlated; pairs above `DUPLICATE_CORRELATION` are joined, and joins chain.
 
+    Args:
+        paths: Of the images; a path may come often, as it does where an image shows several faces.
+
     Returns:
-        (images,) int: equal numbers for duplicates.
+        (paths,) int: equal numbers for duplicates.
     """
-    thumbnails = np.stack([_make_thumbnail(path) for path in paths])  # (images, side * side)
+    images, distinct = pd.factorize(np.array(paths, object))
+    reading = tqdm(distinct, "comparing images", unit="image", disable=None, leave=False)
+    thumbnails = np.stack([_make_thumbnail(path) for path in reading])  # (images, side * side)
+    block = max(1, min(BLOCK, COMPARED // len(distinct)))
     pairs = []
-    for start in range(0, len(paths), 2048):
-        rows, columns = np.nonzero(thumbnails[start : start + 2048] @ thumbnails.T > DUPLICATE_CORRELATION)
+    for start in range(0, len(distinct), block):
+        rows, columns = np.nonzero(thumbnails[start : start + block] @ thumbnails.T > DUPLICATE_CORRELATION)
         pairs.append(np.stack([rows + start, columns]))
     rows, columns = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(paths), len(paths)))
-    return connected_components(graph, directed=False)[1]
+    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(distinct), len(distinct)))
+    return connected_components(graph, directed=False)[1][images]
 
 
 def _make_thumbnail(path: str) -> np.ndarray:

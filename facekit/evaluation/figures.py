@@ -1,7 +1,8 @@
 """Compute an attribute's figures from its stored predictions: a table of labels and probabilities, without images or networks.
 
-A table of predictions has the columns `image`, `source`, `group`, `split`, `label`, then `p_<class>` for each class of
-`taxonomy.LABELS`. Tables are made by `training.export`.
+A table of predictions has the columns `image`, `source`, `group`, `split`, `copied` (whether the dataset's own training split holds the
+same photo), `label`, then `p_<class>` for each class of `taxonomy.LABELS`. Tables are made by `training.export`; those of a protocol,
+by `training.crossvalidation`, with a column `fold`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import pandas as pd
 from facekit.evaluation.metrics import bootstrap_interval, compute_wilson_interval
 from facekit.fusion import index_age_classes
 from facekit.taxonomy import AGES_YEARS, LABELS
+
+PROTOCOLS_FOLDER = "protocols"  # below a model's, holds a table SOURCE-PROTOCOL.parquet each
+CROWDED = 0.9  # groups an image below which images are no longer counted as independent
 
 
 def get_probabilities(predictions: pd.DataFrame) -> np.ndarray:
@@ -38,7 +42,10 @@ def find_right(attribute: str, answer: np.ndarray, labels: np.ndarray) -> np.nda
 
 
 def measure_attribute(attribute: str, predictions: pd.DataFrame) -> list[dict]:
-    """Return the figures of each source's test split, with 95% intervals: Wilson for shares, bootstrap over groups for years.
+    """Return the figures of each source's test split, with 95% intervals.
+
+    An interval is Wilson's where nearly each image is a group of its own, otherwise drawn by bootstrap over groups (subjects,
+    duplicates), as is that of years.
 
     Args:
         attribute: A key of `taxonomy.LABELS`.
@@ -50,16 +57,18 @@ def measure_attribute(attribute: str, predictions: pd.DataFrame) -> list[dict]:
     figures = []
     for source, rows in predictions[predictions["split"] == "test"].groupby("source"):
         about = {"source": source, "split": "test", "count": len(rows)}
-        answer, labels = get_probabilities(rows), rows["label"].to_numpy()
+        answer, labels, groups = get_probabilities(rows), rows["label"].to_numpy(), rows["group"].to_numpy()
         apart = count_classes_apart(attribute, answer, labels)
         if attribute == "age":
             off = np.abs(answer @ np.array(AGES_YEARS) - labels.astype(float))
-            interval = bootstrap_interval(off, rows["group"].to_numpy())
-            figures.append(about | _make_figure("mean absolute error, years", float(off.mean()), interval))
-            figures.append(about | _make_share("accuracy, 7 classes", apart == 0))
-            figures.append(about | _make_share("accuracy, 7 classes, within one", apart <= 1))
+            figures.append(about | _make_figure("mean absolute error, years", float(off.mean()), bootstrap_interval(off, groups)))
+            figures.append(about | _make_share("accuracy, 7 classes", apart == 0, groups))
+            figures.append(about | _make_share("accuracy, 7 classes, within one", apart <= 1, groups))
         else:
-            figures.append(about | _make_share("accuracy", apart == 0))
+            figures.append(about | _make_share("accuracy", apart == 0, groups))
+        copied = rows["copied"].to_numpy(bool) if "copied" in rows else np.zeros(len(rows), bool)
+        if 0 < (own := ~copied).sum() < len(rows):
+            figures.append(about | {"count": int(own.sum())} | _make_share("accuracy, without copies", apart[own] == 0, groups[own]))
     return figures
 
 
@@ -67,16 +76,23 @@ def _make_figure(name: str, value: float, interval: tuple[float, float]) -> dict
     return {"figure": name, "value": round(value, 4), "interval_95": [round(end, 4) for end in interval]}
 
 
-def _make_share(name: str, right: np.ndarray) -> dict:
-    return _make_figure(name, float(right.mean()), compute_wilson_interval(int(right.sum()), len(right)))
+def _make_share(name: str, right: np.ndarray, groups: np.ndarray) -> dict:
+    share, count = float(right.mean()), len(right)
+    if len(np.unique(groups)) < CROWDED * count:
+        if 0 < share < 1:
+            return _make_figure(name, share, bootstrap_interval(right, groups))
+        count = len(np.unique(groups))  # all right, or all wrong, is sure only as far as there are groups
+    return _make_figure(name, share, compute_wilson_interval(round(share * count), count))
+
+
+def format_figure(figure: dict) -> str:
+    """Return a figure's cells for a Markdown table: images, figure, value and interval."""
+    form = "{:.2f}".format if "years" in figure["figure"] else "{:.1%}".format
+    low, high = map(form, figure["interval_95"])
+    return f"{figure['count']} | {figure['figure']} | {form(figure['value'])} | {low} to {high}"
 
 
 def tabulate_figures(figures: list[dict]) -> str:
     """Return figures as a Markdown table."""
     lines = ["| data | images | figure | value | 95% interval |", "|---|---|---|---|---|"]
-    for row in figures:
-        form = "{:.2f}".format if "years" in row["figure"] else "{:.1%}".format
-        low, high = row["interval_95"]
-        source = f"{row['source']} {row['split']}"
-        lines.append(f"| {source} | {row['count']} | {row['figure']} | {form(row['value'])} | {form(low)} to {form(high)} |")
-    return "\n".join(lines)
+    return "\n".join((*lines, *(f"| {row['source']} {row['split']} | {format_figure(row)} |" for row in figures)))

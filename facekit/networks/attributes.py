@@ -1,19 +1,22 @@
 """Attribute networks: one small residual CNN each for age, gender, emotion and ethnicity.
 
-Inputs are grey crops of `images.cut_crops`, normalised to -1 to 1, 64x64x1. Outputs are class probabilities in the order of
-`taxonomy.LABELS`. Age has a class for each year: its mean is the age, its spread the uncertainty.
+Inputs are crops of `images.cut_crops`, normalised to -1 to 1. Outputs are class probabilities in the order of `taxonomy.LABELS`. Age
+has a class for each year: its mean is the age, its spread the uncertainty.
 
 References: He et al., 2016 (residual blocks); Chen et al., 2018, MobileFaceNets (a depthwise convolution over the last map in place
 of global pooling: aligned faces have their parts in known places).
 """
 
+from collections.abc import Sequence
+
 import keras
-from keras import layers, ops
+from keras import layers
 
 from facekit.taxonomy import LABELS
 
 INPUT_SIDE = 64  # pixels
-WIDTHS = (32, 48, 80, 128)  # filters of the stem and of the three stages, at 32, 16, 8 and 4 cells a side
+WIDTHS = (24, 40, 72, 128)  # filters of the stem and of the three stages, at 32, 16, 8 and 4 cells a side
+EMOTION_WIDTHS = (32, 48, 96, 160)  # emotion is the hardest to tell; all four networks take under 3 ms a face on two cores
 DROPOUT = 0.3
 
 
@@ -34,22 +37,40 @@ def _add_residual_block(x, filters: int, name: str, strides: int = 1):
     return layers.Activation("relu", name=f"{name}_relu")(x)
 
 
-def build_attribute_cnn(task: str, widths: tuple[int, ...] = WIDTHS) -> keras.Model:
-    """Build the network of an attribute.
+def add_heads(features, tasks: Sequence[str]) -> dict:
+    """Put a layer of class probabilities for each attribute onto features.
 
     Args:
-        task: A key of `taxonomy.LABELS`; it sets the number of classes.
+        features: (batch, features) tensor.
+        tasks: Keys of `taxonomy.LABELS`; they set the numbers of classes.
+
+    Returns:
+        For each attribute (batch, classes).
+
+    Raises:
+        ValueError: If there are no tasks, or one is no attribute.
+    """
+    if not tasks or isinstance(tasks, str) or set(tasks) - set(LABELS):
+        raise ValueError(f"`tasks` must be one or more of {', '.join(LABELS)}; got {tasks!r}.")
+    features = layers.Dropout(DROPOUT, name="dropout")(features)
+    return {task: layers.Dense(len(LABELS[task]), activation="softmax", dtype="float32", name=task)(features) for task in tasks}
+
+
+def build_attribute_cnn(tasks: Sequence[str], channels: int, widths: tuple[int, ...] = WIDTHS) -> keras.Model:
+    """Build the network of an attribute, or of several that share all but the last layer.
+
+    Args:
+        tasks: Keys of `taxonomy.LABELS`.
+        channels: 1 for grey crops, 3 for colour.
         widths: Filters of the stem and of each stage.
 
     Returns:
-        Model from (batch, 64, 64, 1) to class probabilities (batch, classes), without weights worth keeping.
+        Model from (batch, 64, 64, channels) to a dict of class probabilities (batch, classes), without weights worth keeping.
 
     Raises:
-        ValueError: If `task` is no attribute.
+        ValueError: As `add_heads`.
     """
-    if task not in LABELS:
-        raise ValueError(f"`task` must be one of {', '.join(LABELS)}; got {task!r}.")
-    inputs = keras.Input((INPUT_SIDE, INPUT_SIDE, 1), name="crops")
+    inputs = keras.Input((INPUT_SIDE, INPUT_SIDE, channels), name="crops")
     # === Stem ===
     x = _convolve(inputs, widths[0], 3, "stem", strides=2)
     # === Blocks ===
@@ -59,14 +80,4 @@ def build_attribute_cnn(task: str, widths: tuple[int, ...] = WIDTHS) -> keras.Mo
     # === Head ===
     x = layers.DepthwiseConv2D(x.shape[1], use_bias=False, name="pool_conv")(x)
     x = layers.BatchNormalization(name="pool_norm")(x)
-    x = layers.Flatten(name="features")(x)
-    x = layers.Dropout(DROPOUT, name="dropout")(x)
-    outputs = layers.Dense(len(LABELS[task]), activation="softmax", dtype="float32", name=task)(x)
-    return keras.Model(inputs, outputs, name=f"{task}_cnn")
-
-
-def add_mirror(network: keras.Model) -> keras.Model:
-    """Wrap an attribute network so that it averages its answers to a crop and to its mirror image, as it is served."""
-    inputs = keras.Input(network.input_shape[1:], name="crops")
-    outputs = layers.Average(name="average")([network(inputs), network(ops.flip(inputs, axis=2))])
-    return keras.Model(inputs, outputs, name=f"{network.name}_served")
+    return keras.Model(inputs, add_heads(layers.Flatten(name="features")(x), tasks), name="attribute_cnn")

@@ -1,4 +1,4 @@
-"""Change training crops as life changes pictures: turned, shifted, nearer, darker, blurred, noisy, partly hidden.
+"""Change training crops as life changes pictures: turned, shifted, nearer, darker, tinted, blurred, noisy, compressed, partly hidden.
 
 Runs inside `tf.data` on whole batches, after the split and on the training split only. Each batch draws from a seed of its own, so
 that a run repeats itself however many threads prepare it.
@@ -8,8 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 from keras import ops
+
+BLOCK = 8  # pixels; JPEG's
+# JPEG's luminance table at quality 50, on the scale from 0 to 255 (ITU-T T.81, annex K).
+JPEG_STEPS = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
+    np.float32,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +40,11 @@ class Augmentation:
         brightness: Share of the whole range from black to white.
         contrast: Share of the contrast, more or less.
         gamma: Powers of two of the exponent: 1 ranges from half, which is light, to double, which is dark.
+        tint: Share by which each colour is more or less.
+        grey: Share of colour crops that lose their colours.
+        blur: On half of the crops: 0.5 ranges up to half of the resolution, 1 up to a quarter.
         noise: Greatest standard deviation, on the scale from -1 to 1.
+        jpeg: On half of the crops: steps of JPEG's table at quality 50; 2 is about quality 25.
         hidden: Greatest side of a hidden square, share of the side.
     """
 
@@ -33,7 +54,11 @@ class Augmentation:
     brightness: float = 0.15
     contrast: float = 0.3
     gamma: float = 0.8
+    tint: float = 0.1
+    grey: float = 0.2
+    blur: float = 0.7
     noise: float = 0.06
+    jpeg: float = 2
     hidden: float = 0.4
 
 
@@ -41,29 +66,34 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
     """Change a batch of crops.
 
     Args:
-        crops: (batch, side, side, 1) float32 from -1 to 1.
+        crops: (batch, side, side, channels) float32 from -1 to 1; `side` is a multiple of 8.
         seed: (2,) integers.
         bounds: How far.
 
     Returns:
         As `crops`.
     """
-    batch, side = tf.shape(crops)[0], crops.shape[1]
-    seeds = iter(tf.unstack(tf.random.split(seed, 12), 12))
+    batch, side, channels = tf.shape(crops)[0], crops.shape[1], crops.shape[3]
+    seeds = iter(tf.unstack(tf.random.split(seed, 16), 16))
 
-    def draw(bound, shape=(), low=None):
-        shape = (batch, *shape) if shape else (batch, 1, 1, 1)
-        return tf.random.stateless_uniform(shape, next(seeds), -bound if low is None else low, bound)
+    def draw(bound, shape=(1, 1, 1), low=None):
+        return tf.random.stateless_uniform((batch, *shape), next(seeds), -bound if low is None else low, bound)
 
     crops = _warp(crops, draw, bounds)
     # Light: a curve, then contrast and brightness. Values beyond the range are cut, as a camera cuts them.
     light = (tf.clip_by_value(crops, -1, 1) + 1) / 2
     light = light ** (2 ** draw(bounds.gamma))
-    mean = tf.reduce_mean(light, axis=(1, 2), keepdims=True)
+    mean = tf.reduce_mean(light, axis=(1, 2, 3), keepdims=True)
     light = (light - mean) * (1 + draw(bounds.contrast)) + mean + draw(bounds.brightness)
+    if channels == 3:
+        light *= 1 + draw(bounds.tint, (1, 1, 3))
+        light = tf.where(draw(1.0, low=0.0) < bounds.grey, tf.image.rgb_to_grayscale(light), light)
     crops = tf.clip_by_value(light, 0, 1) * 2 - 1
-    crops += draw(bounds.noise, low=0.0) * tf.random.stateless_normal(tf.shape(crops), next(seeds))
-    # A grey square somewhere, on half of the crops.
+    # The camera: its resolution, its noise, its compression.
+    crops = _blur(crops, tf.nn.relu(draw(bounds.blur)))
+    crops += draw(bounds.noise, low=0.0) * tf.random.stateless_normal((batch, side, side, 1), next(seeds))
+    crops = _compress(crops, tf.nn.relu(draw(bounds.jpeg)))
+    # A grey square somewhere.
     size = draw(bounds.hidden) * side
     centre_x, centre_y = draw(1.0, low=0.0) * side, draw(1.0, low=0.0) * side
     steps = tf.range(side, dtype=tf.float32)
@@ -74,9 +104,9 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
 def _warp(crops: tf.Tensor, draw, bounds: Augmentation) -> tf.Tensor:
     """Turn, zoom, shift and mirror in one resampling."""
     side = crops.shape[1]
-    angle = tf.squeeze(draw(bounds.rotation_degrees), (2, 3)) * (3.14159265 / 180)  # (batch, 1)
-    zoom = 1 + tf.squeeze(draw(bounds.zoom), (2, 3))
-    mirror = tf.sign(tf.squeeze(draw(1.0), (2, 3)))
+    angle = draw(bounds.rotation_degrees, (1,)) * (3.14159265 / 180)  # (batch, 1)
+    zoom = 1 + draw(bounds.zoom, (1,))
+    mirror = tf.sign(draw(1.0, (1,)))
     shift = draw(bounds.shift, (2,)) * side
     cos, sin = tf.cos(angle) * zoom, tf.sin(angle) * zoom
     centre = (side - 1) / 2
@@ -86,3 +116,25 @@ def _warp(crops: tf.Tensor, draw, bounds: Augmentation) -> tf.Tensor:
         tf.zeros_like(cos), tf.zeros_like(cos),
     ]  # fmt: skip
     return ops.image.affine_transform(crops, tf.concat(rows, axis=1), interpolation="bilinear", fill_mode="nearest")
+
+
+def _blur(crops: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
+    """Lose resolution: nothing at 0, half of it at 0.5, three quarters at 1."""
+    side = crops.shape[1]
+    half, quarter = (tf.image.resize(tf.nn.avg_pool2d(crops, factor, factor, "VALID"), (side, side)) for factor in (2, 4))
+    little, much = tf.minimum(amount * 2, 1.0), tf.maximum(amount * 2 - 1, 0.0)
+    return crops + little * (half - crops) + much * (quarter - half)
+
+
+def _compress(crops: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    """Round the cosine transform of each 8x8 block, as JPEG does; colours like grey."""
+    side, channels = crops.shape[1], crops.shape[3]
+    count = side // BLOCK
+    frequencies, places = np.arange(BLOCK)[:, None], np.arange(BLOCK)
+    cosine = np.sqrt(2 / BLOCK) * np.cos(np.pi * frequencies * (2 * places + 1) / (2 * BLOCK))
+    cosine[0] /= np.sqrt(2)
+    cosine = cosine.astype(np.float32)
+    blocks = tf.transpose(tf.reshape(crops, (-1, count, BLOCK, count, BLOCK, channels)), (0, 1, 3, 5, 2, 4))
+    size = tf.maximum(steps[..., None, None], 1e-3) * JPEG_STEPS / 127.5  # (batch, 1, 1, 1, 8, 8)
+    rounded = tf.round(cosine @ blocks @ cosine.T / size) * size
+    return tf.reshape(tf.transpose(cosine.T @ rounded @ cosine, (0, 1, 4, 2, 5, 3)), (-1, side, side, channels))

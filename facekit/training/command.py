@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -10,17 +12,22 @@ import numpy as np
 import pandas as pd
 
 from facekit.datasets.adapters import read_dataset
-from facekit.datasets.crops import prepare_crops
+from facekit.datasets.crops import name_cache, prepare_crops
+from facekit.datasets.manifest import BOX, load_manifest
 from facekit.fusion import save_constants
-from facekit.images import normalise
-from facekit.networks.attributes import build_attribute_cnn
+from facekit.images import equalise_crops, normalise
+from facekit.networks.attributes import INPUT_SIDE, build_attribute_cnn
+from facekit.networks.embedding import build_teacher
 from facekit.registry import get_models_dir
+from facekit.training.balance import BalancedModel
 from facekit.training.calibration import fit_constants, load_predictions, measure_fusion
 from facekit.training.export import ship
 from facekit.training.loop import BACKUP, LabelledCrops, TrainingConfig, train_model
-from facekit.training.tasks import TASKS
+from facekit.training.tasks import TASKS, Task
 
-CROPS_FOLDER = "prepared"  # in the data's folder: cutting takes minutes and is the same for every task
+COURSES = {name: (name,) for name in TASKS} | {"faces": ("age", "gender", "ethnicity")}  # what one network learns at a time
+TEACHER_SIDE = 112  # pixels; a teacher of 150, as dlib's was, would take twice the time
+ANSWER_BATCH = 256
 
 FUSION_CARD = """# Fusion
 
@@ -38,50 +45,166 @@ Age class and gender are both right on {more:.1%} of the more confident half of 
 """
 
 
+@dataclass(frozen=True)
+class DataChoice:
+    """What to learn from.
+
+    Attributes:
+        folder: Holds the datasets under their usual names, and the faces cut out of them.
+        sources: Names of datasets; those of the task where there are none.
+        manifest: A manifest of one's own, in place of them.
+    """
+
+    folder: Path
+    sources: tuple[str, ...] = ()
+    manifest: Path | None = None
+
+
 def run_training(
-    task_name: str, data_dir: Path, models_dir: Path | None, run: Path, start_from: Path | None, resume: bool, **options
-) -> None:
-    """Train one attribute's network and ship it.
+    course: str, data: DataChoice, models_dir: Path | None, run: Path, network_name: str, start_from: Path | None, teacher: Path | None,
+    resume: bool, **options,
+) -> None:  # fmt: skip
+    """Train a network, and ship it if it is one to serve: small, of one attribute.
+
+    The run's folder gets the trained network as `network.keras`, and its answers to the training images as `answers.npz`, to teach
+    others with.
 
     Args:
-        task_name: Key of `tasks.TASKS`.
-        data_dir: Holds the datasets under their usual names.
-        models_dir: The registry to enter the model into; the one in use by default.
+        course: Key of `COURSES`.
+        data: What to learn from.
+        models_dir: The registry to enter the model into; one in the run's folder by default.
         run: Folder of the run.
+        network_name: `small`, or `teacher` for the large one that begins with dlib's weights.
         start_from: A trained `.keras` model whose layers are taken over where their shapes fit.
+        teacher: An `answers.npz` to learn from beside the labels.
         resume: Whether to go on with what `run` holds; otherwise it is begun anew.
         **options: Fields of `TrainingConfig`.
 
     Raises:
-        FileNotFoundError: If a dataset, or the model to start from, is not there.
+        FileNotFoundError: If a dataset, the model to start from, or the teacher's answers are not there.
+        ValueError: If no image has the labels asked for.
     """
-    task, config = TASKS[task_name], TrainingConfig(**options)
+    tasks, config = [TASKS[name] for name in COURSES[course]], TrainingConfig(**options)
     if not resume and (run / BACKUP).exists():
         shutil.rmtree(run / BACKUP)
     keras.utils.set_random_seed(config.seed)
     keras.mixed_precision.set_dtype_policy(config.precision)
-    network = build_attribute_cnn(task.name)
+    small, first = network_name == "small", tasks[0]
+    side = INPUT_SIDE if small or first.equalise else TEACHER_SIDE
+    if small:
+        network = build_attribute_cnn(COURSES[course], first.channels, first.widths)
+    else:
+        network = build_teacher(COURSES[course], (side, side, first.channels), TEACHER_SIDE)
     if start_from:
         take_over_layers(network, start_from)
-    manifest, crops, scores = load_data(task.sources, data_dir, config.seed)
-    inputs, labels = normalise(crops, task.equalise), task.encode(manifest)
-    splits = {name: (manifest["split"] == name).to_numpy() for name in ("train", "validation")}
-    train, validation = (LabelledCrops(inputs[rows], labels[rows]) for rows in splits.values())
-    train_model(network, task, train, validation, config, run)
-    defaults = vars(TrainingConfig())
-    changed = "".join(f" --{name.replace('_', '-')} {value}" for name, value in options.items() if value != defaults[name])
-    start = f" --start-from {start_from}" if start_from else ""
-    command = f"facekit train {task.name} --data data/raw{start}{changed}"
-    for figure in ship(network, task, manifest, inputs, scores, run, models_dir or get_models_dir(), command, config.seed):
+    manifest, crops, scores = load_data(tasks, data, config.seed, side)
+    targets = {task.name: task.encode(manifest) for task in tasks}
+    learned = {name: blend(values, read_answers(teacher, name, manifest), config.teacher_share) for name, values in targets.items()}
+    in_train, in_validation = ((manifest["split"] == name).to_numpy() for name in ("train", "validation"))
+    weights = np.ones(len(crops), np.float32)
+    weights[in_train] = first.weigh(targets[first.name][in_train], config.balance)
+    train_model(
+        BalancedModel(network) if len(tasks) > 1 else network, tasks,
+        LabelledCrops(crops, learned, weights).select(in_train), LabelledCrops(crops, targets, weights).select(in_validation), config, run,
+    )  # fmt: skip
+    network.save(run / "network.keras")
+    save_answers(network, crops[in_train], manifest[in_train], run / "answers.npz")
+    if not small or len(tasks) > 1:
+        return
+    command = describe_command(course, data, start_from, teacher, options)
+    for figure in ship(network, first, manifest, crops, scores, run, models_dir or run, command, config.seed):
         print(f"{figure['source']} {figure['split']}, {figure['count']} images: {figure['figure']} {figure['value']}")
 
 
-def load_data(sources: tuple[str, ...], data_dir: Path, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return the manifest, crops and detection scores of several datasets, one below the other."""
-    manifests = [read_dataset(name, data_dir, seed) for name in sources]
-    cut = [prepare_crops(manifest, Path(data_dir, CROPS_FOLDER, f"{name}.npz")) for name, manifest in zip(sources, manifests, strict=True)]
+def describe_command(course: str, data: DataChoice, start_from: Path | None, teacher: Path | None, options: dict) -> str:
+    """Return the command that trains so, without what it does by default."""
+    defaults = vars(TrainingConfig())
+    given = {"sources": ",".join(data.sources) or None, "manifest": data.manifest, "start_from": start_from, "teacher": teacher}
+    given |= {name: value for name, value in options.items() if value != defaults[name]}
+    changed = "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
+    return f"facekit train {course} --data data/raw{changed}"
+
+
+def load_data(tasks: Sequence[Task], data: DataChoice, seed: int, side: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Return the manifest of all images that have the tasks' labels, their crops, and detection's scores.
+
+    Args:
+        tasks: What is to be learned; the first one tells the sources and the form of the crops.
+        data: What to learn from.
+        seed: Of the splits.
+        side: Of the crops, pixels.
+
+    Returns:
+        The manifest; crops (images, side, side, channels) uint8, equalised if the task wants it; scores (images,).
+
+    Raises:
+        FileNotFoundError: If a dataset is not there.
+        ValueError: If no image has the labels.
+    """
+    first = tasks[0]
+    if data.manifest:
+        manifests = {data.manifest.stem: load_manifest(data.manifest)}
+    else:
+        manifests = {name: read_dataset(name, data.folder, seed) for name in data.sources or first.sources}
+    cut = [cut_faces(each, data, name, first, side) for name, each in manifests.items()]
     crops, scores = (np.concatenate(parts) for parts in zip(*cut, strict=True))
-    return pd.concat(manifests, ignore_index=True), crops, scores
+    manifest = pd.concat(manifests.values(), ignore_index=True)
+    labelled = manifest[[task.name for task in tasks]].notna().all(axis=1).to_numpy()
+    if not labelled.any():
+        raise ValueError(f"`sources` must label {', '.join(task.name for task in tasks)}; {', '.join(manifests)} do not.")
+    return manifest[labelled].reset_index(drop=True), crops[labelled], scores[labelled]
+
+
+def cut_faces(manifest: pd.DataFrame, data: DataChoice, name: str, task: Task, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the crops of a manifest in the form that a task's network takes, and detection's scores."""
+    crops, scores = prepare_crops(manifest, name_cache(data.folder, name, side, task.channels), side, task.channels)
+    return equalise_crops(crops) if task.equalise else crops, scores
+
+
+def save_answers(network: keras.Model, crops: np.ndarray, manifest: pd.DataFrame, path: Path) -> None:
+    """Keep a network's answers, averaged over each crop and its mirror image, with the images' names."""
+    parts = []
+    for start in range(0, len(crops), ANSWER_BATCH):
+        inputs = normalise(crops[start : start + ANSWER_BATCH])
+        both = [network.predict_on_batch(view) for view in (inputs, inputs[:, :, ::-1])]
+        parts.append({name: (both[0][name] + both[1][name]) / 2 for name in both[0]})
+    answers = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    np.savez(path, names=_name_faces(manifest), **answers)
+
+
+def read_answers(path: Path | None, task: str, manifest: pd.DataFrame) -> np.ndarray:
+    """Return a teacher's answers for the images of a manifest, (images, classes), NaN where it has none.
+
+    Args:
+        path: Of `save_answers`; without it there are none.
+        task: The attribute.
+        manifest: Whose images.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the teacher did not learn this attribute.
+    """
+    names = _name_faces(manifest)
+    if path is None:
+        return np.full((len(names), 1), np.nan, np.float32)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such answers; train the teacher first with `facekit train COURSE --network teacher`.")
+    with np.load(path) as kept:
+        if task not in kept:
+            raise ValueError(f"{path}: holds no answers for {task}; train a teacher that learns it.")
+        answers = pd.DataFrame(kept[task], index=kept["names"])
+    return answers[~answers.index.duplicated()].reindex(names).to_numpy(np.float32)
+
+
+def _name_faces(manifest: pd.DataFrame) -> list[str]:
+    """Name each row's face: its image, and its box where it has one, since an image may show several faces."""
+    faces = zip(manifest["path"], manifest[list(BOX)].to_numpy(), strict=True)
+    return [Path(path).name + "".join(f" {side:g}" for side in box if not np.isnan(side)) for path, box in faces]
+
+
+def blend(targets: np.ndarray, answers: np.ndarray, share: float) -> np.ndarray:
+    """Mix labels with a share of a teacher's answers (Hinton et al., 2015); where it has none, labels stay as they are."""
+    return np.where(np.isnan(answers), targets, (1 - share) * targets + share * answers).astype(np.float32)
 
 
 def take_over_layers(network: keras.Model, path: Path) -> None:
@@ -96,8 +219,7 @@ def take_over_layers(network: keras.Model, path: Path) -> None:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such model; train it first with `facekit train {path.stem}`.")
-    served = keras.saving.load_model(path, compile=False)
-    trained = next(layer for layer in served.layers if isinstance(layer, keras.Model))
+    trained = keras.saving.load_model(path, compile=False)
     theirs = {layer.name: layer.get_weights() for layer in trained.layers}
     for layer in network.layers:
         weights = theirs.get(layer.name, [])

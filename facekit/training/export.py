@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
+import onnx.helper
+import onnx.numpy_helper
 import pandas as pd
 
 from facekit.evaluation.figures import measure_attribute, tabulate_figures
+from facekit.images import normalise
 from facekit.inference import load_session, run_session
 from facekit.networks import mtcnn
-from facekit.networks.attributes import INPUT_SIDE, add_mirror, build_attribute_cnn
+from facekit.networks.attributes import INPUT_SIDE, build_attribute_cnn
 from facekit.registry import ModelEntry, hash_file, save_entry
 from facekit.taxonomy import LABELS
 from facekit.training.tasks import Task
 
+ROUNDING = 1e-5  # share of the largest weight by which the exporter's arithmetic may miss a number of half precision
 LICENCE = "code and weights MIT; learned from data that allow research and teaching only"
 SOURCES = {
-    "utkface": "UTKFace (Zhang, Song, Qi, CVPR 2017), protocol group_disjoint",
-    "fer2013": "FER2013 (Goodfellow et al., 2013), protocol official",
-    "ck_plus": "CK+48 (Lucey et al., CVPRW 2010), protocol subject_disjoint",
+    "utkface": "UTKFace (Zhang, Song, Qi, CVPR 2017)",
+    "fer2013": "FER2013 (Goodfellow et al., 2013)",
+    "ck_plus": "CK+48 (Lucey et al., CVPRW 2010)",
 }
 
 CARD = """# {name}
 
-A residual CNN of {parameters:.2f} million parameters that tells {name} from an upright grey face crop of {side}x{side} pixels.
+A residual CNN of {parameters:.2f} million parameters that tells {name} from an upright {colour} face crop of {side}x{side} pixels.
 
 - **Output**: {outputs}
-- **Learned from**: {data}. No group of duplicate images, and no CK+ subject, stands on two sides of a split; the validation
-  split chose the epoch.
+- **Learned from**: {data}, split as `data/README.md` says: no group of duplicate images, and no CK+ subject, stands on two sides. The
+  validation split chose the epoch.
 - **Made by**: `{command}`
 - **Licence**: {licence}
 
@@ -40,6 +46,10 @@ A residual CNN of {parameters:.2f} million parameters that tells {name} from an 
 
 Recompute them with `facekit evaluate {name}`, from `predictions.parquet`: every validation and test image with its label and the
 probabilities that the shipped ONNX file gave it. `history.csv` is the training's course, `config.json` its settings.
+
+Averaged with the answers to the mirror images (test-time flipping), which would take twice the time, and is not what is served:
+
+{flipped}
 
 {lost:.1%} of the images had no face that MTCNN found, and were cut as the dataset cuts them.
 
@@ -61,7 +71,7 @@ LIMITS = {
 
 
 def export_network(network: keras.Model, task: Task, folder: Path) -> Path:
-    """Save a trained network as it is served: in float32, averaged with its answer to the mirror image.
+    """Save a trained network as it is served, its weights rounded to half precision to halve the files.
 
     Args:
         network: Of `build_attribute_cnn`, trained in any precision.
@@ -74,15 +84,64 @@ def export_network(network: keras.Model, task: Task, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     precision = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("float32")
-    single = build_attribute_cnn(task.name)
-    single.set_weights(network.get_weights())
-    served = add_mirror(single)
-    served(np.zeros((1, INPUT_SIDE, INPUT_SIDE, 1), np.float32))  # the exporter wants a model that has been called
+    served = build_attribute_cnn((task.name,), task.channels, task.widths)
+    served.set_weights([np.float32(weights) for weights in network.get_weights()])
+    _round_weights(served)
+    served(np.zeros((1, *served.input_shape[1:]), np.float32))  # the exporter wants a model that has been called
     keras.mixed_precision.set_dtype_policy(precision)
-    served.save(folder / f"{task.name}.keras")
-    path = folder / f"{task.name}.onnx"
-    served.export(path, format="onnx", verbose=False)
-    return path
+    keras_file, onnx_file = folder / f"{task.name}.keras", folder / f"{task.name}.onnx"
+    served.save(keras_file)
+    _deflate(keras_file)
+    served.export(onnx_file, format="onnx", verbose=False)
+    _halve(onnx_file)
+    return onnx_file
+
+
+def _round_weights(network: keras.Model) -> None:
+    """Round what the exporter will find to half precision: kernels times the scale of the normalisation after them, and its shift.
+
+    The scale is moved into the kernel, and the normalisation's statistics follow, so that the network can be trained on.
+    """
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            convolution = network.get_layer(layer.name.replace("_norm", "_conv"))
+            (kernel,), (gamma, beta, mean, variance) = convolution.get_weights(), layer.get_weights()
+            scale = gamma / np.sqrt(variance + layer.epsilon)
+            by_filter = scale[:, None] if isinstance(convolution, keras.layers.DepthwiseConv2D) else scale
+            shift, mean, variance = _round(beta - mean * scale), mean * scale, variance * scale**2
+            convolution.set_weights([_round(kernel * by_filter)])
+            layer.set_weights([np.sqrt(variance + layer.epsilon), shift + mean, mean, variance])
+        elif isinstance(layer, keras.layers.Dense):
+            layer.set_weights([_round(weights) for weights in layer.get_weights()])
+
+
+def _round(weights: np.ndarray) -> np.ndarray:
+    return weights.astype(np.float16).astype(np.float32)
+
+
+def _deflate(path: Path) -> None:
+    """Compress a `.keras` file, which is a ZIP archive that Keras leaves uncompressed."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
+def _halve(path: Path) -> None:
+    """Store an ONNX file's weights in half precision; a cast each, which ONNX Runtime does once on opening, restores them."""
+    model = onnx.load(path)
+    graph = model.graph
+    for weights in list(graph.initializer):
+        if weights.data_type != onnx.TensorProto.FLOAT or len(weights.dims) == 0:
+            continue
+        values = onnx.numpy_helper.to_array(weights)
+        half = onnx.numpy_helper.from_array(values.astype(np.float16), f"{weights.name}_half")
+        if np.abs(_round(values) - values).max() <= ROUNDING * np.abs(values).max():
+            graph.initializer.remove(weights)
+            graph.initializer.append(half)
+            graph.node.insert(0, onnx.helper.make_node("Cast", [half.name], [weights.name], to=onnx.TensorProto.FLOAT))
+    onnx.save(model, path)
 
 
 def export_mtcnn(models_dir: Path) -> None:
@@ -106,29 +165,43 @@ def export_mtcnn(models_dir: Path) -> None:
         save_entry(entry, models_dir)
 
 
-def predict_splits(onnx_file: Path, task: Task, manifest: pd.DataFrame, inputs: np.ndarray) -> pd.DataFrame:
+def predict_splits(onnx_file: Path, task: Task, manifest: pd.DataFrame, crops: np.ndarray) -> pd.DataFrame:
     """Return the served model's probabilities for the validation and test splits.
 
     Args:
         onnx_file: Of `export_network`.
         task: Whose model it is.
         manifest: With splits.
-        inputs: (images, side, side, 1) float32, one a row of the manifest.
+        crops: (images, side, side, channels) uint8, one a row of the manifest.
 
     Returns:
-        Columns `image` (the file's name), `source`, `group`, `split`, `label`, then `p_<class>` for each class.
+        A table of predictions, as `evaluation.figures` reads it.
     """
     held_out = manifest["split"].isin(("validation", "test")).to_numpy()
-    rows = manifest[held_out]
-    probabilities = run_session(load_session(onnx_file), inputs[held_out])[0]
+    photos = manifest["source"] + " " + manifest["group"].astype(str)  # each dataset numbers its groups from 0
+    copied = photos.isin(photos[manifest["split"] == "excluded"])
+    answers = run_session(load_session(onnx_file), normalise(crops[held_out]))[0]
+    return tabulate_predictions(task, manifest[held_out].assign(copied=copied[held_out]), answers)
+
+
+def tabulate_predictions(task: Task, manifest: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFrame:
+    """Return the table of predictions that `evaluation.figures` reads.
+
+    Args:
+        task: Whose answers they are.
+        manifest: The images answered to, with a column `copied`.
+        probabilities: (images, classes).
+    """
     names = [f"p_{label}" for label in LABELS[task.name]]
-    table = pd.DataFrame(probabilities.astype(np.float32).round(5), columns=names, index=rows.index)
-    about = rows[["source", "group", "split"]].assign(image=rows["path"].map(lambda path: Path(path).name), label=rows[task.name])
-    return about[["image", "source", "group", "split", "label"]].join(table).reset_index(drop=True)
+    table = pd.DataFrame(probabilities.astype(np.float32).round(5), columns=names, index=manifest.index)
+    about = manifest[["source", "group", "split", "copied"]].assign(
+        image=manifest["path"].map(lambda path: Path(path).name), label=manifest[task.name]
+    )
+    return about[["image", "source", "group", "split", "copied", "label"]].join(table).reset_index(drop=True)
 
 
 def ship(
-    network: keras.Model, task: Task, manifest: pd.DataFrame, inputs: np.ndarray, scores: np.ndarray,
+    network: keras.Model, task: Task, manifest: pd.DataFrame, crops: np.ndarray, scores: np.ndarray,
     run: Path, models_dir: Path, command: str, seed: int,
 ) -> list[dict]:  # fmt: skip
     """Export a trained network, measure it and enter it into the index.
@@ -137,7 +210,7 @@ def ship(
         network: As trained.
         task: Whose network it is.
         manifest: The images, with splits.
-        inputs: What the network takes for each, (images, side, side, 1) float32.
+        crops: Of each, as cut, equalised if the task wants it, (images, side, side, channels) uint8.
         scores: (images,) of detection, 0 where no face was found.
         run: The training's folder, for its history.
         models_dir: The registry's folder.
@@ -149,23 +222,28 @@ def ship(
     """
     folder = models_dir / task.name
     onnx_file = export_network(network, task, folder)
-    predictions = predict_splits(onnx_file, task, manifest, inputs)
+    predictions = predict_splits(onnx_file, task, manifest, crops)
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     for name in ("history.csv", "config.json"):
         shutil.copy(run / name, folder / name)
     figures = measure_attribute(task.name, predictions)
-    data = "; ".join(SOURCES[source] for source in task.sources)
+    flipped = predictions.copy()
+    columns = [name for name in flipped if name.startswith("p_")]
+    flipped[columns] = (flipped[columns] + predict_splits(onnx_file, task, manifest, crops[:, :, ::-1])[columns]) / 2
+    data = "; ".join(SOURCES.get(source, source) for source in manifest["source"].unique())
     entry = ModelEntry(
         task.name, task.name, f"{task.name}/{onnx_file.name}", hash_file(onnx_file),
-        {"size": INPUT_SIDE, "channels": 1, "equalise": task.equalise},
+        {"size": INPUT_SIDE, "channels": task.channels, "equalise": task.equalise},
         list(LABELS[task.name]), data, LICENCE, {"seed": seed, "figures": figures},
     )  # fmt: skip
     save_entry(entry, models_dir)
     labels = LABELS[task.name]
     outputs = "a probability for each year from 0 to 100" if task.name == "age" else f"probabilities of {', '.join(labels)}"
     card = CARD.format(
-        name=task.name, parameters=network.count_params() / 1e6, side=INPUT_SIDE, outputs=outputs, data=data, command=command,
-        licence=LICENCE, seed=seed, figures=tabulate_figures(figures), lost=float(np.mean(scores == 0)), limits=LIMITS[task.name],
+        name=task.name, parameters=network.count_params() / 1e6, side=INPUT_SIDE,
+        colour="colour" if task.channels == 3 else "grey", outputs=outputs, data=data, command=command,
+        licence=LICENCE, seed=seed, figures=tabulate_figures(figures), flipped=tabulate_figures(measure_attribute(task.name, flipped)),
+        lost=float(np.mean(scores == 0)), limits=LIMITS[task.name],
     )  # fmt: skip
     (folder / "README.md").write_text(card, encoding="utf-8")
     return figures

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import tensorflow as tf
 from facekit.training.augmentation import Augmentation, augment
 from facekit.training.tasks import Task
 
+VALIDATION_BATCH = 256
 BACKUP = "backup"  # folder in a run's, there only while the run is not finished
 
 
@@ -30,7 +32,10 @@ class TrainingConfig:
         epochs, batch_size: As everywhere.
         learning_rate: At the top, after `warmup_epochs`; from there it falls along half a cosine to 0.
         weight_decay: Of AdamW.
-        averaging: Share of the running mean of the weights that stays at each step; the mean is what is kept.
+        averaging_epochs: How far back the running mean of the weights reaches; the mean is what is kept.
+        patience: Epochs without a better validation loss after which training stops.
+        balance: Power of a class's rarity by which its images count more: 0 not at all, 1 so that all classes count alike.
+        teacher_share: Of a teacher's answer in what is learned; the rest is the label.
         precision: Keras' dtype policy; `mixed_bfloat16` halves the time on processors that have it in hardware.
     """
 
@@ -38,44 +43,75 @@ class TrainingConfig:
     epochs: int = 30
     batch_size: int = 64
     learning_rate: float = 2e-3
-    warmup_epochs: int = 2
+    warmup_epochs: float = 2
     weight_decay: float = 0.02
-    averaging: float = 0.998
+    averaging_epochs: float = 1.5
+    patience: int = 8
+    balance: float = 0.0
+    teacher_share: float = 0.7
     precision: str = "float32"
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledCrops:
-    """Network input (images, side, side, 1) float32 and labels (images,) float32."""
+    """What is learned from.
+
+    Attributes:
+        crops: (images, side, side, channels) uint8; a batch at a time is normalised, so that a large dataset fits in memory.
+        targets: For each attribute what the network is to answer, (images, classes) float32.
+        weights: How much each image counts, (images,) float32.
+    """
 
     crops: np.ndarray
-    labels: np.ndarray
+    targets: dict[str, np.ndarray]
+    weights: np.ndarray
 
     def __post_init__(self) -> None:
-        if len(self.crops) != len(self.labels):
-            raise ValueError(f"`labels` must hold one a crop ({len(self.crops)}); got {len(self.labels)}.")
+        for name, values in {**self.targets, "weights": self.weights}.items():
+            if len(self.crops) != len(values):
+                raise ValueError(f"`{name}` must hold one a crop ({len(self.crops)}); got {len(values)}.")
+
+    def select(self, rows: np.ndarray) -> LabelledCrops:
+        """Return the rows of a mask, (images,) bool."""
+        return LabelledCrops(self.crops[rows], {name: values[rows] for name, values in self.targets.items()}, self.weights[rows])
+
+    def batch(self, size: int) -> tf.data.Dataset:
+        """Return all crops, normalised, with their targets and weights, in order."""
+        return tf.data.Dataset.range(len(self.crops)).batch(size).map(self.make_gather())
+
+    def make_gather(self) -> Callable:
+        """Return a function of row numbers, for `tf.data`, to the batch they make."""
+        tensors = tf.nest.map_structure(tf.constant, (self.crops, self.targets, self.weights))
+
+        def gather(rows):
+            crops, targets, weights = tf.nest.map_structure(lambda values: tf.gather(values, rows), tensors)
+            return tf.cast(crops, tf.float32) / 127.5 - 1, targets, weights  # as `images.normalise`
+
+        return gather
 
 
 def make_training_batches(data: LabelledCrops, config: TrainingConfig, bounds: Augmentation) -> tf.data.Dataset:
     """Return shuffled, augmented batches of one epoch; each epoch shuffles and augments anew."""
-    images = tf.data.Dataset.from_tensor_slices((data.crops, data.labels))
-    images = images.shuffle(len(data.crops), seed=config.seed).batch(config.batch_size, drop_remainder=True)
+    gather = data.make_gather()
+
+    def make_batch(rows, seed):
+        crops, targets, weights = gather(rows)
+        return augment(crops, tf.stack([seed, 0]), bounds), targets, weights
+
+    order = tf.data.Dataset.range(len(data.crops)).shuffle(len(data.crops), seed=config.seed)
     seeds = tf.data.Dataset.random(seed=config.seed, rerandomize_each_iteration=True)
-    return (
-        tf.data.Dataset.zip(images, seeds)
-        .map(lambda batch, seed: (augment(batch[0], tf.stack([seed, 0]), bounds), batch[1]), num_parallel_calls=2)
-        .prefetch(4)
-    )
+    batches = tf.data.Dataset.zip(order.batch(config.batch_size, drop_remainder=True), seeds)
+    return batches.map(make_batch, num_parallel_calls=2).prefetch(4)
 
 
 def train_model(
-    model: keras.Model, task: Task, train: LabelledCrops, validation: LabelledCrops, config: TrainingConfig, run: Path
+    model: keras.Model, tasks: Sequence[Task], train: LabelledCrops, validation: LabelledCrops, config: TrainingConfig, run: Path
 ) -> keras.Model:
     """Fit a network and leave it with the weights of its best epoch on the validation split.
 
     Args:
-        model: As built, under the dtype policy of `config`.
-        task: Loss, metric and augmentation.
+        model: As built, under the dtype policy of `config`, with an output named after each task.
+        tasks: Loss and metric of each; the first one's augmentation.
         train: What is learned from.
         validation: What chooses the epoch, and so is not fit to report; shares no group with `train`.
         config: How.
@@ -91,17 +127,16 @@ def train_model(
     if not steps:
         raise ValueError(f"`train` must fill a batch of {config.batch_size}; got {len(train.crops)} crops. Make `batch_size` smaller.")
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(json.dumps(asdict(config) | {"task": task.name}, indent=1) + "\n")
+    (run / "config.json").write_text(json.dumps(asdict(config) | {"tasks": [task.name for task in tasks]}, indent=1) + "\n")
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / 100,
         warmup_target=config.learning_rate,
-        warmup_steps=config.warmup_epochs * steps,
-        decay_steps=max(config.epochs - config.warmup_epochs, 1) * steps,
+        warmup_steps=round(config.warmup_epochs * steps),
+        decay_steps=round(max(config.epochs - config.warmup_epochs, 1) * steps),
     )
-    optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=config.weight_decay, use_ema=True, ema_momentum=config.averaging, global_clipnorm=5.0
-    )
-    model.compile(optimizer, loss=task.loss, metrics=[task.metric])
+    momentum = 1 - 1 / max(config.averaging_epochs * steps, 1)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, use_ema=True, ema_momentum=momentum, global_clipnorm=5.0)
+    model.compile(optimizer, loss={task.name: task.loss for task in tasks}, metrics={task.name: [task.metric] for task in tasks})
     best, backup, history = run / "best.weights.h5", run / BACKUP, run / "history.csv"
     resumed = backup.exists()
     if not resumed:
@@ -117,10 +152,11 @@ def train_model(
             initial_value_threshold=_find_least_loss(history) if resumed else None,
         ),
         keras.callbacks.CSVLogger(history, append=resumed),
+        keras.callbacks.EarlyStopping("val_loss", patience=config.patience),
     ]
     model.fit(
-        make_training_batches(train, config, task.augmentation),
-        validation_data=(validation.crops, validation.labels),
+        make_training_batches(train, config, tasks[0].augmentation),
+        validation_data=validation.batch(VALIDATION_BATCH),
         epochs=config.epochs,
         callbacks=callbacks,
         shuffle=False,  # the batches come shuffled

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facekit.datasets.crops import CROP_SIDE, prepare_crops
-from facekit.datasets.manifest import make_manifest
+from facekit.datasets.crops import CROP_SIDE, locate_within, name_cache, prepare_crops
+from facekit.datasets.manifest import BOX, make_manifest
 from facekit.detection import locate_face
 from facekit.images import cut_crops, read_image
 
@@ -24,7 +24,7 @@ def list_images(paths: list[Path]):
 
 def test_faces_are_cut_as_analysis_cuts_them(paths, tmp_path):
     crops, scores = prepare_crops(list_images(paths), tmp_path / "cache" / "mine.npz")
-    assert crops.shape == (3, CROP_SIDE, CROP_SIDE)
+    assert crops.shape == (3, CROP_SIDE, CROP_SIDE, 1)
     assert crops.dtype == np.uint8
     assert scores.dtype == np.float32
     assert scores[:2].tolist() == [0, 0]
@@ -45,9 +45,31 @@ def test_the_cache_is_taken_until_the_list_changes(paths, save_noise, tmp_path):
     np.testing.assert_array_equal(kept_scores, scores)
     others = [save_noise(tmp_path / name, seed) for seed, name in enumerate(("a.jpg", "b.jpg", "d.jpg", "e.jpg"))]
     crops, scores = prepare_crops(list_images(others), cache)
-    assert crops.shape == (4, CROP_SIDE, CROP_SIDE)
+    assert crops.shape == (4, CROP_SIDE, CROP_SIDE, 1)
     assert scores.shape == (4,)
     np.testing.assert_array_equal(prepare_crops(list_images(others), cache)[0], crops)
+
+
+def test_colour_crops_show_the_same_faces(paths, tmp_path):
+    crops, scores = prepare_crops(list_images(paths), tmp_path / "mine.npz", side=24, channels=3)
+    assert crops.shape == (3, 24, 24, 3)
+    assert crops.dtype == np.uint8
+    assert scores[2] > 0.9
+    for path, crop in zip(paths, crops, strict=True):
+        image = read_image(path)
+        np.testing.assert_array_equal(crop, cut_crops(image, locate_face(image), 24, channels=3)[0])
+
+
+def test_crops_of_another_form_are_cut_anew(paths, tmp_path):
+    manifest = list_images(paths[:1])
+    for channels in (1, 3):
+        assert prepare_crops(manifest, tmp_path / "mine.npz", 24, channels)[0].shape == (1, 24, 24, channels)
+
+
+def test_each_form_has_a_cache_of_its_own(tmp_path):
+    names = {name_cache(tmp_path, name, side, channels) for name in ("mine", "yours") for side in (24, 64) for channels in (1, 3)}
+    assert len(names) == 8
+    assert name_cache(tmp_path, "mine", 64, 3) == tmp_path / "prepared" / "mine-64x3.npz"
 
 
 def test_a_missing_image_is_named(paths, tmp_path):
@@ -56,3 +78,59 @@ def test_a_missing_image_is_named(paths, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"b\.jpg"):
         prepare_crops(manifest, tmp_path / "mine.npz")
     assert not (tmp_path / "mine.npz").exists()
+
+
+class TestBoxes:
+    BOXES = ((923, 211, 1025, 342), (450, 507, 550, 641), (2, 2, 40, 40))  # in the portrait of six: two faces, and none
+
+    @pytest.fixture
+    def group(self, portraits, tmp_path) -> Path:
+        Image.fromarray(portraits["group.jpg"]).save(tmp_path / "group.png")
+        return tmp_path / "group.png"
+
+    def test_the_faces_of_an_image_are_cut_about_their_boxes(self, group, tmp_path):
+        rows = [{"path": str(group), **dict(zip(BOX, box, strict=True))} for box in self.BOXES]
+        crops, scores = prepare_crops(make_manifest(rows, "mine"), tmp_path / "mine.npz")
+        image = read_image(group)
+        for box, crop in zip(self.BOXES, crops, strict=True):
+            face = locate_within(image, np.array(box, np.float32))
+            np.testing.assert_array_equal(crop, cut_crops(image, face, CROP_SIDE)[0])
+        assert (scores[:2] > 0.9).all()
+        assert scores[2] == 0
+
+    def test_a_face_is_found_where_its_box_is(self, group):
+        image = read_image(group)
+        for box in np.array(self.BOXES[:2], np.float32):
+            face = locate_within(image, box)
+            assert np.abs(face.boxes_xyxy[0] - box).max() < 12
+            assert (face.landmarks_xy[0] > box[:2]).all()
+            assert (face.landmarks_xy[0] < box[2:]).all()
+
+    @pytest.mark.parametrize("box", [(2, 2, 40, 40), (-50, -50, -10, -10), (5000, 10, 5001, 12), (10.2, 10.2, 10.4, 10.4)])
+    def test_a_box_without_a_face_is_taken_as_it_is(self, box, group):
+        face = locate_within(read_image(group), np.array(box, np.float32))
+        np.testing.assert_allclose(face.boxes_xyxy, [box])
+        assert face.scores.tolist() == [0]
+        assert np.isnan(face.landmarks_xy).all()
+        assert cut_crops(read_image(group), face, CROP_SIDE).shape == (1, CROP_SIDE, CROP_SIDE, 1)
+
+    def test_other_boxes_make_another_cache(self, group, tmp_path):
+        cache = tmp_path / "mine.npz"
+        for box in self.BOXES[:2]:
+            crops, _ = prepare_crops(make_manifest([{"path": str(group), **dict(zip(BOX, box, strict=True))}], "mine"), cache)
+            with np.load(cache) as kept:
+                assert kept["names"].tolist() == [f"group.png {group.stat().st_size} {' '.join(map(str, box))}"]
+                np.testing.assert_array_equal(kept["crops"], crops)
+
+    def test_rows_that_are_alike_are_cut_once(self, paths, tmp_path):
+        cache = tmp_path / "mine.npz"
+        manifest = list_images(paths)
+        once, scores = prepare_crops(manifest, cache)
+        written = cache.stat().st_mtime_ns
+        order = [0, 0, 1, 2, 2, 1]
+        again, again_scores = prepare_crops(manifest.loc[order], cache)
+        assert cache.stat().st_mtime_ns == written
+        np.testing.assert_array_equal(again, once[order])
+        np.testing.assert_array_equal(again_scores, scores[order])
+        with np.load(cache) as kept:
+            assert kept["names"].tolist() == [f"{path.name} {path.stat().st_size}" for path in paths]

@@ -2,9 +2,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
-from facekit.datasets.manifest import COLUMNS, THUMBNAIL_SIDE, group_duplicates, make_manifest, split_by_group
+from facekit.datasets.manifest import (
+    BOX,
+    COLUMNS,
+    THUMBNAIL_SIDE,
+    check_manifest,
+    group_duplicates,
+    load_manifest,
+    make_manifest,
+    save_manifest,
+    split_by_group,
+)
 
 SHARES = {"train": 0.85, "validation": 0.05, "test": 0.10}
 
@@ -20,6 +31,15 @@ class TestManifest:
         assert manifest["age"].isna().tolist() == [True, False]
         assert manifest.loc[1, "age"] == 30.0
         assert manifest["gender"].isna().tolist() == [True, False]
+        assert manifest[list(BOX)].isna().all(axis=None)
+
+    def test_faces_of_one_image_keep_their_order_and_rows_may_tell_their_source(self):
+        rows = [{"path": "b.jpg"}, *({"path": "a.jpg", "x1": x, "y1": 0, "x2": x + 5, "y2": "9.5"} for x in (30, 10, 20))]
+        rows[1]["source"] = "album"
+        manifest = make_manifest(rows, "mine")
+        assert manifest["x1"].tolist()[:3] == [30, 10, 20]
+        assert manifest["y2"].tolist()[:3] == [9.5, 9.5, 9.5]
+        assert manifest["source"].tolist() == ["album", "mine", "mine", "mine"]
 
     @pytest.mark.parametrize(("column", "label"), [("gender", "man"), ("ethnicity", "martian"), ("emotion", "angry")])
     def test_an_unknown_label_is_an_error(self, column, label):
@@ -31,7 +51,92 @@ class TestManifest:
             make_manifest([], "mine")
 
 
+class TestChecks:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"age": -1}, r"`age` must be from 0 to 120 years; got -1.* in row 1, b\.jpg\."),
+            ({"age": 121}, "`age` must be from 0 to 120 years; got 121"),
+            ({"age": np.inf}, "`age` must be from 0 to 120 years; got inf"),
+            ({"gender": "man"}, r"`gender` must be one of female, male; got man in row 1, b\.jpg"),
+            ({"ethnicity": "martian"}, "`ethnicity` must be one of white, .*; got martian"),
+            ({"emotion": "angry"}, "`emotion` must be one of anger, .*; got angry"),
+            ({"split": "dev"}, "`split` must be one of train, validation, test, excluded; got dev"),
+            ({"path": None}, "`path` must be given"),
+            ({"x1": 5, "y1": 5, "x2": 5, "y2": 9}, "`x2` must be more than `x1`; got 5.0"),
+            ({"x1": 5, "y1": 5, "x2": 9, "y2": 4}, "`y2` must be more than `y1`; got 4.0"),
+            ({"x1": 5, "y1": 5, "x2": 9}, "`y2` must be more than `y1`; got nan"),
+            ({"x2": 9}, "`x2` must be more than `x1`; got 9.0"),
+            ({"age": "old"}, r"`age` must be a number; got old in row 1, b\.jpg"),
+            ({"y1": "top"}, "`y1` must be a number; got top"),
+        ],
+    )
+    def test_each_rule(self, changes, message):
+        with pytest.raises(ValueError, match=message):
+            make_manifest([{"path": "a.jpg"}, {"path": "b.jpg", **changes}], "mine")
+
+    @pytest.mark.parametrize("age", [0, 0.5, 120, np.nan, None])
+    def test_good_ages(self, age):
+        check_manifest(make_manifest([{"path": "a.jpg", "age": age}], "mine"))
+
+    def test_columns(self):
+        manifest = make_manifest([{"path": "a.jpg"}], "mine")
+        for other in (manifest.drop(columns="age"), manifest.assign(hair="red"), manifest[list(COLUMNS[::-1])]):
+            with pytest.raises(ValueError, match=r"A manifest must have the columns path, x1, .*, split; got "):
+                check_manifest(other)
+
+    def test_an_empty_manifest_is_one(self):
+        check_manifest(make_manifest([{"path": "a.jpg"}], "mine").iloc[:0])
+
+
+class TestFile:
+    def test_it_comes_back_as_it_was(self, tmp_path):
+        rows = [
+            {
+                "path": "a.jpg",
+                "x1": 1,
+                "y1": 2,
+                "x2": 3.5,
+                "y2": 4,
+                "age": 30,
+                "gender": "male",
+                "subject": "007",
+                "group": 3,
+                "split": "test",
+            },
+            {"path": "b.jpg", "ethnicity": "other", "emotion": "fear", "group": 4, "split": "train"},
+        ]
+        for manifest in (make_manifest(rows, "mine"), make_manifest([{"path": "é.jpg"}], "mine")):
+            save_manifest(manifest, tmp_path / "new" / "mine.parquet")
+            pd.testing.assert_frame_equal(load_manifest(tmp_path / "new" / "mine.parquet"), manifest)
+
+    def test_a_wrong_manifest_is_not_saved(self, tmp_path):
+        with pytest.raises(ValueError, match="`age` must be"):
+            save_manifest(make_manifest([{"path": "a.jpg"}], "mine").assign(age=200.0), tmp_path / "mine.parquet")
+        assert not (tmp_path / "mine.parquet").exists()
+
+    def test_a_missing_file(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"mine\.parquet: no such manifest; `facekit data prepare` makes one"):
+            load_manifest(tmp_path / "mine.parquet")
+
+    @pytest.mark.parametrize("content", ["", "no parquet"])
+    def test_another_file(self, content, tmp_path):
+        (tmp_path / "mine.parquet").write_text(content)
+        with pytest.raises(ValueError, match=r"mine\.parquet: is no manifest \(.*\); make it again with `facekit data prepare`"):
+            load_manifest(tmp_path / "mine.parquet")
+
+    def test_another_table(self, tmp_path):
+        pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "mine.parquet")
+        with pytest.raises(ValueError, match=r"mine\.parquet: is no manifest \(A manifest must have the columns .*; got a"):
+            load_manifest(tmp_path / "mine.parquet")
+
+
 class TestDuplicates:
+    def test_a_path_may_come_often(self, save_noise, tmp_path):
+        first, second, copy = (str(save_noise(tmp_path / f"{name}.png", seed)) for name, seed in (("a", 1), ("b", 2), ("c", 1)))
+        groups = group_duplicates([first, second, first, copy, second, first])
+        assert groups.tolist() == [0, 1, 0, 0, 1, 0]
+
     def test_different_pictures_stand_alone(self, save_noise, tmp_path):
         paths = [str(save_noise(tmp_path / f"{seed}.jpg", seed)) for seed in range(30)]
         assert len(set(group_duplicates(paths))) == 30

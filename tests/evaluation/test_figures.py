@@ -20,6 +20,7 @@ def make_predictions(attribute: str, rows: list[tuple]) -> pd.DataFrame:
     about = pd.DataFrame([row[:3] for row in rows], columns=["source", "split", "label"])
     about.insert(0, "image", [f"{row}.jpg" for row in range(len(rows))])
     about.insert(2, "group", range(len(rows)))
+    about.insert(4, "copied", False)
     answer = np.eye(len(classes), dtype=np.float32)[[classes.index(row[3]) for row in rows]]
     return about.join(pd.DataFrame(answer, columns=[f"p_{label}" for label in classes]))
 
@@ -81,6 +82,23 @@ class TestMeasure:
         (apart, *_), (together, *_) = (measure_attribute("age", table) for table in (predictions, predictions.assign(group=0)))
         assert apart["interval_95"] == [0.0, 10.0]
         assert together["interval_95"] == [5.0, 5.0]
+
+    def test_shares_of_crowded_groups_are_drawn_by_group(self):
+        predictions = make_predictions("gender", [("ck", "test", "male", told) for told in ("male", "male", "female", "female") * 5])
+        by_image = measure_attribute("gender", predictions)[0]["interval_95"]
+        by_group = measure_attribute("gender", predictions.assign(group=[0, 0, 1, 1] * 5))[0]["interval_95"]
+        assert by_image == pytest.approx(compute_wilson_interval(10, 20), abs=1e-4)
+        assert by_group == [0.0, 1.0]
+
+    def test_all_right_in_few_groups_is_not_sure(self):
+        predictions = make_predictions("gender", [("ck", "test", "male", "male")] * 20).assign(group=[0, 1] * 10)
+        assert measure_attribute("gender", predictions)[0]["interval_95"] == pytest.approx(compute_wilson_interval(2, 2), abs=1e-4)
+
+    def test_copies_of_training_images_are_told_apart(self):
+        predictions = make_predictions("gender", [("a", "test", "male", told) for told in ("male", "male", "male", "female")])
+        whole, without = measure_attribute("gender", predictions.assign(copied=[True, True, False, False]))
+        assert (whole["figure"], whole["count"], whole["value"]) == ("accuracy", 4, 0.75)
+        assert (without["figure"], without["count"], without["value"]) == ("accuracy, without copies", 2, 0.5)
 
     def test_nothing_to_measure(self):
         assert measure_attribute("gender", make_predictions("gender", [("a", "validation", "male", "male")])) == []

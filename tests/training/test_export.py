@@ -1,19 +1,26 @@
 import csv
+from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 
 from facekit.datasets.manifest import make_manifest
+from facekit.images import normalise
 from facekit.inference import load_session, run_session
 from facekit.networks.attributes import build_attribute_cnn
 from facekit.registry import find_model, hash_file, load_index
-from facekit.taxonomy import GENDERS
-from facekit.training.export import predict_splits, ship
+from facekit.taxonomy import EMOTIONS, GENDERS
+from facekit.training.export import export_network, predict_splits, ship
 from facekit.training.tasks import TASKS
 
 SPLITS = ["train"] * 6 + ["validation"] * 2 + ["test"] * 3 + ["excluded"]
+SMALL = (4, 4, 6, 8)
+BATCH = 32  # crops that tell the statistics of normalisations
+MANY = 100  # numbers from which halving an array is worth its while
 
 
 def make_people() -> pd.DataFrame:
@@ -24,46 +31,115 @@ def make_people() -> pd.DataFrame:
     return make_manifest(rows, "utkface")
 
 
+def make_crops(count: int) -> np.ndarray:
+    """Patchwork: of mere noise all crops look alike to a network."""
+    patches = np.random.default_rng(0).integers(0, 256, (count, 4, 4, 3), np.uint8)
+    return patches.repeat(16, axis=1).repeat(16, axis=2)
+
+
 def make_inputs(count: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(-1, 1, (count, 64, 64, 1)).astype(np.float32)
+    return normalise(make_crops(count))
+
+
+def shake(network: keras.Model) -> keras.Model:
+    """Give every normalisation a scale, a shift, and the statistics of some crops, as training does."""
+    generator = np.random.default_rng(0)
+    normalisations = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in normalisations:
+        count = layer.gamma.shape[0]
+        layer.gamma.assign(generator.uniform(0.5, 1.5, count) * generator.choice([-1, 1], count, p=[0.1, 0.9]))
+        layer.beta.assign(generator.normal(0, 0.3, count))
+        layer.momentum = 0
+    network(make_inputs(BATCH)[..., : network.input_shape[3]], training=True)
+    return network
 
 
 @pytest.fixture(scope="module")
-def models_dir(tmp_path_factory):
-    """A registry with a gender network that was shipped without training."""
+def network() -> keras.Model:
+    """A gender network of the size that is served."""
     keras.utils.set_random_seed(0)
-    network = build_attribute_cnn("gender")
-    generator = np.random.default_rng(0)
-    network.set_weights([weights + 0.1 * generator.normal(size=weights.shape) for weights in network.get_weights()])  # opinions
+    return shake(build_attribute_cnn(("gender",), 3))
+
+
+@pytest.fixture(scope="module")
+def models_dir(network, tmp_path_factory) -> Path:
+    """A registry in which it was shipped without training."""
     run, models_dir = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("models")
     (run / "history.csv").write_text("epoch,loss\n0,0.7\n")
     (run / "config.json").write_text("{}\n")
     scores = np.where(np.arange(12) < 3, 0, 0.9)
-    ship(network, TASKS["gender"], make_people(), make_inputs(12), scores, run, models_dir, "facekit train gender --data mine", seed=7)
+    ship(network, TASKS["gender"], make_people(), make_crops(12), scores, run, models_dir, "facekit train gender --data mine", seed=7)
     return models_dir
 
 
-class TestShip:
-    def test_onnx_answers_as_keras_does(self, models_dir):
-        served = keras.saving.load_model(models_dir / "gender" / "gender.keras", compile=False)
+@pytest.fixture(scope="module")
+def served(models_dir) -> keras.Model:
+    return keras.saving.load_model(models_dir / "gender" / "gender.keras", compile=False)
+
+
+class TestExport:
+    def test_onnx_answers_as_keras_does(self, models_dir, served):
         inputs = make_inputs(5)
         (answers,) = run_session(load_session(models_dir / "gender" / "gender.onnx"), inputs)
         assert answers.std(axis=0).max() > 0.01  # the network tells the crops apart
-        np.testing.assert_allclose(answers, np.asarray(served(inputs)), atol=1e-4)
-        (mirrored,) = run_session(load_session(models_dir / "gender" / "gender.onnx"), inputs[:, :, ::-1])
-        np.testing.assert_allclose(answers, mirrored, atol=1e-5)
+        np.testing.assert_allclose(answers, np.asarray(served(inputs)["gender"]), atol=1e-4)
 
-    def test_the_exported_network_takes_any_number_of_faces(self, models_dir):
+    def test_rounding_changes_little(self, network, served):
+        inputs = make_inputs(5)
+        np.testing.assert_allclose(np.asarray(served(inputs)["gender"]), np.asarray(network(inputs)["gender"]), atol=1e-2)
+
+    def test_statistics_follow_so_that_training_can_go_on(self, network, served):
+        """With the statistics of a batch in place of their own, as in training, both still see the same."""
+        seen = []
+        for each in (network, served):
+            copy = build_attribute_cnn(("gender",), 3)  # calling it so moves its statistics
+            copy.set_weights(each.get_weights())
+            seen.append(np.asarray(keras.Model(copy.input, copy.get_layer("features").output)(make_inputs(BATCH), training=True)))
+        np.testing.assert_allclose(seen[0], seen[1], atol=0.05 * seen[0].std())
+
+    def test_weights_are_held_in_half_precision(self, network, models_dir):
+        path = models_dir / "gender" / "gender.onnx"
+        weights = onnx.load(path).graph.initializer
+        sizes = {kind: [int(np.prod(each.dims)) for each in weights if each.data_type == kind] for kind in {w.data_type for w in weights}}
+        halves, singles = sizes[onnx.TensorProto.FLOAT16], sizes.get(onnx.TensorProto.FLOAT, [])
+        assert sum(halves) > 0.95 * network.count_params()
+        assert max(singles, default=0) < MANY
+        assert path.stat().st_size < 0.6 * 4 * network.count_params()
+
+    def test_the_keras_file_is_compressed(self, network, models_dir):
+        assert (models_dir / "gender" / "gender.keras").stat().st_size < 0.7 * 4 * network.count_params()
+
+    def test_it_takes_any_number_of_faces(self, models_dir):
         session = load_session(models_dir / "gender" / "gender.onnx")
         for count in (0, 1, 70):
             assert run_session(session, make_inputs(count))[0].shape == (count, 2)
 
+    def test_a_network_trained_in_low_precision_is_served_in_full(self, tmp_path):
+        task = replace(TASKS["emotion"], widths=SMALL)
+        keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+        try:
+            trained = shake(build_attribute_cnn(("emotion",), 1, SMALL))
+            onnx_file = export_network(trained, task, tmp_path / "emotion")
+            assert keras.mixed_precision.dtype_policy().name == "mixed_bfloat16"  # as it was
+        finally:
+            keras.mixed_precision.set_dtype_policy("float32")
+        assert onnx_file == tmp_path / "emotion" / "emotion.onnx"
+        served = keras.saving.load_model(tmp_path / "emotion" / "emotion.keras", compile=False)
+        assert {layer.compute_dtype for layer in served.layers} == {"float32"}
+        inputs = make_inputs(4)[..., :1]
+        (answers,) = run_session(load_session(onnx_file), inputs)
+        assert answers.shape == (4, len(EMOTIONS))
+        np.testing.assert_allclose(answers, np.asarray(served(inputs)["emotion"]), atol=1e-4)
+        np.testing.assert_allclose(answers, np.asarray(trained(inputs)["emotion"]), atol=0.05)  # bfloat16 keeps about two digits
+
+
+class TestShip:
     def test_the_index_lists_the_file(self, models_dir):
         entry = load_index(models_dir)["gender"]
         assert entry.task == "gender"
         assert entry.file == "gender/gender.onnx"
         assert entry.sha256 == hash_file(models_dir / entry.file)
-        assert entry.input == {"size": 64, "channels": 1, "equalise": False}
+        assert entry.input == {"size": 64, "channels": 3, "equalise": False}
         assert entry.labels == list(GENDERS)
         assert "UTKFace" in entry.training_data
         assert entry.metrics["seed"] == 7
@@ -85,13 +161,15 @@ class TestShip:
         assert figure["value"] == pytest.approx(np.mean((told == predictions["label"])[test]), abs=1e-4)
         assert figure["count"] == 3
 
-    def test_the_card_says_where_it_comes_from(self, models_dir):
+    def test_the_card_says_where_it_comes_from(self, network, models_dir):
         card = (models_dir / "gender" / "README.md").read_text()
         for part in (
-            "# gender", "0.8", "64x64", "probabilities of female, male", "UTKFace", "`facekit train gender --data mine`", "seed 7",
-            "| utkface test | 3 | accuracy |", "25.0% of the images had no face", "## Limits",
+            "# gender", f"{network.count_params() / 1e6:.2f} million", "colour face crop of 64x64", "probabilities of female, male",
+            "UTKFace", "`facekit train gender --data mine`", "seed 7", "| utkface test | 3 | accuracy |",
+            "25.0% of the images had no face", "## Limits",
         ):  # fmt: skip
             assert part in card
+        assert card.count("| utkface test | 3 | accuracy |") == 2  # as served, and with mirror images
 
     def test_shipping_again_leaves_other_entries_alone(self, models_dir):
         assert set(load_index(models_dir)) == {"gender"}
@@ -99,21 +177,28 @@ class TestShip:
 
 class TestPredict:
     def test_held_out_rows_in_their_order(self, models_dir):
-        onnx_file, people, inputs = models_dir / "gender" / "gender.onnx", make_people(), make_inputs(12)
-        table = predict_splits(onnx_file, TASKS["gender"], people, inputs)
-        assert table.columns.tolist() == ["image", "source", "group", "split", "label", "p_female", "p_male"]
+        onnx_file, people, crops = models_dir / "gender" / "gender.onnx", make_people(), make_crops(12)
+        table = predict_splits(onnx_file, TASKS["gender"], people, crops)
+        assert table.columns.tolist() == ["image", "source", "group", "split", "copied", "label", "p_female", "p_male"]
         assert table.index.tolist() == [0, 1, 2, 3, 4]
         assert table["image"].tolist() == ["06.jpg", "07.jpg", "08.jpg", "09.jpg", "10.jpg"]
         assert table["label"].tolist() == ["female", "male", "female", "male", "female"]
         assert table["group"].tolist() == [6, 7, 8, 9, 10]
         assert table["split"].tolist() == SPLITS[6:11]
         assert set(table["source"]) == {"utkface"}
+        assert not table["copied"].any()
         probabilities = table[["p_female", "p_male"]].to_numpy()
         assert probabilities.dtype == np.float32
-        np.testing.assert_allclose(probabilities, run_session(load_session(onnx_file), inputs[6:11])[0], atol=6e-6)
+        np.testing.assert_allclose(probabilities, run_session(load_session(onnx_file), normalise(crops[6:11]))[0], atol=6e-6)
         np.testing.assert_allclose(probabilities * 1e5, np.round(probabilities * 1e5), atol=0.02)  # five digits
+
+    def test_copies_of_excluded_images_are_marked(self, models_dir):
+        # The last image, excluded, shows the same photo as the test image of its group, but not as that of another dataset.
+        people = make_people().assign(group=[*range(8), 3, 3, 5, 3], source=["utkface"] * 9 + ["fairface", "utkface", "utkface"])
+        table = predict_splits(models_dir / "gender" / "gender.onnx", TASKS["gender"], people, make_crops(12))
+        assert table["copied"].tolist() == [False, False, True, False, False]
 
     def test_nothing_held_out(self, models_dir):
         people = make_people().assign(split="train")
-        table = predict_splits(models_dir / "gender" / "gender.onnx", TASKS["gender"], people, make_inputs(12))
-        assert table.shape == (0, 7)
+        table = predict_splits(models_dir / "gender" / "gender.onnx", TASKS["gender"], people, make_crops(12))
+        assert table.shape == (0, 8)

@@ -1,35 +1,42 @@
 import csv
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
 import pytest
 
+from facekit.images import normalise
+from facekit.networks.attributes import add_heads
+from facekit.taxonomy import LABELS
 from facekit.training import loop
 from facekit.training.augmentation import Augmentation
+from facekit.training.balance import BalancedModel
 from facekit.training.loop import LabelledCrops, TrainingConfig, make_training_batches, train_model
 from facekit.training.tasks import TASKS
 
 CONFIG = TrainingConfig(epochs=2, batch_size=4, learning_rate=0.01, warmup_epochs=1)
-SIDE = 8  # the loop takes crops of any size
-NOTHING = Augmentation(rotation_degrees=0, shift=0, zoom=0, brightness=0, contrast=0, gamma=0, noise=0, hidden=0)
+SIDE = 8  # the loop takes crops of any size that augmentation takes
+NOTHING = Augmentation(**dict.fromkeys(vars(Augmentation()), 0))
 
 
-def make_data(count: int, seed: int = 0) -> LabelledCrops:
+def make_data(count: int, seed: int = 0, names: Sequence[str] = ("gender",)) -> LabelledCrops:
     generator = np.random.default_rng(seed)
-    crops = generator.uniform(-1, 1, (count, SIDE, SIDE, 1)).astype(np.float32)
-    return LabelledCrops(crops, generator.integers(0, 2, count).astype(np.float32))
+    crops = generator.integers(0, 256, (count, SIDE, SIDE, 1), np.uint8)
+    targets = {name: np.eye(len(LABELS[name]), dtype=np.float32)[generator.integers(0, len(LABELS[name]), count)] for name in names}
+    return LabelledCrops(crops, targets, np.ones(count, np.float32))
 
 
-def build_network() -> keras.Model:
-    """One dense layer: what is tried is the loop."""
+def build_network(names: Sequence[str] = ("gender",)) -> keras.Model:
+    """A dense layer for each head: what is tried is the loop."""
     keras.utils.set_random_seed(0)
-    return keras.Sequential([keras.Input((SIDE, SIDE, 1)), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")])
+    inputs = keras.Input((SIDE, SIDE, 1))
+    return keras.Model(inputs, add_heads(keras.layers.Flatten()(inputs), names))
 
 
-def train(run, config: TrainingConfig = CONFIG) -> keras.Model:
-    return train_model(build_network(), TASKS["gender"], make_data(14), make_data(6, seed=1), config, run)
+def train(run, config: TrainingConfig = CONFIG, train: LabelledCrops | None = None) -> keras.Model:
+    return train_model(build_network(), [TASKS["gender"]], train or make_data(14), make_data(6, seed=1), config, run)
 
 
 def read_history(run) -> list[dict[str, str]]:
@@ -61,43 +68,77 @@ def interrupt(monkeypatch):
     return run_one_epoch
 
 
+class TestLabelledCrops:
+    @pytest.mark.parametrize(
+        ("targets", "weights", "message"),
+        [
+            (2, 3, r"`gender` must hold one a crop \(3\); got 2\."),
+            (3, 4, r"`weights` must hold one a crop \(3\); got 4\."),
+            (3, 0, r"`weights` must hold one a crop \(3\); got 0\."),
+        ],
+    )
+    def test_all_must_be_as_many_as_crops(self, targets, weights, message):
+        with pytest.raises(ValueError, match=message):
+            LabelledCrops(np.zeros((3, SIDE, SIDE, 1), np.uint8), {"gender": np.zeros((targets, 2))}, np.ones(weights))
+
+    def test_rows_are_selected_together(self):
+        data = make_data(6, names=("gender", "ethnicity"))
+        mask = np.array([True, False, False, True, True, False])
+        chosen = data.select(mask)
+        np.testing.assert_array_equal(chosen.crops, data.crops[[0, 3, 4]])
+        for name in ("gender", "ethnicity"):
+            np.testing.assert_array_equal(chosen.targets[name], data.targets[name][[0, 3, 4]])
+        assert chosen.weights.shape == (3,)
+        assert len(data.select(np.zeros(6, bool)).crops) == 0
+
+    def test_batches_come_in_order_and_normalised(self):
+        data = make_data(7)
+        batches = list(data.batch(3))
+        assert [len(crops) for crops, _, _ in batches] == [3, 3, 1]
+        np.testing.assert_allclose(np.concatenate([crops for crops, _, _ in batches]), normalise(data.crops), atol=1e-6)
+        np.testing.assert_array_equal(np.concatenate([targets["gender"] for _, targets, _ in batches]), data.targets["gender"])
+        np.testing.assert_array_equal(np.concatenate([weights for _, _, weights in batches]), data.weights)
+
+    def test_no_crops_no_batches(self):
+        assert list(make_data(0).batch(3)) == []
+
+
 class TestBatches:
-    def get_batches(self, data: LabelledCrops, seed: int = 0, epochs: int = 1) -> list[list[tuple[np.ndarray, np.ndarray]]]:
-        batches = make_training_batches(data, TrainingConfig(seed=seed, batch_size=4), Augmentation())
-        return [[(crops.numpy(), labels.numpy()) for crops, labels in batches] for _ in range(epochs)]
+    def get_batches(self, data: LabelledCrops, seed: int = 0, epochs: int = 1, bounds: Augmentation | None = None) -> list[list[tuple]]:
+        """The crops, targets and weights of each batch of each epoch."""
+        batches = make_training_batches(data, TrainingConfig(seed=seed, batch_size=4), bounds or Augmentation())
+        return [[(crops.numpy(), targets["gender"].numpy(), weights.numpy()) for crops, targets, weights in batches] for _ in range(epochs)]
 
     def test_what_does_not_fill_a_batch_waits_for_the_next_epoch(self):
         (batches,) = self.get_batches(make_data(14))
-        assert [crops.shape for crops, _ in batches] == [(4, SIDE, SIDE, 1)] * 3
-        assert [labels.shape for _, labels in batches] == [(4,)] * 3
+        assert [[part.shape for part in batch] for batch in batches] == [[(4, SIDE, SIDE, 1), (4, 2), (4,)]] * 3
 
     def test_a_seed_repeats_itself(self):
         first, again, other = (self.get_batches(make_data(14), seed, epochs=2) for seed in (1, 1, 2))
         for epoch in range(2):
-            for (crops, labels), (crops_again, labels_again) in zip(first[epoch], again[epoch], strict=True):
-                np.testing.assert_array_equal(crops, crops_again)
-                np.testing.assert_array_equal(labels, labels_again)
+            for batch, batch_again in zip(first[epoch], again[epoch], strict=True):
+                for part, part_again in zip(batch, batch_again, strict=True):
+                    np.testing.assert_array_equal(part, part_again)
         assert np.abs(first[0][0][0] - other[0][0][0]).max() > 0.1
 
     def test_epochs_and_batches_differ(self):
-        crops = np.ones((16, SIDE, SIDE, 1), np.float32) * 0.5
-        epochs = self.get_batches(LabelledCrops(crops, np.zeros(16, np.float32)), epochs=2)
-        means = [round(float(crop.mean()), 5) for batches in epochs for batch, _ in batches for crop in batch]
+        data = replace(make_data(16), crops=np.full((16, SIDE, SIDE, 1), 190, np.uint8))
+        epochs = self.get_batches(data, epochs=2, bounds=replace(NOTHING, brightness=0.2))
+        means = [round(float(crop.mean()), 5) for batches in epochs for crops, _, _ in batches for crop in crops]
         assert len(set(means)) == 32
 
-    def test_labels_stay_with_their_crops(self):
-        shades = np.linspace(-1, 1, 16, dtype=np.float32)
-        data = LabelledCrops(np.ones((16, SIDE, SIDE, 1), np.float32) * shades[:, None, None, None], shades)
+    def test_labels_and_weights_stay_with_their_crops(self):
+        shades = np.linspace(0, 255, 16).astype(np.uint8)
+        crops = np.ones((16, SIDE, SIDE, 1), np.uint8) * shades[:, None, None, None]
+        data = LabelledCrops(crops, {"gender": np.stack([shades, 255 - shades], axis=1) / 255}, shades.astype(np.float32))
         seen = []
-        for crops, labels in make_training_batches(data, TrainingConfig(batch_size=4), NOTHING):
-            np.testing.assert_allclose(crops.numpy().mean(axis=(1, 2, 3)), labels.numpy(), atol=1e-4)
-            seen += labels.numpy().tolist()
+        for batch, targets, weights in self.get_batches(data, bounds=NOTHING)[0]:
+            means = (batch.mean(axis=(1, 2, 3)) + 1) * 127.5
+            np.testing.assert_allclose(means, weights, atol=0.5)
+            np.testing.assert_allclose(means / 255, targets[:, 0], atol=0.002)
+            seen += weights.tolist()
         assert sorted(seen) == shades.tolist()
         assert seen != shades.tolist()  # shuffled
-
-    def test_labels_must_be_as_many_as_crops(self):
-        with pytest.raises(ValueError, match=r"`labels` must hold one a crop \(3\); got 2"):
-            LabelledCrops(np.zeros((3, SIDE, SIDE, 1)), np.zeros(2))
 
 
 def test_a_run_leaves_its_history_its_config_and_its_best_weights(tmp_path):
@@ -107,14 +148,45 @@ def test_a_run_leaves_its_history_its_config_and_its_best_weights(tmp_path):
     history = read_history(run)
     assert [row["epoch"] for row in history] == ["0", "1"]
     assert {"accuracy", "loss", "val_accuracy", "val_loss"} <= history[0].keys()
-    assert json.loads((run / "config.json").read_text()) == asdict(CONFIG) | {"task": "gender"}
+    assert json.loads((run / "config.json").read_text()) == asdict(CONFIG) | {"tasks": ["gender"]}
     for kept, left in zip(load_best(run), network.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, left)
     # The weights left are those of the best epoch: they give its loss on the validation split.
-    loss = float(network.evaluate(make_data(6, seed=1).crops, make_data(6, seed=1).labels, verbose=0, return_dict=True)["loss"])
+    loss = float(network.evaluate(make_data(6, seed=1).batch(6), verbose=0, return_dict=True)["loss"])
     assert loss == pytest.approx(min(float(row["val_loss"]) for row in history), abs=1e-4)
     train(tmp_path / "again")
     assert read_history(tmp_path / "again") == history
+
+
+def test_several_tasks_are_learned_at_once(tmp_path):
+    names = ("gender", "ethnicity")
+    network = build_network(names)
+    model = BalancedModel(network)
+    tasks, (learned, validation) = [TASKS[name] for name in names], (make_data(12, seed, names) for seed in (0, 1))
+    assert train_model(model, tasks, learned, validation, CONFIG, tmp_path) is model
+    history = read_history(tmp_path)
+    assert {"gender_accuracy", "ethnicity_accuracy", "val_gender_accuracy", "val_ethnicity_accuracy", "val_loss"} <= history[0].keys()
+    assert json.loads((tmp_path / "config.json").read_text())["tasks"] == list(names)
+    loss = float(model.evaluate(validation.batch(12), verbose=0, return_dict=True)["loss"])
+    assert loss == pytest.approx(min(float(row["val_loss"]) for row in history), abs=1e-4)
+
+
+def test_images_without_weight_are_not_learned_from(tmp_path):
+    data = make_data(8)
+    ignored = replace(data, weights=np.zeros(8, np.float32))
+    before = build_network().get_weights()
+    network = train(tmp_path, replace(CONFIG, weight_decay=0.0), ignored)
+    for old, new in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_allclose(old, new, atol=1e-6)
+
+
+def test_training_stops_when_it_no_longer_helps(tmp_path):
+    # Nothing is learned at this rate, and the mean of the weights is the weights, so that every epoch is as good as the first.
+    network = train(tmp_path, replace(CONFIG, epochs=9, learning_rate=0.0, averaging_epochs=0.0, patience=2))
+    assert [row["epoch"] for row in read_history(tmp_path)] == ["0", "1", "2"]
+    for first, left in zip(build_network().get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, left)
+    assert not (tmp_path / loop.BACKUP).exists()
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path, interrupt):
@@ -130,11 +202,9 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, interrupt):
 
 def test_going_on_keeps_better_weights(tmp_path, interrupt):
     interrupt(tmp_path)
-    history = (tmp_path / "history.csv").read_text().splitlines()
-    loss = history[0].split(",").index("val_loss")
-    (tmp_path / "history.csv").write_text(
-        f"{history[0]}\n{','.join('-1' if i == loss else v for i, v in enumerate(history[1].split(',')))}\n"
-    )
+    header, values = (line.split(",") for line in (tmp_path / "history.csv").read_text().splitlines())
+    values[header.index("val_loss")] = "-1"
+    (tmp_path / "history.csv").write_text(f"{','.join(header)}\n{','.join(values)}\n")
     best = load_best(tmp_path)
     network = train(tmp_path)  # its second epoch cannot be better than a loss of -1
     for kept, left, told in zip(best, load_best(tmp_path), network.get_weights(), strict=True):

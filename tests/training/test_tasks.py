@@ -2,18 +2,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from facekit.datasets.adapters import DATASETS
 from facekit.datasets.manifest import make_manifest
-from facekit.taxonomy import ATTRIBUTES, LABELS
-from facekit.training.tasks import TASKS, accuracy, age_distribution_loss, make_smoothed_cross_entropy, years_off
+from facekit.taxonomy import AGES_YEARS, ATTRIBUTES, LABELS
+from facekit.training.tasks import LABEL_SMOOTHING, TASKS, accuracy, age_distribution_loss, cross_entropy, years_off
+
+YEARS = np.array(AGES_YEARS)
+
+
+def list_labels(task: str, labels: list) -> pd.DataFrame:
+    return make_manifest([{"path": f"{index}", task: label} for index, label in enumerate(labels)], "mine")
 
 
 def make_bell(mean: float, spread: float) -> np.ndarray:
-    bell = np.exp(-0.5 * ((np.arange(101) - mean) / spread) ** 2)
+    bell = np.exp(-0.5 * ((YEARS - mean) / spread) ** 2)
     return (bell / bell.sum())[None].astype(np.float32)
 
 
 def make_one_hot(index: int, classes: int) -> np.ndarray:
     return np.eye(classes, dtype=np.float32)[[index]]
+
+
+def measure(function, targets: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    return np.asarray(function(np.float32(targets), np.float32(answers)))
 
 
 class TestEncode:
@@ -26,90 +37,138 @@ class TestEncode:
             ("ethnicity", ["white", "other", "asian"], [0, 4, 2]),
         ],
     )
-    def test_labels_become_class_indices(self, task, labels, codes):
-        manifest = make_manifest([{"path": f"{index}", task: label} for index, label in enumerate(labels)], "mine")
-        encoded = TASKS[task].encode(manifest)
-        assert encoded.dtype == np.float32
-        assert encoded.tolist() == codes
+    def test_labels_become_distributions_about_their_class(self, task, labels, codes):
+        targets = TASKS[task].encode(list_labels(task, labels))
+        assert targets.shape == (len(labels), len(LABELS[task]))
+        assert targets.dtype == np.float32
+        assert targets.argmax(axis=1).tolist() == codes
+        assert (targets >= 0).all()
+        np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-5)
+
+    @pytest.mark.parametrize("task", ["gender", "emotion", "ethnicity"])
+    def test_other_classes_share_the_smoothing(self, task):
+        classes = len(LABELS[task])
+        (target,) = TASKS[task].encode(list_labels(task, [LABELS[task][1]]))
+        expected = np.full(classes, LABEL_SMOOTHING / classes)
+        expected[1] += 1 - LABEL_SMOOTHING
+        np.testing.assert_allclose(target, expected, rtol=1e-5)
+
+    @pytest.mark.parametrize(("age", "spread"), [(0, 1), (5.5, 1.22), (10, 1.4), (35, 2.4), (80, 4.2)])
+    def test_an_age_becomes_a_bell_that_widens(self, age, spread):
+        (target,) = TASKS["age"].encode(list_labels("age", [age]))
+        np.testing.assert_allclose(target, make_bell(age, spread)[0], atol=1e-6)
+        mean = target @ YEARS
+        assert mean == pytest.approx(age, abs=0.01 if age else 1)  # at birth half of the bell is cut
+        if age:
+            assert np.sqrt(target @ (YEARS - mean) ** 2) == pytest.approx(spread, rel=0.01)
 
     @pytest.mark.parametrize("task", ATTRIBUTES)
     def test_no_images(self, task):
-        assert TASKS[task].encode(pd.DataFrame({task: []})).shape == (0,)
+        targets = TASKS[task].encode(pd.DataFrame({task: []}))
+        assert targets.shape == (0, len(LABELS[task]))
+        assert targets.dtype == np.float32
+
+
+class TestWeigh:
+    EMOTIONS = ("happiness",) * 6 + ("anger",) * 3 + ("fear",)
+
+    def weigh(self, balance: float, task: str = "emotion", labels=EMOTIONS) -> np.ndarray:
+        return TASKS[task].weigh(TASKS[task].encode(list_labels(task, list(labels))), balance)
+
+    def test_without_balance_all_count_alike(self):
+        weights = self.weigh(0)
+        assert weights.dtype == np.float32
+        np.testing.assert_array_equal(weights, np.ones(10))
+
+    def test_in_balance_all_classes_count_alike(self):
+        weights = self.weigh(1)
+        totals = [weights[[label == name for label in self.EMOTIONS]].sum() for name in ("happiness", "anger", "fear")]
+        np.testing.assert_allclose(totals, 10 / 3, rtol=1e-5)
+        np.testing.assert_allclose(weights[[0, 6, 9]] / weights[0], [1, 2, 6], rtol=1e-5)
+
+    def test_in_between(self):
+        weights = self.weigh(0.5)
+        np.testing.assert_allclose(weights[[0, 6, 9]] / weights[0], np.sqrt([1, 2, 6]), rtol=1e-5)
+
+    @pytest.mark.parametrize("balance", [0, 0.3, 1, 2])
+    @pytest.mark.parametrize(("task", "labels"), [("emotion", EMOTIONS), ("age", (1, 1, 1, 50, 116)), ("gender", ("male",))])
+    def test_the_mean_is_one(self, task, labels, balance):
+        assert self.weigh(balance, task, labels).mean() == pytest.approx(1, rel=1e-5)
+
+    def test_no_images(self):
+        weights = TASKS["gender"].weigh(np.zeros((0, 2), np.float32), 1)
+        assert weights.shape == (0,)
+        assert weights.dtype == np.float32
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_each_loss_is_finite_and_least_at_the_truth(name):
     task, classes = TASKS[name], len(LABELS[name])
-    truth = np.array([classes // 2], np.float32)
-    even = np.full((1, classes), 1 / classes, np.float32)
-    costs = {}
-    for index in range(classes):
-        costs[index] = float(np.squeeze(task.loss(truth, 0.7 * make_one_hot(index, classes) + 0.3 * even)))
-    assert np.isfinite(list(costs.values())).all()
-    assert min(costs, key=costs.get) == classes // 2
-    assert np.isfinite(np.asarray(task.loss(truth, make_one_hot(0, classes)))).all()  # sure and wrong
+    truth = task.encode(list_labels(name, [LABELS[name][classes // 2]]))
+    costs = [float(measure(task.loss, truth, 0.7 * make_one_hot(index, classes) + 0.3 / classes)[0]) for index in range(classes)]
+    assert np.isfinite(costs).all()
+    assert np.argmin(costs) == classes // 2
+    assert np.isfinite(measure(task.loss, truth, make_one_hot(0, classes))).all()  # sure and wrong
+    assert measure(task.loss, truth, truth) <= min(costs)
 
 
-def test_losses_are_told_one_an_image():
-    for name, task in TASKS.items():
-        answers = np.full((3, len(LABELS[name])), 1 / len(LABELS[name]), np.float32)
-        labels = np.array([0, 1, 1], np.float32)
-        for function in (task.loss, task.metric):
-            flat, column = (np.asarray(function(given, answers)) for given in (labels, labels[:, None]))
-            assert flat.shape == (3,)
-            np.testing.assert_allclose(flat, column)
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_losses_are_told_one_an_image(name):
+    answers = np.full((3, len(LABELS[name])), 1 / len(LABELS[name]))
+    targets = np.eye(len(LABELS[name]))[[0, 1, 1]]
+    for function in (TASKS[name].loss, TASKS[name].metric):
+        assert measure(function, targets, answers).shape == (3,)
+        assert measure(function, targets[:0], answers[:0]).shape == (0,)
+
+
+class TestCrossEntropy:
+    def test_by_hand(self):
+        targets, answers = np.array([[1, 0], [0.95, 0.05]]), np.array([[0.8, 0.2]] * 2)
+        sure, unsure = -np.log(0.8), -np.log(0.2)
+        np.testing.assert_allclose(measure(cross_entropy, targets, answers), [sure, 0.95 * sure + 0.05 * unsure], rtol=1e-5)
+
+    def test_certainty_costs_where_labels_are_smoothed(self):
+        target = TASKS["gender"].encode(list_labels("gender", ["female"]))
+        modest, certain = (measure(cross_entropy, target, [[share, 1 - share]])[0] for share in (0.95, 0.9999))
+        assert modest < certain
 
 
 class TestAgeLoss:
     @pytest.mark.parametrize("age", [0, 4, 30, 60, 100])
-    def test_it_is_least_for_a_bell_at_the_label(self, age):
-        label = np.array([age], np.float32)
-        spread = 1 + 0.04 * age
-        least = float(np.squeeze(age_distribution_loss(label, make_bell(age, spread))))
+    def test_it_is_least_for_the_bell_itself(self, age):
+        spread, target = 1 + 0.04 * age, TASKS["age"].encode(list_labels("age", [age]))
+        least = measure(age_distribution_loss, target, target)
         for other in (
             make_bell(age + 5, spread), make_bell(age - 5, spread), make_bell(age, 3 * spread), make_bell(age, spread / 3),
-            np.full((1, 101), 1 / 101, np.float32),
+            np.full((1, 101), 1 / 101),
         ):  # fmt: skip
-            # At the ends of life a bell is cut, so that its mean is a little off.
-            assert float(np.squeeze(age_distribution_loss(label, other))) > least - (0.4 if age in (0, 100) else 0)
+            assert measure(age_distribution_loss, target, other) > least
 
     def test_by_hand(self):
         # Against an even distribution the cross-entropy is log 101 whatever the label; the mean is 50.
-        answer = np.full((2, 101), 1 / 101, np.float32)
-        costs = np.asarray(age_distribution_loss(np.array([30, 70], np.float32), answer))
+        targets = np.concatenate([make_one_hot(30, 101), make_bell(70, 2)])
+        costs = measure(age_distribution_loss, targets, np.full((2, 101), 1 / 101))
         np.testing.assert_allclose(costs, np.log(101) + 0.1 * 20, rtol=1e-5)
 
 
 def test_years_off_by_hand():
-    answers = np.zeros((3, 101), np.float32)
+    answers = np.zeros((3, 101))
     answers[0, 30] = 1
     answers[1, [20, 40]] = 0.5
     answers[2, [0, 100]] = 0.25, 0.75
-    np.testing.assert_allclose(np.asarray(years_off(np.array([30, 33, 80], np.float32), answers)), [0, 3, 5], atol=1e-5)
-
-
-class TestSmoothing:
-    def test_by_hand(self):
-        answers = np.array([[0.8, 0.2], [0.8, 0.2]], np.float32)
-        costs = np.asarray(make_smoothed_cross_entropy(0.1, 2)(np.array([0, 1], np.float32), answers))
-        sure, unsure = -np.log(0.8), -np.log(0.2)
-        np.testing.assert_allclose(costs, [0.95 * sure + 0.05 * unsure, 0.05 * sure + 0.95 * unsure], rtol=1e-5)
-
-    def test_without_smoothing_it_is_the_cross_entropy(self):
-        answers = np.array([[0.8, 0.2]], np.float32)
-        np.testing.assert_allclose(np.asarray(make_smoothed_cross_entropy(0, 2)(np.array([0.0]), answers)), [-np.log(0.8)], rtol=1e-5)
-
-    def test_certainty_costs(self):
-        loss, truth = make_smoothed_cross_entropy(0.1, 2), np.array([0.0])
-        modest, certain = (float(np.squeeze(loss(truth, np.array([[share, 1 - share]], np.float32)))) for share in (0.95, 0.9999))
-        assert modest < certain
+    targets = np.concatenate([make_one_hot(30, 101), make_bell(33, 2), make_one_hot(80, 101)])
+    np.testing.assert_allclose(measure(years_off, targets, answers), [0, 3, 5], atol=1e-4)
 
 
 def test_accuracy():
-    answers = np.array([[0.6, 0.4], [0.6, 0.4], [0.3, 0.7]], np.float32)
-    assert np.asarray(accuracy(np.array([0, 1, 1], np.float32), answers)).tolist() == [1, 0, 1]
+    targets, answers = [[0.95, 0.05], [0.05, 0.95], [0.05, 0.95]], [[0.6, 0.4], [0.6, 0.4], [0.3, 0.7]]
+    assert measure(accuracy, targets, answers).tolist() == [1, 0, 1]
 
 
 def test_tasks_cover_the_attributes():
     assert tuple(sorted(TASKS)) == tuple(sorted(ATTRIBUTES))
-    assert all(task.name == name and task.sources for name, task in TASKS.items())
+    for name, task in TASKS.items():
+        assert task.name == name
+        assert task.sources
+        assert all(name in DATASETS[source].labels for source in task.sources)
+        assert task.channels == 1 or not task.equalise  # only grey can be equalised

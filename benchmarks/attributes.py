@@ -1,0 +1,60 @@
+"""Time the four attribute networks, together, beside the embedding network that taught them.
+
+Both run on ONNX Runtime with as many threads as there are cores, in turn, on the same crops; the best of several rounds counts, for
+the rest is other programs' doing. The teacher needs: pip install 'facekit[train]' face_recognition_models
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from facekit.inference import load_session, open_session, run_session
+from facekit.registry import find_model
+from facekit.taxonomy import ATTRIBUTES
+
+BATCHES = (1, 8, 64)
+ROUNDS = 15
+
+
+def export_teacher(folder: Path) -> Path:
+    """Export dlib's embedding network at its own size."""
+    from facekit.networks.embedding import SIDE, build_embedding_network, find_weights, load_dlib_weights
+
+    network = load_dlib_weights(build_embedding_network(), find_weights())
+    network(np.zeros((1, SIDE, SIDE, 3), np.float32))
+    network.export(folder / "embedding.onnx", format="onnx", verbose=False)
+    return folder / "embedding.onnx"
+
+
+def time_best(sessions: list, inputs: list[np.ndarray]) -> float:
+    """Return the seconds that running every session once takes, at best."""
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        for session, crops in zip(sessions, inputs, strict=True):
+            run_session(session, crops)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def main() -> None:
+    """Print a table."""
+    generator = np.random.default_rng(0)
+    small = [open_session(name) for name in ATTRIBUTES]
+    forms = [find_model(name)[0].input for name in ATTRIBUTES]
+    with tempfile.TemporaryDirectory() as folder:
+        teacher = load_session(export_teacher(Path(folder)))
+        print("| faces at a time | four attributes, ms a face | embedding network, ms a face | ratio |\n|---|---|---|---|")
+        for batch in BATCHES:
+            crops = [generator.uniform(-1, 1, (batch, form["size"], form["size"], form["channels"])).astype(np.float32) for form in forms]
+            ours = time_best(small, crops) / batch * 1000
+            theirs = time_best([teacher], [generator.uniform(-1, 1, (batch, 150, 150, 3)).astype(np.float32)]) / batch * 1000
+            print(f"| {batch} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

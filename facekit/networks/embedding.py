@@ -1,0 +1,156 @@
+"""A face embedding: dlib's ResNet of 29 layers, 128 numbers that lie close together for pictures of one person.
+
+The second paper fine-tunes FaceNet's Inception-ResNet in this place; dlib's network is of its kind, smaller, and its weights are in the
+public domain (CC0), trained on three million faces. It is too slow to serve, but makes a good teacher (`training.teacher`).
+
+References: Schroff et al., 2015, FaceNet; He et al., 2016; King, 2017, "High Quality Face Recognition with Deep Metric Learning". The
+weights file comes with the package `face_recognition_models`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from facekit.networks.attributes import add_heads
+
+SIDE = 150  # pixels; what the weights were trained on. Less works after fine-tuning, but below 103 nothing is left of the last maps.
+DIMENSIONS = 128
+STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))  # filters, blocks, first one halves
+MEAN_RGB = (122.782, 117.001, 104.298)
+WEIGHTS = Path("models", "dlib_face_recognition_resnet_model_v1.dat")
+
+
+def _convolve(x, filters: int, kernel: int, name: str, strides: int = 1, activate: bool = True):
+    # dlib pads only where the stride is 1. Its fixed scale and shift after each convolution are folded into the weights.
+    x = layers.Conv2D(filters, kernel, strides, padding="same" if strides == 1 else "valid", name=f"{name}_conv")(x)
+    return layers.Activation("relu", name=f"{name}_relu")(x) if activate else x
+
+
+def _add_padded(x, shortcut):
+    """Add two maps of different shapes as dlib does: the smaller is filled with zeros."""
+    shape = [max(sizes) for sizes in zip(x.shape[1:], shortcut.shape[1:], strict=True)]
+    both = []
+    for part in (x, shortcut):
+        missing = [(0, whole - size) for whole, size in zip(shape, part.shape[1:], strict=True)]
+        both.append(ops.pad(part, ((0, 0), *missing)) if any(after for _, after in missing) else part)
+    return layers.Add()(both)
+
+
+def build_embedding_network(input_shape: tuple[int, int, int] = (SIDE, SIDE, 3), side: int = SIDE) -> keras.Model:
+    """Build the embedding network.
+
+    Args:
+        input_shape: Height, width and channels of its crops; grey ones are taken as pictures without colour.
+        side: What crops are resized to inside, pixels.
+
+    Returns:
+        Model from (batch, *input_shape), normalised from -1 to 1, to embeddings (batch, 128).
+    """
+    inputs = keras.Input(input_shape, name="crops")
+    # === Stem ===
+    x = inputs if input_shape[2] == 3 else ops.repeat(inputs, 3, axis=-1)
+    x = x if input_shape[0] == side else ops.image.resize(x, (side, side), interpolation="bilinear")
+    x = layers.Rescaling(127.5 / 256, [(127.5 - mean) / 256 for mean in MEAN_RGB], name="rescale")(x)
+    x = _convolve(x, STAGES[0][0], 7, "stem", strides=2)
+    x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+    # === Blocks ===
+    for stage, (filters, blocks, halves) in enumerate(STAGES, 1):
+        for block in range(blocks):
+            name, strides = f"stage{stage}_block{block + 1}", 2 if halves and block == 0 else 1
+            shortcut = layers.AveragePooling2D(2, name=f"{name}_pool")(x) if strides == 2 else x
+            x = _convolve(x, filters, 3, f"{name}_first", strides)
+            x = _convolve(x, filters, 3, f"{name}_second", activate=False)
+            x = layers.Activation("relu", name=f"{name}_relu")(_add_padded(x, shortcut))
+    # === Head ===
+    x = layers.GlobalAveragePooling2D(name="features")(x)
+    return keras.Model(inputs, layers.Dense(DIMENSIONS, use_bias=False, dtype="float32", name="embedding")(x), name="embedding")
+
+
+def build_teacher(tasks: Sequence[str], input_shape: tuple[int, int, int], side: int) -> keras.Model:
+    """Build the embedding network with a head for each attribute in place of the embedding, on dlib's weights.
+
+    Args:
+        tasks: Keys of `taxonomy.LABELS`.
+        input_shape: Height, width and channels of its crops.
+        side: What crops are resized to inside, pixels.
+
+    Returns:
+        Model from crops to a dict of class probabilities (batch, classes).
+
+    Raises:
+        FileNotFoundError: If `face_recognition_models` is not installed.
+    """
+    network = load_dlib_weights(build_embedding_network(input_shape, side), find_weights())
+    return keras.Model(network.input, add_heads(network.get_layer("features").output, tasks), name="teacher")
+
+
+def find_weights() -> Path:
+    """Return dlib's weights file out of the installed `face_recognition_models`.
+
+    Raises:
+        FileNotFoundError: If the package is not installed.
+    """
+    package = importlib.util.find_spec("face_recognition_models")
+    if package is None:
+        raise FileNotFoundError(f"{WEIGHTS.name}: no such file; run: pip install face_recognition_models")
+    return Path(package.origin).parent / WEIGHTS
+
+
+def load_dlib_weights(network: keras.Model, path: Path) -> keras.Model:
+    """Load dlib's weights into the embedding network, in place.
+
+    Args:
+        network: Of `build_embedding_network`.
+        path: `dlib_face_recognition_resnet_model_v1.dat`.
+
+    Raises:
+        ValueError: If the file is not that of this network.
+    """
+    try:
+        tensors = _read_tensors(Path(path).read_bytes())
+    except (IndexError, ValueError):  # cut off
+        tensors = []
+    convolutions = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]
+    sizes = [size for layer in convolutions for size in (layer.count_params(), 2 * layer.filters)]
+    embedding = network.get_layer("embedding")
+    if [len(tensor) for tensor in tensors] != [*sizes, embedding.count_params()]:
+        raise ValueError(f"{path}: does not hold the weights of dlib's face recognition network; install face_recognition_models again.")
+    for layer, weights, affine in zip(convolutions, tensors[:-1:2], tensors[1:-1:2], strict=True):
+        filters, (height, width) = layer.filters, layer.kernel_size
+        scale, shift = affine[:filters], affine[filters:]
+        kernel, bias = weights[:-filters].reshape(filters, -1, height, width).transpose(2, 3, 1, 0), weights[-filters:]
+        layer.set_weights([kernel * scale, bias * scale + shift])
+    embedding.set_weights([tensors[-1].reshape(embedding.kernel.shape)])
+    return network
+
+
+def _read_tensors(data: bytes) -> list[np.ndarray]:
+    """Return the weights of each layer that has any, in order, out of dlib's serialised form.
+
+    A layer begins with its name, its length before it. Integers are a byte that counts bytes, then these, the lowest first.
+    """
+    position, tensors = 0, []
+
+    def read_int() -> int:
+        nonlocal position
+        end = position + 1 + (data[position] & 15)
+        value = int.from_bytes(data[position + 1 : end], "little")
+        position = end
+        return value
+
+    while found := re.compile(rb"\x01(\x05con_4|\x07affine_|\x04fc_2)").search(data, position):
+        position = found.end()
+        if found[1].endswith(b"fc_2"):
+            read_int(), read_int()  # outputs and inputs
+        read_int()  # version of the form
+        count = int(np.prod([read_int() for _ in range(4)]))
+        tensors.append(np.frombuffer(data, "<f4", count, position))
+        position += 4 * count
+    return tensors

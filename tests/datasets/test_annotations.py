@@ -1,0 +1,368 @@
+import functools
+import json
+import threading
+from datetime import date
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+
+from facekit.datasets.annotations import (
+    read_dataturks,
+    read_fairface,
+    read_ground_truth,
+    read_imdb_wiki,
+    read_own_table,
+    read_wider_face,
+)
+from facekit.datasets.manifest import BOX, COLUMNS
+
+LABELS = ["age", "gender", "ethnicity", "emotion"]
+
+
+def get_stems(manifest) -> list[str]:
+    return [Path(path).stem for path in manifest["path"]]
+
+
+class TestOwnTable:
+    @pytest.fixture
+    def table(self, save_noise, tmp_path) -> Path:
+        for seed, name in enumerate("abc"):
+            save_noise(tmp_path / "photos" / f"{name}.jpg", seed)
+        return tmp_path / "mine.csv"
+
+    def test_any_of_the_columns_in_any_order(self, table, tmp_path):
+        elsewhere = tmp_path / "photos" / "c.jpg"
+        table.write_text(
+            "gender,path,age,subject,group,split,x1,y1,x2,y2,source\n"
+            "female,photos/a.jpg,30.5,007,wedding,train,1,2,30,40,\n"
+            ",photos/b.jpg,,,beach,test,,,,,album\n"
+            f"male,{elsewhere},0,9,wedding,train,,,,,\n"
+        )
+        manifest = read_own_table(table)
+        assert tuple(manifest.columns) == COLUMNS
+        assert manifest["path"].tolist() == [str(tmp_path / "photos" / f"{name}.jpg") for name in "abc"]
+        assert manifest["gender"].fillna("").tolist() == ["female", "", "male"]
+        assert manifest["age"].fillna(-1).tolist() == [30.5, -1, 0]
+        assert manifest["subject"].fillna("").tolist() == ["007", "", "9"]
+        assert manifest["source"].tolist() == ["mine", "album", "mine"]
+        assert manifest["group"].tolist() == [0, 1, 0]
+        assert manifest["split"].tolist() == ["train", "test", "train"]
+        assert manifest.loc[0, list(BOX)].tolist() == [1, 2, 30, 40]
+        assert manifest.loc[1:, list(BOX)].isna().all(axis=None)
+
+    def test_paths_alone(self, table):
+        table.write_text("path\nphotos/a.jpg\n")
+        assert read_own_table(table)["source"].tolist() == ["mine"]
+
+    def test_missing_images_are_counted(self, table):
+        table.write_text("path\nphotos/a.jpg\nphotos/z.jpg\nphotos/y.jpg\n")
+        with pytest.warns(UserWarning, match=r"mine\.csv: left out: 2 faces whose image is not there"):
+            assert len(read_own_table(table)) == 1
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", r"mine\.csv: lacks the column path; got an empty file"),
+            ("path\n", "`rows` of mine must not be empty"),
+            ("file,age\na.jpg,3\n", r"mine\.csv: lacks the column path; got file, age"),
+            ("path,sex\nphotos/a.jpg,male\n", r"mine\.csv: unknown column sex; the known ones are path, x1, .*, split"),
+            ("path,gender\nphotos/a.jpg,man\n", r"`gender` must be one of female, male; got man in row 0, .*a\.jpg"),
+            ("path,age\nphotos/a.jpg,old\n", r"`age` must be a number; got old in row 0, .*a\.jpg"),
+            ("path,x1,y1,x2,y2\nphotos/a.jpg,9,2,4,40\n", r"`x2` must be more than `x1`; got 4.0 in row 0"),
+            ("path,group\nphotos/a.jpg,x\nphotos/b.jpg,\n", r"mine\.csv: `group` must be given in every row or in none"),
+        ],
+    )
+    def test_mistakes_are_named(self, text, message, table):
+        table.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            read_own_table(table)
+
+    def test_missing_files(self, table):
+        with pytest.raises(FileNotFoundError, match=r"mine\.csv: no such file; check the spelling"):
+            read_own_table(table)
+        table.write_text("path\nz.jpg\ny.jpg\n")
+        with pytest.raises(FileNotFoundError, match=r"none of the 2 images listed is there, such as .*z\.jpg; correct the paths"):
+            read_own_table(table)
+
+
+class TestFairface:
+    @pytest.fixture
+    def folder(self, save_noise, tmp_path) -> Path:
+        header = "file,age,gender,race,service_test\n"
+        (tmp_path / "fairface_label_train.csv").write_text(
+            header + "train/1.jpg,50-59,Male,East Asian,True\ntrain/2.jpg,more than 70,Female,Latino_Hispanic,False\n"
+            "train/3.jpg,0-2,Female,Southeast Asian,False\ntrain/4.jpg,3-9,Female,White,False\n"
+        )
+        (tmp_path / "fairface_label_val.csv").write_text(
+            header + "val/1.jpg,10-19,Male,Middle Eastern,False\nval/2.jpg,20-29,Male,Black,True\nval/3.jpg,60-69,Female,Indian,True\n"
+        )
+        for seed, name in enumerate(("train/1", "train/2", "train/3", "val/1", "val/2", "val/3")):
+            save_noise(tmp_path / f"{name}.jpg", seed)
+        return tmp_path
+
+    def test_labels_and_split(self, folder):
+        with pytest.warns(UserWarning, match="left out: 1 faces whose image is not there"):
+            manifest = read_fairface(folder)
+        assert manifest[["age", "gender", "ethnicity", "split"]].to_numpy().tolist() == [
+            [55, "male", "asian", "train"],
+            [75, "female", "other", "train"],
+            [1.5, "female", "asian", "train"],
+            [15, "male", "other", "validation"],
+            [25, "male", "black", "validation"],
+            [65, "female", "indian", "validation"],
+        ]
+
+    @pytest.mark.parametrize(
+        ("row", "message"),
+        [
+            ("train/1.jpg,03-Sep,Male,White,True", r"fairface_label_train\.csv: line 2: unknown label '03-Sep'; download"),
+            ("train/1.jpg,3-9,male,White,True", "unknown label 'male'"),
+            ("train/1.jpg,3-9,Male,Martian,True", "unknown label 'Martian'"),
+            ("train/1.jpg,3-9,Male", "line 2 must have 5 cells; got 3"),
+        ],
+    )
+    def test_damage_is_named(self, row, message, folder):
+        (folder / "fairface_label_train.csv").write_text(f"file,age,gender,race,service_test\n{row}\n")
+        with pytest.raises(ValueError, match=message):
+            read_fairface(folder)
+
+
+def make_face(labels: list[str], left=0.1, top=0.2, right=0.5, bottom=0.8) -> dict:
+    points = [{"x": left, "y": top}, {"x": right, "y": bottom}]
+    return {"label": labels, "notes": "", "points": points, "imageWidth": 400, "imageHeight": 200}
+
+
+def write_dataturks(folder: Path, faces: dict[str, list[dict]], host="http://nowhere.invalid/bucket") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [
+        json.dumps({"content": f"{host}/{name}", "annotation": faces_here, "extras": None, "metadata": {"sec_taken": 23}})
+        for name, faces_here in faces.items()
+    ]
+    (folder / "Face_Recognition.json").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+class TestDataturks:
+    def test_boxes_and_labels(self, save_noise, tmp_path):
+        faces = [
+            make_face(["Emotion_Happy", "Age_below20", "E_White", "G_Male"], left=0.0),
+            make_face(["Emotion_Neutral", "Age_above_50", "E_Black", "G_ Female"], left=0.1),
+            make_face(["Emotion_Sad"], left=0.2),
+            make_face(["Emotion_Neutral", "Age_20_30", "E_Hispanic", "E_Arab", "G_Male"], left=0.3),
+            make_face(["Emotion_Angry", "Age_30_40", "others", "others"], left=0.35),
+            make_face(["Age_40_50", "E_White", "E_Asian", "G_Male"], left=0.4),
+            make_face(["Not_Face"]),
+            make_face(["Not_Face", "Age_40_50", "G_ Female"]),
+            make_face([], left=0.6, right=0.6),
+        ]
+        folder = write_dataturks(tmp_path, {"x___a%20b.jpg.jpeg": faces, "empty.png": [], "far.png": [make_face(["G_Male"])]})
+        save_noise(folder / "images" / "x___a b.jpg.jpeg", 0)
+        with pytest.warns(UserWarning) as warned:
+            manifest = read_dataturks(folder)
+        assert [str(warning.message).split("left out: ")[1] for warning in warned] == [
+            "2 boxes of no face, 1 boxes without area",
+            "1 faces whose image is not there",
+        ]
+        assert manifest[LABELS].astype(object).where(manifest[LABELS].notna(), None).to_numpy().tolist() == [
+            [10, "male", "white", "happiness"],
+            [60, "female", "black", "neutral"],
+            [None, None, None, "sadness"],
+            [25, "male", "other", "neutral"],
+            [35, None, "other", "anger"],
+            [45, "male", None, None],
+        ]
+        np.testing.assert_allclose(manifest.loc[1, list(BOX)].tolist(), [40, 40, 200, 160])
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("{", r"Face_Recognition\.json: line 1 is damaged"),
+            ("[]", "line 1 is damaged"),
+            ('{"content": "http://a/b.jpg"}', "line 1 is damaged .*annotation"),
+            (json.dumps({"content": "http://a/b.jpg", "annotation": [make_face(["E_Martian"])]}), "unknown label E_Martian"),
+            ("", "`rows` of dataturks must not be empty"),
+        ],
+    )
+    def test_damage_is_named(self, line, message, tmp_path):
+        (tmp_path / "Face_Recognition.json").write_text(line + "\n")
+        with pytest.raises(ValueError, match=message):
+            read_dataturks(tmp_path)
+
+    def test_without_images(self, tmp_path):
+        folder = write_dataturks(tmp_path, {"a.jpg": [make_face(["G_Male"])]})
+        with pytest.raises(FileNotFoundError, match=r"none of the 1 images listed is there.* put the images into .*images, or download"):
+            read_dataturks(folder)
+
+    def test_images_are_downloaded_and_failures_listed(self, save_noise, tmp_path):
+        save_noise(tmp_path / "server" / "good.jpg", 0)
+        (tmp_path / "server" / "sorry.jpg").write_text("<html>gone</html>")
+
+        class QuietHandler(SimpleHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+        handler = functools.partial(QuietHandler, directory=tmp_path / "server")
+        faces = {name: [make_face(["G_Male"])] for name in ("good.jpg", "missing.jpg", "sorry.jpg")}
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            folder = write_dataturks(tmp_path / "dataturks", faces, f"http://127.0.0.1:{server.server_port}")
+            with (folder / "Face_Recognition.json").open("a") as file:
+                file.write(json.dumps({"content": "file:///etc/local.jpg", "annotation": [make_face(["G_Male"])]}))
+            with pytest.warns(UserWarning) as warned:
+                manifest = read_dataturks(folder, download=True)
+            server.shutdown()
+        assert get_stems(manifest) == ["good"]
+        assert [path.name for path in (folder / "images").iterdir()] == ["good.jpg"]
+        failures = str(warned[0].message)
+        assert failures.startswith("3 of 4 images could not be downloaded: ")
+        assert all(name in failures for name in ("missing.jpg (HTTP Error 404", "sorry.jpg (cannot identify", "local.jpg (not an address"))
+
+    @pytest.mark.data
+    def test_the_real_file(self, data_dir, tmp_path):
+        table = data_dir / "dataturks" / "Face_Recognition.json"
+        if not table.is_file():
+            pytest.skip(f"{table} is not there")
+        (tmp_path / table.name).write_bytes(table.read_bytes())
+        (tmp_path / "images").mkdir()
+        for line in table.read_text().splitlines():
+            (tmp_path / "images" / Path(json.loads(line)["content"]).name).touch()
+        with pytest.warns(UserWarning, match="left out: 138 boxes of no face, 1 boxes without area"):
+            manifest = read_dataturks(tmp_path)
+        assert len(manifest) == 212
+        assert manifest[["age", "gender", "ethnicity", "emotion"]].notna().sum().tolist() == [198, 197, 198, 212]
+
+
+class TestImdbWiki:
+    @staticmethod
+    def write_mat(folder: Path, name: str, photos: list[dict]) -> None:
+        def make_cells(values: list) -> np.ndarray:
+            cells = np.empty((1, len(values)), object)
+            cells[0, :] = [np.array([]) if value is None else value for value in values]
+            return cells
+
+        def take(key: str, kind=float) -> np.ndarray:
+            return np.array([[photo[key] for photo in photos]], kind)
+
+        struct = {
+            "dob": take("dob"), "photo_taken": take("taken", np.uint16), "full_path": make_cells([photo["path"] for photo in photos]),
+            "gender": take("gender"), "name": make_cells([photo["name"] for photo in photos]),
+            "face_location": make_cells([np.array([photo["box"]], float) for photo in photos]),
+            "face_score": take("score"), "second_face_score": take("second"),
+        }  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)
+        scipy.io.savemat(folder / f"{name}.mat", {name: struct})
+
+    @staticmethod
+    def make_photo(path: str, born=date(1980, 7, 2), **changes) -> dict:
+        """Describe a photo; Matlab counts days from the year 0, Python from the year 1."""
+        photo = {"dob": born.toordinal() + 366, "taken": 2010, "path": path, "gender": 1.0, "name": "Ann"}
+        return photo | {"box": (11, 21, 50, 60), "score": 4.2, "second": np.nan} | changes
+
+    def test_ages_boxes_and_what_is_left_out(self, save_noise, tmp_path):
+        photos = [
+            self.make_photo("17/a.jpg"),  # 29 for one more day
+            self.make_photo("17/b.jpg", born=date(1980, 6, 30), gender=0.0, name=None),
+            self.make_photo("17/c.jpg", gender=np.nan, taken=1980, born=date(1980, 1, 1), name="Bob"),
+            self.make_photo("17/d.jpg", score=-np.inf),
+            self.make_photo("17/e.jpg", second=2.1),
+            self.make_photo("17/f.jpg", born=date(1850, 1, 1)),
+            self.make_photo("17/g.jpg", taken=1970),
+            self.make_photo("17/h.jpg"),
+        ]
+        for seed, letter in enumerate("abcdefg"):
+            save_noise(tmp_path / "wiki" / "17" / f"{letter}.jpg", seed)
+        self.write_mat(tmp_path / "wiki", "wiki", photos)
+        with pytest.warns(UserWarning) as warned:
+            manifest = read_imdb_wiki(tmp_path)
+        assert [str(warning.message).split("left out: ")[1] for warning in warned] == [
+            "1 images in which no face was found, 1 images with a second face, 2 impossible ages",
+            "1 faces whose image is not there",
+        ]
+        assert get_stems(manifest) == ["a", "b", "c"]
+        assert manifest["age"].tolist() == [29, 30, 0]
+        assert manifest["gender"].fillna("").tolist() == ["male", "female", ""]
+        assert manifest["subject"].fillna("").tolist() == ["Ann", "", "Bob"]
+        assert manifest.loc[0, list(BOX)].tolist() == [10, 20, 50, 60]
+        assert set(manifest["source"]) == {"imdb_wiki"}
+
+    def test_cropped_images_have_no_box_and_both_parts_are_read(self, save_noise, tmp_path):
+        for name in ("imdb", "wiki"):
+            save_noise(tmp_path / f"{name}_crop" / "01" / "a.jpg", 0)
+            self.write_mat(tmp_path / f"{name}_crop", name, [self.make_photo("01/a.jpg")])
+        manifest = read_imdb_wiki(tmp_path)
+        assert len(manifest) == 2
+        assert manifest[list(BOX)].isna().all(axis=None)
+
+    @pytest.mark.parametrize("content", [b"", b"no matlab file", {"other": 1}, {"wiki": {"dob": 1}}])
+    def test_other_files_are_named(self, content, tmp_path):
+        path = tmp_path / "wiki_crop" / "wiki.mat"
+        path.parent.mkdir()
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            scipy.io.savemat(path, content)
+        with pytest.raises(ValueError, match=r"wiki\.mat: is not of IMDB-WIKI's form .*; download it again"):
+            read_imdb_wiki(tmp_path)
+
+
+class TestWiderFace:
+    TRUTH = (
+        "0--Parade/0_Parade_a_1.jpg\n3\n10 20 30 40 0 0 0 0 0 0 \n5 5 9 9 2 0 0 1 0 0 \n7 7 0 5 0 0 0 0 0 0 \n"
+        "1--Handshaking/b.jpg\n0\n0 0 0 0 0 0 0 0 0 0 \n"
+        "2--Demonstration/c.jpg\n2\n1 2 3 4 0 0 0 0 0 0 \n100 200 10 20 0 0 0 0 2 1 \n"
+    )
+
+    @pytest.fixture
+    def folder(self, save_noise, tmp_path) -> Path:
+        (tmp_path / "wider_face_split").mkdir()
+        for part in ("val", "train"):
+            (tmp_path / "wider_face_split" / f"wider_face_{part}_bbx_gt.txt").write_text(self.TRUTH)
+            for seed, name in enumerate(("0--Parade/0_Parade_a_1.jpg", "1--Handshaking/b.jpg")):
+                save_noise(tmp_path / f"WIDER_{part}" / "images" / name, seed)
+        return tmp_path / "WIDER_val"
+
+    def test_valid_boxes_of_the_images_there(self, folder):
+        with pytest.warns(UserWarning) as warned:
+            manifest = read_wider_face(folder)
+        assert [str(warning.message).split("left out: ")[1] for warning in warned] == [
+            "2 invalid boxes",
+            "2 faces whose image is not there",
+        ]
+        assert manifest[list(BOX)].to_numpy().tolist() == [[10, 20, 40, 60]]
+        assert manifest[LABELS].isna().all(axis=None)
+        assert manifest["split"].tolist() == ["validation"]
+
+    def test_the_training_part(self, folder):
+        with pytest.warns(UserWarning):
+            assert read_wider_face(folder.with_name("WIDER_train"))["split"].tolist() == ["train"]
+
+    def test_ground_truth(self, folder):
+        photos = list(read_ground_truth(folder.parent / "wider_face_split" / "wider_face_val_bbx_gt.txt"))
+        assert [name for name, _, _ in photos] == ["0--Parade/0_Parade_a_1.jpg", "1--Handshaking/b.jpg", "2--Demonstration/c.jpg"]
+        assert [boxes.shape for _, boxes, _ in photos] == [(3, 4), (0, 4), (2, 4)]
+        assert photos[0][2].tolist() == [True, False, False]
+
+    @pytest.mark.parametrize("text", ["a.jpg\n", "a.jpg\nmany\n", "a.jpg\n2\n1 2 3 4 0 0 0 0 0 0\n", "a.jpg\n1\n1 2 3\n"])
+    def test_damage_is_named(self, text, tmp_path):
+        (tmp_path / "truth.txt").write_text(text)
+        with pytest.raises(ValueError, match=r"truth\.txt: the rows of a\.jpg are damaged; download"):
+            list(read_ground_truth(tmp_path / "truth.txt"))
+
+    @pytest.mark.data
+    def test_the_sample(self, data_dir):
+        if not (data_dir / "WIDER_val").is_dir():
+            pytest.skip("WIDER_val is not there")
+        with pytest.warns(UserWarning):
+            manifest = read_wider_face(data_dir / "WIDER_val")
+        assert (manifest["x2"] - manifest["x1"]).min() >= 1
+        assert manifest["path"].nunique() >= 100
+
+
+@pytest.mark.parametrize("read", [read_fairface, read_dataturks, read_imdb_wiki, read_wider_face])
+@pytest.mark.parametrize("name", [".", "missing"])
+def test_an_empty_folder_says_where_to_get_the_data(read, name, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no files like \S+; data/README\.md says where to get this dataset"):
+        read(tmp_path / name)

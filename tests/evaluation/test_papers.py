@@ -1,0 +1,63 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from facekit.evaluation.papers import CLAIMS, load_course, load_figures, tabulate_papers
+from facekit.taxonomy import ATTRIBUTES, LABELS
+
+SOURCES = {"age": "utkface", "gender": "utkface", "emotion": "fer2013", "ethnicity": "utkface"}
+
+
+def make_table(attribute: str, source: str, right: int, count: int = 10) -> pd.DataFrame:
+    """Predictions of a first label that is told right so often, and as the last label otherwise."""
+    labels = LABELS[attribute]
+    answer = np.zeros((count, len(labels)))
+    answer[:right, 0] = answer[right:, -1] = 1
+    about = {"image": [f"{row}.jpg" for row in range(count)], "source": source, "group": range(count), "split": "test", "copied": False}
+    return pd.DataFrame({**about, "label": labels[0]} | {f"p_{label}": answer[:, column] for column, label in enumerate(labels)})
+
+
+@pytest.fixture
+def models(tmp_path):
+    for attribute in ATTRIBUTES:
+        folder = tmp_path / attribute
+        (folder / "protocols").mkdir(parents=True)
+        make_table(attribute, SOURCES[attribute], 7).to_parquet(folder / "predictions.parquet")
+        metric = "years_off" if attribute == "age" else "accuracy"
+        history = pd.DataFrame({"epoch": [0, 1, 2], metric: [0.5, 0.6, 0.75], "loss": 1.0, f"val_{metric}": [0.4, 0.65, 0.6]})
+        history.assign(val_loss=[1.2, 0.9, 1.1]).to_csv(folder / "history.csv", index=False)
+    make_table("emotion", "ck_plus", 9).to_parquet(tmp_path / "emotion" / "protocols" / "ck_plus-subject_disjoint.parquet")
+    make_table("emotion", "ck_plus", 10).to_parquet(tmp_path / "emotion" / "protocols" / "ck_plus-random_frames.parquet")
+    return tmp_path
+
+
+def test_figures_name_their_protocol(models):
+    found = [(row["source"], row["protocol"], row["shipped"], row["value"]) for row in load_figures(models, "emotion")]
+    assert found == [
+        ("fer2013", "official", True, 0.7),
+        ("ck_plus", "random_frames", False, 1.0),
+        ("ck_plus", "subject_disjoint", False, 0.9),
+    ]
+
+
+def test_the_course_is_that_of_the_epoch_that_was_kept(models):
+    course = load_course(models, "gender")
+    assert (course["epoch"], course["val_loss"], course["val_accuracy"]) == (1, 0.9, 0.65)
+
+
+def test_tables_hold_both_sides(models):
+    text = tabulate_papers(models)
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        *(f"## {claim.title}" for claim in CLAIMS),
+        "## Table 5. Side by side",
+    ]
+    assert "| paper, CK+48, random frames | - | - | - | 99% right |" in text
+    assert "| ck_plus, trained for the protocol | subject_disjoint | 10 | accuracy | 90.0% |" in text
+    assert "epoch 2; training crops are changed, and taught by a teacher | 1.00 | 60.0% | 0.90 | 65.0% |" in text
+    assert "| emotion | 99% | 58% | fer2013 70.0% |" in text
+    assert "| ethnicity | - | 58% | utkface 70.0% |" in text
+
+
+def test_without_predictions_there_is_nothing_to_tell(tmp_path):
+    with pytest.raises(FileNotFoundError, match="predictions"):
+        tabulate_papers(tmp_path)
