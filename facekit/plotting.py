@@ -1,7 +1,7 @@
 """Plot what other modules computed, Axes in and Axes out; and put an audit's plots on one page.
 
 Nothing here computes, shows or touches `rcParams`. Colours are Okabe and Ito's, as those of `drawing`, which colour-blind readers can
-tell apart; heat maps use cividis, made for them. Counts come from `datasets.audit`.
+tell apart; heat maps use cividis, made for them. Counts come from `datasets.audit`, histories from `training.loop`.
 """
 
 from __future__ import annotations
@@ -117,6 +117,30 @@ def plot_labels(label_counts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.invert_yaxis()
     if label_counts.shape[1]:
         ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(SPLIT_COLOURS), columnspacing=1)
+    return ax
+
+
+def plot_history(history: pd.DataFrame, metric: str = "loss", *, ax: Axes | None = None) -> Axes:
+    """Plot a training's course, with the epoch marked whose weights were kept.
+
+    Args:
+        history: A run's `history.csv`.
+        metric: A column of it, such as `loss` or `accuracy`; `val_` and its name is that of validation.
+        ax: Where to; new Axes by default.
+
+    Raises:
+        ValueError: If there is no such column.
+    """
+    if metric not in history or f"val_{metric}" not in history:
+        raise ValueError(f"`metric` must be one of {', '.join(name for name in history if f'val_{name}' in history)}; got {metric!r}.")
+    ax = _prepare(ax, metric.replace("_", " "))
+    for split, column in (("train", metric), ("validation", f"val_{metric}")):
+        ax.plot(history["epoch"] + 1, history[column], color=SPLIT_COLOURS[split], label=split)
+    kept = history.loc[history["val_loss"].idxmin()]
+    ax.plot(kept["epoch"] + 1, kept[f"val_{metric}"], "o", color=MARKED_COLOUR, label="kept")
+    ax.set(xlabel="epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(frameon=False)
     return ax
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from facekit.datasets.audit import Audit, audit_manifest
 from facekit.datasets.manifest import make_manifest
-from facekit.plotting import SPLIT_COLOURS, plot_ages, plot_findings, plot_labels, plot_subgroups, save_audit_page
+from facekit.plotting import SPLIT_COLOURS, plot_ages, plot_findings, plot_history, plot_labels, plot_subgroups, save_audit_page
 
 
 @pytest.fixture(autouse=True)
@@ -120,3 +120,22 @@ def test_a_page_in_the_form_that_its_ending_names(audit, name, start, tmp_path):
 def test_a_page_without_labels(bare_audit, tmp_path):
     save_audit_page(bare_audit, tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 1000
+
+
+HISTORY = pd.DataFrame(
+    {"epoch": [0, 1, 2], "loss": [3, 2, 1], "val_loss": [3, 1, 2], "accuracy": [0, 0.5, 1], "val_accuracy": [0, 0.4, 0.3]}
+)
+
+
+@pytest.mark.parametrize(("metric", "kept"), [("loss", 1), ("accuracy", 0.4)])
+def test_a_history_marks_the_epoch_that_was_kept(metric, kept):
+    ax = plt.subplots()[1]
+    assert plot_history(HISTORY, metric, ax=ax) is ax
+    lines = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+    assert lines["kept"] == [[2, kept]]
+    assert lines["train"][-1] == [3, 1]
+
+
+def test_a_history_without_the_metric_is_an_error():
+    with pytest.raises(ValueError, match="`metric` must be one of loss, accuracy; got 'years_off'"):
+        plot_history(HISTORY, "years_off")

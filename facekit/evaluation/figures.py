@@ -66,8 +66,7 @@ def measure_attribute(attribute: str, predictions: pd.DataFrame) -> list[dict]:
             figures.append(about | _make_share("accuracy, 7 classes, within one", apart <= 1, groups))
         else:
             figures.append(about | _make_share("accuracy", apart == 0, groups))
-        copied = rows["copied"].to_numpy(bool) if "copied" in rows else np.zeros(len(rows), bool)
-        if 0 < (own := ~copied).sum() < len(rows):
+        if 0 < (own := ~rows["copied"].to_numpy(bool)).sum() < len(rows):
             figures.append(about | {"count": int(own.sum())} | _make_share("accuracy, without copies", apart[own] == 0, groups[own]))
     return figures
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -89,7 +89,10 @@ def run_training(
         shutil.rmtree(run / BACKUP)
     keras.utils.set_random_seed(config.seed)
     keras.mixed_precision.set_dtype_policy(config.precision)
-    small, first = network_name == "small", tasks[0]
+    small = network_name == "small"
+    if not small and not tasks[0].equalise:
+        tasks = [replace(task, channels=3) for task in tasks]  # a teacher may see what its pupils do not
+    first = tasks[0]
     side = INPUT_SIDE if small or first.equalise else TEACHER_SIDE
     if small:
         network = build_attribute_cnn(COURSES[course], first.channels, first.widths)
@@ -220,6 +223,7 @@ def take_over_layers(network: keras.Model, path: Path) -> None:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such model; train it first with `facekit train {path.stem}`.")
     trained = keras.saving.load_model(path, compile=False)
+    trained = next((layer for layer in trained.layers if isinstance(layer, keras.Model)), trained)  # within its mirror
     theirs = {layer.name: layer.get_weights() for layer in trained.layers}
     for layer in network.layers:
         weights = theirs.get(layer.name, [])

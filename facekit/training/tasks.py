@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from keras import ops
 
-from facekit.networks.attributes import EMOTION_WIDTHS, WIDTHS
+from facekit.networks.attributes import WIDTHS
 from facekit.taxonomy import AGES_YEARS, LABELS
 from facekit.training.augmentation import Augmentation
 
@@ -39,7 +39,7 @@ class Task:
     sources: tuple[str, ...]
     loss: Callable
     metric: Callable
-    channels: int = 3
+    channels: int = 1
     equalise: bool = False
     widths: tuple[int, ...] = WIDTHS
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -101,7 +101,7 @@ TASKS = {
     ),
     # FER2013 comes in grey and equalised. It is small already, so it is blurred less.
     "emotion": Task(
-        "emotion", ("fer2013", "ck_plus"), cross_entropy, accuracy, channels=1, equalise=True, widths=EMOTION_WIDTHS,
+        "emotion", ("fer2013", "ck_plus"), cross_entropy, accuracy, equalise=True,
         augmentation=Augmentation(brightness=0.1, contrast=0.2, gamma=0.4, noise=0.04, blur=0.3, jpeg=1),
     ),
 }  # fmt: skip

@@ -320,7 +320,7 @@ class TestTraining:
         assert {path.name for path in run.iterdir()} == {*FILES, "notes.txt", "index.json", "gender"}  # the registry by default
         entry, path = find_model("gender", run)
         assert path == run / "gender" / "gender.onnx"
-        assert entry.input == {"size": 64, "channels": 3, "equalise": False}
+        assert entry.input == {"size": 64, "channels": 1, "equalise": False}
         (figure,) = entry.metrics["figures"]
         assert (figure["source"], figure["count"], figure["figure"]) == ("utkface", 6, "accuracy")
         assert f"utkface test, 6 images: accuracy {figure['value']}" in capsys.readouterr().out
