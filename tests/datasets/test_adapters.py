@@ -16,7 +16,7 @@ class TestCatalogue:
         assert dataset.protocol in PROTOCOLS
         assert set(dataset.labels) <= set(COLUMNS)
         assert all((dataset.about, dataset.source, dataset.licence, dataset.files))
-        assert dataset.count > 0
+        assert dataset.count > 0 or dataset.name == "synthetic"  # of which there are as many as wanted
 
     def test_files_are_counted(self, save_noise, tmp_path):
         assert find_dataset("fer2013").count_files(tmp_path) == 0
