@@ -200,9 +200,9 @@ def read_answers(path: Path | None, task: str, manifest: pd.DataFrame) -> np.nda
 
 
 def _name_faces(manifest: pd.DataFrame) -> list[str]:
-    """Name each row's face: its image, and its box where it has one, since an image may show several faces."""
+    """Name each row's face: its image and the folder of it, and its box where it has one, since an image may show several faces."""
     faces = zip(manifest["path"], manifest[list(BOX)].to_numpy(), strict=True)
-    return [Path(path).name + "".join(f" {side:g}" for side in box if not np.isnan(side)) for path, box in faces]
+    return ["/".join(Path(path).parts[-2:]) + "".join(f" {side:g}" for side in box if not np.isnan(side)) for path, box in faces]
 
 
 def blend(targets: np.ndarray, answers: np.ndarray, share: float) -> np.ndarray:

@@ -195,14 +195,18 @@ class TestAnswers:
         save_answers(answers.network, answers.crops, list_images("a.jpg", "b.jpg", "c.jpg"), tmp_path / "again.npz")
         with np.load(answers.path) as kept, np.load(tmp_path / "again.npz") as again:
             assert set(kept) == set(again) == {"names", "gender", "ethnicity"}
-            assert kept["names"].tolist() == again["names"].tolist() == ["a.jpg", "b.jpg", "c.jpg"]
+            assert kept["names"].tolist() == again["names"].tolist() == ["data/a.jpg", "data/b.jpg", "data/c.jpg"]
             np.testing.assert_allclose(kept["gender"], again["gender"], atol=1e-6)
 
-    def test_they_are_found_by_name_wherever_the_image_lies(self, answers):
-        told = read_answers(answers.path, "gender", list_images("else/c.jpg", "a.jpg", "new.jpg", "c.jpg"))
-        with np.load(answers.path) as kept:  # in the manifest's order, which is by path
-            np.testing.assert_array_equal(told[[0, 1, 2]], kept["gender"][[0, 2, 2]])
-        assert np.isnan(told[3]).all()
+    def test_they_are_found_by_the_names_of_image_and_folder(self, answers):
+        """Wherever the datasets lie, and though an image in another folder may have the same name."""
+        rows = [{"path": path} for path in ("/else/data/c.jpg", "/data/a.jpg", "/data/new.jpg", "/data/other/c.jpg")]
+        manifest = make_manifest(rows, "mine")
+        told = dict(zip(manifest["path"], read_answers(answers.path, "gender", manifest), strict=True))
+        with np.load(answers.path) as kept:
+            np.testing.assert_array_equal(told["/else/data/c.jpg"], kept["gender"][2])
+            np.testing.assert_array_equal(told["/data/a.jpg"], kept["gender"][0])
+        assert np.isnan([told["/data/new.jpg"], told["/data/other/c.jpg"]]).all()
 
     def test_images_that_were_learned_from_often_have_one_answer(self, answers, tmp_path):
         crops = answers.crops[[0, 0, 1]]
