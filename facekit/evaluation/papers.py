@@ -95,7 +95,7 @@ def _tabulate_claim(claim: Claim, figures: list[dict], models_dir: Path) -> str:
         f"| | training loss | training {told} | validation loss | validation {told} |",
         "|---|---|---|---|---|",
         f"| paper, {claim.data} | {UNKNOWN} | {UNKNOWN} | {UNKNOWN} | {claim.accuracy:.0%} right |",
-        f"| facekit, epoch {int(course['epoch']) + 1}; training crops are changed, and taught by a teacher | {ours} |",
+        f"| facekit, epoch {int(course['epoch']) + 1}; training crops are changed | {ours} |",
         "",
         "| on images not trained on | protocol | images | figure | value | 95% interval |",
         "|---|---|---|---|---|---|",
