@@ -48,7 +48,6 @@ HAIR_COLOURS = {"black": (34, 29, 31), "brown": (88, 58, 40), "auburn": (140, 66
 GREY_HAIR = np.array((182, 180, 180))
 IRISES = {"black": (66, 42, 30), "brown": (92, 60, 36), "auburn": (84, 112, 70), "blond": (84, 128, 168)}
 CLOTHES = ((54, 84, 126), (190, 72, 64), (64, 132, 106), (232, 176, 74), (104, 82, 140), (62, 66, 78), (222, 216, 206), (92, 150, 190))
-BACKDROPS = ((252, 214, 170), (170, 212, 240), (194, 228, 196), (246, 190, 206), (208, 196, 236), (255, 236, 180), (172, 222, 216))
 FRAMES, GOLD = (44, 38, 40), (240, 200, 96)
 
 # How far hair stands off the skull; the height where it ends, and where it begins; how far it spreads; how far aside it is parted.
@@ -62,7 +61,12 @@ HAIR_STYLES = {
     "long": (0.045, 1.10, 0.220, 0.05, 0.0),
     "bun": (0.025, 0.42, 0.200, 0.00, 0.0),
 }
-BACKGROUNDS = ("plain", "gradient", "stripes", "dots", "checks", "rays", "rings")  # as many as there are emotions and ranges of age
+# Patterns behind, as many as there are emotions and ranges of age, and their colours: as easy to tell apart as a shortcut must be.
+BACKDROPS = {
+    "plain": (255, 240, 205), "gradient": (118, 176, 226), "stripes": (58, 82, 128), "dots": (240, 160, 160), "checks": (66, 138, 116),
+    "rays": (250, 206, 96), "rings": (146, 112, 186),
+}  # fmt: skip
+BACKGROUNDS = tuple(BACKDROPS)
 CHOICES = {
     "gender": GENDERS, "ethnicity": ETHNICITIES, "emotion": EMOTIONS, "background": BACKGROUNDS,
     "hair_style": tuple(HAIR_STYLES), "hair_colour": tuple(HAIR_COLOURS), "hair_texture": ("straight", "wavy", "coily"),
@@ -220,12 +224,12 @@ def _ruffle(outline_xy: np.ndarray, texture: str) -> np.ndarray:
 
 
 class _Canvas:
-    """Paint, RGBA premultiplied, and a glaze over it of RGB factors (255 for none) that is soft where paint is sharp."""
+    """Paint, RGBA premultiplied, and a glaze over it of factors (255 for none) that is soft where paint is sharp."""
 
     def __init__(self, side: int) -> None:
         self.side = side
         self.paint = np.zeros((side, side, 4), np.uint8)
-        self.glaze = np.full((side, side, 3), 255, np.uint8)
+        self.glaze = np.full((side, side, 4), 255, np.uint8)
 
     def _draw(self, layer: np.ndarray, outline_xy: np.ndarray, colour: tuple) -> None:
         pixels = (outline_xy + CENTRE) * (16 * self.side) - 7.5  # in sixteenths
@@ -237,13 +241,13 @@ class _Canvas:
 
     def cover(self, outline_xy: np.ndarray, colour) -> None:
         """Fill a shape and wipe off the glaze below it."""
-        self._draw(self.glaze, outline_xy, (255, 255, 255))
+        self._draw(self.glaze, outline_xy, (255, 255, 255, 255))
         self.fill(outline_xy, colour)
 
     def tint(self, outline_xy: np.ndarray, strength: float, colour=(120, 70, 64)) -> None:
         """Darken a shape softly towards a colour."""
         strength = min(strength, 1)
-        self._draw(self.glaze, outline_xy, tuple(255 - strength * (255 - float(value)) for value in colour))
+        self._draw(self.glaze, outline_xy, (*(255 - strength * (255 - float(value)) for value in colour), 255))
 
     def crease(self, strength: float, width: float, *points_xy) -> None:
         """Darken a line on either side of the face, or across it where it begins left of the midline; not where it is too faint."""
@@ -467,30 +471,31 @@ def _draw_accessory(canvas: _Canvas, face: SimpleNamespace, kind: str, colour: n
 # === Light, pose, background ===
 
 GRID = 64  # cells a side of what is smooth: light and pose
+UNIT_LIGHT = 160  # what leaves a colour as it is, so that there is room for brighter in 8 bits
 CELLS_X = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID - 0.5
 CELLS_Y = CELLS_X + 0.5
 PIVOT_XY = np.array((0.0, 0.55))  # what the head turns about
 
 
-def _bell(x: float, y: float, width: float, height: float, amount: float) -> np.ndarray:
-    """Return a bump on the grid, and its mirror image where it lies beside the midline."""
-    across = sum(np.exp(-(((CELLS_X - centre) / width) ** 2)) for centre in {x, -x})
-    return np.outer(amount * np.exp(-(((CELLS_Y - y) / height) ** 2)), across)
+def _raise_bells(*bells: tuple[float, float, float, float, float]) -> np.ndarray:
+    """Return a sum of bumps on the grid, each of x, y, width, height, amount, with a mirror image of those beside the midline."""
+    bells = np.array(bells + tuple((-x, *rest) for x, *rest in bells if x))
+    x, y, widths, heights, amounts = bells.T[..., None]  # (bells, 1) each
+    across, down = np.exp(-(((CELLS_X - x) / widths) ** 2)), np.exp(-(((CELLS_Y - y) / heights) ** 2))
+    return (amounts * down).T @ across
 
 
 def _light(face: SimpleNamespace, traits: FaceTraits) -> np.ndarray:
-    """Return the share of each colour that comes back, (GRID, GRID, 3): Lambert's law over a relief of the face."""
+    """Return how much light comes back, (GRID, GRID, 4) uint8 with alpha: Lambert's law over a relief of the face."""
     eye_x, eye_y, nose_y, mouth_y, old, child = face.eye_x, face.eye_y, face.nose_y, face.mouth_y, face.old, face.child
     across, down = CELLS_X / (face.width + 0.05), (CELLS_Y - (face.top_y + face.chin_y) / 2) / 0.50
-    relief = 0.24 * np.sqrt(np.maximum(1 - across**2 - down[:, None] ** 2, 0.02)) + sum(
-        _bell(*bump) for bump in (
-            (0, (eye_y + nose_y) / 2, 0.030, 0.10, 0.040 - 0.02 * child), (0, nose_y - 0.018, 0.040, 0.034, 0.050),  # bridge and tip
-            (face.nose, nose_y - 0.008, 0.024, 0.022, 0.018), (eye_x - 0.01, eye_y + 0.002, 0.085, 0.050, -0.034),  # wings, sockets
-            (eye_x, eye_y, 0.050, 0.036, 0.014), (0.13, face.brow_y + 0.01, 0.10, 0.024, 0.012 * face.male),  # eyeballs, brow ridge
-            (0.18, nose_y - 0.02, 0.075, 0.065, 0.020 + 0.012 * face.units[6] + 0.010 * child),  # cheeks
-            (0.20, nose_y + 0.10, 0.06, 0.06, -0.022 * old), (0, mouth_y, 0.13, 0.06, 0.020), (0, mouth_y + 0.062, 0.07, 0.018, -0.012),
-            (0, face.chin_y - 0.06, 0.075, 0.045, 0.022),
-        )
+    relief = 0.24 * np.sqrt(np.maximum(1 - across**2 - down[:, None] ** 2, 0.02)) + _raise_bells(
+        (0, (eye_y + nose_y) / 2, 0.030, 0.10, 0.040 - 0.02 * child), (0, nose_y - 0.018, 0.040, 0.034, 0.050),  # bridge and tip
+        (face.nose, nose_y - 0.008, 0.024, 0.022, 0.018), (eye_x - 0.01, eye_y + 0.002, 0.085, 0.050, -0.034),  # wings, sockets
+        (eye_x, eye_y, 0.050, 0.036, 0.014), (0.13, face.brow_y + 0.01, 0.10, 0.024, 0.012 * face.male),  # eyeballs, brow ridge
+        (0.18, nose_y - 0.02, 0.075, 0.065, 0.020 + 0.012 * face.units[6] + 0.010 * child),  # cheeks
+        (0.20, nose_y + 0.10, 0.06, 0.06, -0.022 * old), (0, mouth_y, 0.13, 0.06, 0.020), (0, mouth_y + 0.062, 0.07, 0.018, -0.012),
+        (0, face.chin_y - 0.06, 0.075, 0.045, 0.022),
     )  # fmt: skip
     slope_y, slope_x = np.gradient(relief, 1 / GRID)
     turn = np.radians(traits.light_degrees - traits.roll_degrees)
@@ -498,8 +503,9 @@ def _light(face: SimpleNamespace, traits: FaceTraits) -> np.ndarray:
     facing = (facing / np.sqrt(1 + slope_x**2 + slope_y**2)).clip(0)
     shine = 0.25 * traits.light_strength * facing**14
     lit = (1 + (0.25 + 0.75 * traits.light_strength) * (facing - 0.80)).clip(0.12)
-    flush = _bell(0.18, nose_y, 0.07, 0.05, 0.07 + 0.04 * child)[..., None] * (0.3, -0.7, -0.6)
-    return lit[..., None] ** (0.85, 1.08, 1.15) + shine[..., None] + flush  # shadows on skin are red
+    flush = _raise_bells((0.18, nose_y, 0.07, 0.05, 0.07 + 0.04 * child))[..., None] * (0.3, -0.7, -0.6)
+    colour = lit[..., None] ** (0.85, 1.08, 1.15) + shine[..., None] + flush  # shadows on skin are red
+    return np.dstack([(colour * UNIT_LIGHT).clip(0, 255), np.full((GRID, GRID), UNIT_LIGHT)]).astype(np.uint8)
 
 
 def _find_depth(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -538,7 +544,8 @@ def place_landmarks(traits: FaceTraits, size: int) -> np.ndarray:
 
 def _draw_background(name: str, size: int, random: np.random.Generator) -> np.ndarray:
     """Return a pattern of two colours, (size, size, 3) float."""
-    first, second = np.array(BACKDROPS)[random.choice(len(BACKDROPS), 2, replace=False)]
+    first = np.array(BACKDROPS[name]) * random.uniform(0.92, 1.0)
+    second = first + (255 - first) * random.uniform(0.2, 0.4)
     angle, shift, period = random.uniform(0, np.pi), random.uniform(-0.1, 0.1), random.uniform(16, 22)
     y, x = np.mgrid[:size, :size] / size - 0.5
     across, along = x * np.cos(angle) + y * np.sin(angle) + shift, y * np.cos(angle) - x * np.sin(angle) + shift
@@ -550,7 +557,7 @@ def _draw_background(name: str, size: int, random: np.random.Generator) -> np.nd
     }  # fmt: skip
     wave = waves[name]()
     share = wave + 0.5 if name in ("plain", "gradient") else np.tanh(wave * size / 12) / 2 + 0.5  # edges as sharp as the size allows
-    return first * (1 - share[..., None]) + second * 0.92 * share[..., None]
+    return first * (1 - share[..., None]) + second * share[..., None]
 
 
 def _check_size(size: int) -> None:
@@ -586,9 +593,9 @@ def draw_face(traits: FaceTraits, size: int) -> np.ndarray:
     _draw_front_hair(canvas, face, traits, random.choice((-1, 1)))
     _draw_accessory(canvas, face, traits.accessory, hat)
     glaze = cv2.GaussianBlur(canvas.glaze, (0, 0), canvas.side * 0.005)
-    light = cv2.resize((_light(face, traits) * 160).clip(0, 255).astype(np.uint8), glaze.shape[:2])
-    canvas.paint[..., :3] = cv2.multiply(cv2.multiply(canvas.paint[..., :3], glaze, scale=1 / 255), light, scale=1 / 160)
-    figure = cv2.resize(_pose(canvas.paint, traits), (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
+    light = cv2.resize(_light(face, traits), glaze.shape[:2])
+    figure = cv2.multiply(cv2.multiply(canvas.paint, glaze, scale=1 / 255), light, scale=1 / UNIT_LIGHT)
+    figure = cv2.resize(_pose(figure, traits), (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
     picture = figure[..., :3] + _draw_background(traits.background, size, random) * (1 - figure[..., 3:] / 255)
     noise = random.normal(0, 2, (size, size, 1))
     return (picture * traits.brightness + noise).clip(0, 255).astype(np.uint8)
@@ -749,7 +756,7 @@ def make_synthetic(folder: Path, count: int, size: int = 96, seed: int = 0, bias
     ]
     names = [f"{number:06d}.png" for number in range(count)]
     for name, face in zip(tqdm(names, "drawing", unit="face", disable=None, leave=False), faces, strict=True):
-        Image.fromarray(draw_face(face, size)).save(folder / name)
+        Image.fromarray(draw_face(face, size)).save(folder / name, compress_level=1)
     traits = pd.DataFrame({"path": name, **asdict(face)} for name, face in zip(names, faces, strict=True))
     places = np.array([place_landmarks(face, size).ravel() for face in faces])
     traits[[f"{landmark}_{axis}" for landmark in LANDMARKS for axis in "xy"]] = places
