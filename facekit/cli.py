@@ -230,6 +230,12 @@ def demo(photos, output) -> None:
     click.echo(f"{faces} faces found; open {page}")
 
 
+NETWORK_OPTION = click.option(
+    "--network", type=click.Choice(("small", "pretrained", "teacher")), default="small", show_default=True,
+    help="One from scratch; one that begins with dlib's weights, as served; or that one whole, too slow to serve, to teach others.",
+)  # fmt: skip
+
+
 @main.command(help=TRAIN_HELP, short_help="Train a network, or fit fusion.")
 @click.argument("task", type=click.Choice((*ATTRIBUTES, "faces", "fusion")))
 @click.option(
@@ -240,17 +246,13 @@ def demo(photos, output) -> None:
     "--models", "models_dir", metavar="DIR", type=click.Path(path_type=Path), help="Enter the model here.  [default: the run's folder]"
 )
 @click.option("--run", metavar="DIR", type=click.Path(path_type=Path), help="Where to keep the run.  [default: runs/TASK]")
-@click.option(
-    "--network", type=click.Choice(("small", "teacher")), default="small", show_default=True,
-    help="The one that is served, or a large one that begins with dlib's weights, to teach the small one.",
-)  # fmt: skip
+@NETWORK_OPTION
 @click.option("--sources", metavar="LIST", default="", help="Datasets to learn from, comma-separated.  [default: those of the task]")
 @click.option("--manifest", metavar="FILE.parquet", type=click.Path(path_type=Path), help="Learn from this manifest in place of datasets.")
 @click.option("--teacher", metavar="ANSWERS.npz", type=click.Path(path_type=Path), help="Learn from a teacher's answers, too.")
 @click.option("--start-from", metavar="MODEL.keras", type=click.Path(path_type=Path), help="Take over the layers of a trained model.")
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
 @click.option("--learning-rate", type=float, default=2e-3, show_default=True)
-@click.option("--warmup-epochs", type=click.FloatRange(min=0), default=2, show_default=True, help="Over which the learning rate rises.")
 @click.option("--balance", type=float, default=0.0, show_default=True, help="Count rare classes more: 1 makes all classes count alike.")
 @click.option(
     "--teacher-share", type=click.FloatRange(0, 1), default=0.7, show_default=True, help="Of a teacher's answer beside the label."
@@ -306,6 +308,7 @@ def evaluate(tasks) -> None:
     "--data", "data_dir", metavar="DIR", type=click.Path(path_type=Path), required=True,
     help="Folder that holds the datasets under their usual names, as data/README.md says.",
 )  # fmt: skip
+@NETWORK_OPTION
 @click.option("--source", metavar="NAME", required=True, help="The dataset.")
 @click.option("--protocol", metavar="NAME", required=True, help="How to split: subject_disjoint, random_frames, augment_then_split, ...")
 @click.option("--models", "models_dir", metavar="DIR", type=click.Path(path_type=Path), help="Keep predictions here.  [default: models]")
@@ -316,7 +319,7 @@ def evaluate(tasks) -> None:
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--precision", type=click.Choice(("float32", "mixed_bfloat16")), default="float32", show_default=True)
-def crossvalidate(task, source, protocol, data_dir, models_dir, run, start_from, photos, **options) -> None:
+def crossvalidate(task, network, source, protocol, data_dir, models_dir, run, start_from, photos, **options) -> None:
     """Train and test once a fold under a protocol, and keep the predictions for `facekit evaluate`."""
     try:
         from facekit.training.crossvalidation import run_protocol
@@ -324,6 +327,7 @@ def crossvalidate(task, source, protocol, data_dir, models_dir, run, start_from,
         raise click.ClickException(f"Training needs {error.name}; run: pip install 'facekit[train]'") from None
     run = run or Path("runs", f"{task}-{source}-{protocol}")
     try:
-        click.echo(run_protocol(task, source, protocol, data_dir, models_dir or get_models_dir(), run, start_from, photos, **options))
+        models_dir = models_dir or get_models_dir()
+        click.echo(run_protocol(task, network, source, protocol, data_dir, models_dir, run, start_from, photos, **options))
     except (OSError, ValueError) as error:
         raise click.ClickException(str(error)) from None

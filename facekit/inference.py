@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,22 +44,23 @@ def load_session(path: Path) -> onnxruntime.InferenceSession:
         raise ModelError(f"{path}: ONNX Runtime cannot run this model ({error}); reinstall facekit.") from error
 
 
-def run_session(session: onnxruntime.InferenceSession, inputs: np.ndarray) -> list[np.ndarray]:
+def run_session(session: onnxruntime.InferenceSession, inputs: np.ndarray, outputs: Sequence[str] | None = None) -> list[np.ndarray]:
     """Run an open model over a batch of any length, `BATCH` at a time.
 
     Args:
         session: With one input.
         inputs: (batch, height, width, channels) float32.
+        outputs: Names of those wanted, all by default; nothing is computed for the others.
 
     Returns:
         The outputs, each with the batch as its first axis.
     """
     key = session.get_inputs()[0].name
     starts = range(0, max(len(inputs), 1), BATCH)
-    parts = [session.run(None, {key: inputs[start : start + BATCH]}) for start in starts]
-    return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+    parts = [session.run(outputs, {key: inputs[start : start + BATCH]}) for start in starts]
+    return [np.concatenate(batches) for batches in zip(*parts, strict=True)]
 
 
-def run_model(name: str, inputs: np.ndarray) -> list[np.ndarray]:
+def run_model(name: str, inputs: np.ndarray, outputs: Sequence[str] | None = None) -> list[np.ndarray]:
     """Run a shipped model, as `run_session` does."""
-    return run_session(open_session(name), inputs)
+    return run_session(open_session(name), inputs, outputs)

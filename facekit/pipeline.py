@@ -52,13 +52,16 @@ class FaceAnalyzer:
 
     def infer(self, pixels: np.ndarray, faces: Faces) -> dict[str, np.ndarray]:
         """Return each attribute network's probabilities, (faces, classes)."""
-        answers, crops = {}, {}
-        for name in dict.fromkeys(self.attributes):
-            spec = find_model(name)[0].input
-            form = spec["size"], spec["channels"]
-            if form not in crops:
-                crops[form] = cut_crops(pixels, faces, *form)
-            answers[name] = run_model(name, normalise(equalise_crops(crops[form]) if spec["equalise"] else crops[form]))[0]
+        specs = {name: find_model(name)[0] for name in dict.fromkeys(self.attributes)}
+        crops, answers = {}, {}
+        for file in dict.fromkeys(spec.file for spec in specs.values()):  # one network may tell several attributes
+            names = [name for name, spec in specs.items() if spec.file == file]
+            form = specs[names[0]].input
+            shape = form["size"], form["channels"]
+            if shape not in crops:
+                crops[shape] = cut_crops(pixels, faces, *shape)
+            inputs = normalise(equalise_crops(crops[shape]) if form["equalise"] else crops[shape])
+            answers |= zip(names, run_model(names[0], inputs, names), strict=True)
         return answers
 
     def analyze(self, image: str | Path | np.ndarray) -> Analysis:

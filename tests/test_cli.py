@@ -228,7 +228,7 @@ class TestCrossvalidate:
         assert (result.exit_code, result.stdout) == (0, "there.parquet\n")
         run_folder = Path("runs/emotion-ck_plus-random_frames")
         options = {"epochs": 2, "learning_rate": 1e-3, "seed": 0, "precision": "float32"}
-        assert calls == [(("emotion", "ck_plus", "random_frames", Path("raw"), tmp_path, run_folder, None, 200), options)]
+        assert calls == [(("emotion", "small", "ck_plus", "random_frames", Path("raw"), tmp_path, run_folder, None, 200), options)]
 
     def test_data_that_is_not_there(self, tmp_path):
         result = run("crossvalidate", "emotion", "--data", tmp_path, "--source", "ck_plus", "--protocol", "random_frames")
@@ -266,7 +266,7 @@ class TestTrain:
 
         chosen = {
             "models": "m", "run": "r", "network": "teacher", "sources": "utkface,fairface", "manifest": "all.parquet",
-            "teacher": "answers.npz", "start-from": "faces.keras", "epochs": 3, "learning-rate": 0.01, "warmup-epochs": 1, "balance": 0.5,
+            "teacher": "answers.npz", "start-from": "faces.keras", "epochs": 3, "learning-rate": 0.01, "balance": 0.5,
             "teacher-share": 0, "seed": 7, "precision": "mixed_bfloat16",
         }  # fmt: skip
         line = [word for name, value in chosen.items() for word in (f"--{name}", value)]
@@ -275,7 +275,7 @@ class TestTrain:
         data = DataChoice(Path("raw"), ("utkface", "fairface"), Path("all.parquet"))
         assert arguments == ("faces", data, Path("m"), Path("r"), "teacher", Path("faces.keras"), Path("answers.npz"), True)
         assert options == {
-            "epochs": 3, "learning_rate": 0.01, "warmup_epochs": 1, "balance": 0.5, "teacher_share": 0, "seed": 7,
+            "epochs": 3, "learning_rate": 0.01, "balance": 0.5, "teacher_share": 0, "seed": 7,
             "precision": "mixed_bfloat16",
         }  # fmt: skip
 

@@ -135,7 +135,8 @@ def _make_thumbnail(path: str) -> np.ndarray:
         return np.zeros(THUMBNAIL_SIDE**2, np.float32)  # correlates with nothing
     thumbnail = cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA).ravel().astype(np.float32)
     thumbnail -= thumbnail.mean()
-    return thumbnail / max(np.linalg.norm(thumbnail), 1e-6)
+    norm = np.linalg.norm(thumbnail)
+    return thumbnail / norm if norm > 1e-3 else np.full_like(thumbnail, 1 / THUMBNAIL_SIDE)  # blank ones are all alike
 
 
 def split_by_group(groups: np.ndarray, fractions: dict[str, float], seed: int) -> np.ndarray:

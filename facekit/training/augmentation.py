@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue in grey (ITU-R BT.601)
 BLOCK = 8  # pixels; JPEG's
 # JPEG's luminance table at quality 50, on the scale from 0 to 255 (ITU-T T.81, annex K).
 JPEG_STEPS = np.array(
@@ -82,12 +83,12 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
     crops = _warp(crops, draw, bounds)
     # Light: a curve, then contrast and brightness. Values beyond the range are cut, as a camera cuts them.
     light = (tf.clip_by_value(crops, -1, 1) + 1) / 2
-    light = light ** (2 ** draw(bounds.gamma))
+    light = tf.exp(tf.math.log(light + 1e-6) * 2 ** draw(bounds.gamma))  # quicker than a power
     mean = tf.reduce_mean(light, axis=(1, 2, 3), keepdims=True)
     light = (light - mean) * (1 + draw(bounds.contrast)) + mean + draw(bounds.brightness)
     if channels == 3:
         light *= 1 + draw(bounds.tint, (1, 1, 3))
-        light = tf.where(draw(1.0, low=0.0) < bounds.grey, tf.image.rgb_to_grayscale(light), light)
+        light = tf.where(draw(1.0, low=0.0) < bounds.grey, tf.reduce_sum(light * LUMA, axis=3, keepdims=True), light)
     crops = tf.clip_by_value(light, 0, 1) * 2 - 1
     # The camera: its resolution, its noise, its compression.
     crops = _blur(crops, tf.nn.relu(draw(bounds.blur)))
@@ -133,8 +134,11 @@ def _compress(crops: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     frequencies, places = np.arange(BLOCK)[:, None], np.arange(BLOCK)
     cosine = np.sqrt(2 / BLOCK) * np.cos(np.pi * frequencies * (2 * places + 1) / (2 * BLOCK))
     cosine[0] /= np.sqrt(2)
-    cosine = cosine.astype(np.float32)
+    transform = np.kron(cosine, cosine).T.astype(np.float32)  # of a block's 64 pixels to its 64 frequencies
     blocks = tf.transpose(tf.reshape(crops, (-1, count, BLOCK, count, BLOCK, channels)), (0, 1, 3, 5, 2, 4))
-    size = tf.maximum(steps[..., None, None], 1e-3) * JPEG_STEPS / 127.5  # (batch, 1, 1, 1, 8, 8)
-    rounded = tf.round(cosine @ blocks @ cosine.T / size) * size
-    return tf.reshape(tf.transpose(cosine.T @ rounded @ cosine, (0, 1, 4, 2, 5, 3)), (-1, side, side, channels))
+    found = tf.reshape(tf.reshape(blocks, (-1, BLOCK**2)) @ transform, (-1, count**2 * channels, BLOCK**2))
+    size = tf.maximum(steps[:, 0], 1e-3) * JPEG_STEPS.ravel() / 127.5  # (batch, 1, 64)
+    blocks = tf.reshape(tf.round(found / size) * size, (-1, BLOCK**2)) @ transform.T
+    return tf.reshape(
+        tf.transpose(tf.reshape(blocks, (-1, count, count, channels, BLOCK, BLOCK)), (0, 1, 4, 2, 5, 3)), (-1, side, side, channels)
+    )

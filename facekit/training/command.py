@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -17,7 +18,15 @@ from facekit.datasets.manifest import BOX, load_manifest
 from facekit.fusion import save_constants
 from facekit.images import equalise_crops, normalise
 from facekit.networks.attributes import INPUT_SIDE, build_attribute_cnn
-from facekit.networks.embedding import build_teacher
+from facekit.networks.embedding import (
+    SHORT_STAGES,
+    STAGES,
+    build_embedding_network,
+    build_pretrained_network,
+    find_weights,
+    load_dlib_weights,
+    take_over_layers,
+)
 from facekit.registry import get_models_dir
 from facekit.training.balance import BalancedModel
 from facekit.training.calibration import fit_constants, load_predictions, measure_fusion
@@ -26,7 +35,8 @@ from facekit.training.loop import BACKUP, LabelledCrops, TrainingConfig, train_m
 from facekit.training.tasks import TASKS, Task
 
 COURSES = {name: (name,) for name in TASKS} | {"faces": ("age", "gender", "ethnicity")}  # what one network learns at a time
-TEACHER_SIDE = 112  # pixels; a teacher of 150, as dlib's was, would take twice the time
+# Of networks that begin with dlib's weights: the side of colour crops, that of grey ones after they are enlarged, and the stages.
+PRETRAINED = {"pretrained": (96, 80, SHORT_STAGES), "teacher": (112, 112, STAGES)}
 ANSWER_BATCH = 256
 
 FUSION_CARD = """# Fusion
@@ -64,7 +74,7 @@ def run_training(
     course: str, data: DataChoice, models_dir: Path | None, run: Path, network_name: str, start_from: Path | None, teacher: Path | None,
     resume: bool, **options,
 ) -> None:  # fmt: skip
-    """Train a network, and ship it if it is one to serve: small, of one attribute.
+    """Train a network, and ship it unless it is a teacher, which is too slow to serve.
 
     The run's folder gets the trained network as `network.keras`, and its answers to the training images as `answers.npz`, to teach
     others with.
@@ -74,14 +84,14 @@ def run_training(
         data: What to learn from.
         models_dir: The registry to enter the model into; one in the run's folder by default.
         run: Folder of the run.
-        network_name: `small`, or `teacher` for the large one that begins with dlib's weights.
+        network_name: As for `build_network`.
         start_from: A trained `.keras` model whose layers are taken over where their shapes fit.
         teacher: An `answers.npz` to learn from beside the labels.
         resume: Whether to go on with what `run` holds; otherwise it is begun anew.
         **options: Fields of `TrainingConfig`.
 
     Raises:
-        FileNotFoundError: If a dataset, the model to start from, or the teacher's answers are not there.
+        FileNotFoundError: If a dataset, the model to start from, dlib's weights, or the teacher's answers are not there.
         ValueError: If no image has the labels asked for.
     """
     tasks, config = [TASKS[name] for name in COURSES[course]], TrainingConfig(**options)
@@ -89,53 +99,85 @@ def run_training(
         shutil.rmtree(run / BACKUP)
     keras.utils.set_random_seed(config.seed)
     keras.mixed_precision.set_dtype_policy(config.precision)
-    small = network_name == "small"
-    if not small and not tasks[0].equalise:
-        tasks = [replace(task, channels=3) for task in tasks]  # a teacher may see what its pupils do not
-    first = tasks[0]
-    side = INPUT_SIDE if small or first.equalise else TEACHER_SIDE
-    if small:
-        network = build_attribute_cnn(COURSES[course], first.channels, first.widths)
-    else:
-        network = build_teacher(COURSES[course], (side, side, first.channels), TEACHER_SIDE)
-    if start_from:
-        take_over_layers(network, start_from)
-    manifest, crops, scores = load_data(tasks, data, config.seed, side)
+    network = begin_network(network_name, tasks, start_from)
+    manifest, crops, scores = load_data(tasks, data, config.seed, *network.input_shape[2:])
     targets = {task.name: task.encode(manifest) for task in tasks}
     learned = {name: blend(values, read_answers(teacher, name, manifest), config.teacher_share) for name, values in targets.items()}
     in_train, in_validation = ((manifest["split"] == name).to_numpy() for name in ("train", "validation"))
     weights = np.ones(len(crops), np.float32)
-    weights[in_train] = first.weigh(targets[first.name][in_train], config.balance)
+    weights[in_train] = tasks[0].weigh(targets[tasks[0].name][in_train], config.balance)
     train_model(
         BalancedModel(network) if len(tasks) > 1 else network, tasks,
         LabelledCrops(crops, learned, weights).select(in_train), LabelledCrops(crops, targets, weights).select(in_validation), config, run,
     )  # fmt: skip
     network.save(run / "network.keras")
     save_answers(network, crops[in_train], manifest[in_train], run / "answers.npz")
-    if not small or len(tasks) > 1:
+    if network_name == "teacher":
         return
-    command = describe_command(course, data, start_from, teacher, options)
-    for figure in ship(network, first, manifest, crops, scores, run, models_dir or run, command, config.seed):
+    command = describe_command(course, data, network_name, start_from, teacher, options)
+    build = functools.partial(build_network, network_name, tasks)
+    folder = (models_dir or run) / course
+    for figure in ship(network, build, tasks, manifest, crops, scores, run, folder, command, config.seed):
         print(f"{figure['source']} {figure['split']}, {figure['count']} images: {figure['figure']} {figure['value']}")
 
 
-def describe_command(course: str, data: DataChoice, start_from: Path | None, teacher: Path | None, options: dict) -> str:
+def describe_command(course: str, data: DataChoice, network_name: str, start_from: Path | None, teacher: Path | None, options: dict) -> str:
     """Return the command that trains so, without what it does by default."""
     defaults = vars(TrainingConfig())
-    given = {"sources": ",".join(data.sources) or None, "manifest": data.manifest, "start_from": start_from, "teacher": teacher}
+    given = {"network": None if network_name == "small" else network_name, "sources": ",".join(data.sources) or None}
+    given |= {"manifest": data.manifest, "start_from": start_from, "teacher": teacher}
     given |= {name: value for name, value in options.items() if value != defaults[name]}
     changed = "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
     return f"facekit train {course} --data data/raw{changed}"
 
 
-def load_data(tasks: Sequence[Task], data: DataChoice, seed: int, side: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+def build_network(name: str, tasks: Sequence[Task]) -> keras.Model:
+    """Build a network for some tasks, without weights worth keeping.
+
+    Args:
+        name: `small`; `pretrained`, which is to begin with dlib's weights; or `teacher`, which is that one whole.
+        tasks: What it is to learn; the first one tells the form of the crops.
+    """
+    names, first = [task.name for task in tasks], tasks[0]
+    if name not in PRETRAINED:
+        return build_attribute_cnn(names, first.channels, first.widths)
+    colour_side, grey_side, stages = PRETRAINED[name]
+    if first.equalise:
+        return build_pretrained_network(names, (INPUT_SIDE, INPUT_SIDE, 1), grey_side, stages)
+    return build_pretrained_network(names, (colour_side, colour_side, 3), colour_side, stages)
+
+
+def begin_network(name: str, tasks: Sequence[Task], start_from: Path | None) -> keras.Model:
+    """Build a network with the weights that its training begins with.
+
+    Args:
+        name: As for `build_network`.
+        tasks: What it is to learn.
+        start_from: A trained `.keras` model whose layers are taken over where their shapes fit; without it, dlib's weights are, unless
+            the network is small.
+
+    Raises:
+        FileNotFoundError: If the model, or dlib's weights, are not there.
+    """
+    network = build_network(name, tasks)
+    if start_from and not start_from.exists():
+        raise FileNotFoundError(f"{start_from}: no such model; train it first with `facekit train {start_from.stem}`.")
+    if start_from:
+        take_over_layers(network, keras.saving.load_model(start_from, compile=False))
+    elif name in PRETRAINED:
+        take_over_layers(network, load_dlib_weights(build_embedding_network(), find_weights()))
+    return network
+
+
+def load_data(tasks: Sequence[Task], data: DataChoice, seed: int, side: int, channels: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Return the manifest of all images that have the tasks' labels, their crops, and detection's scores.
 
     Args:
-        tasks: What is to be learned; the first one tells the sources and the form of the crops.
+        tasks: What is to be learned; the first one tells the sources, and whether crops are equalised.
         data: What to learn from.
         seed: Of the splits.
         side: Of the crops, pixels.
+        channels: Of the crops.
 
     Returns:
         The manifest; crops (images, side, side, channels) uint8, equalised if the task wants it; scores (images,).
@@ -149,7 +191,7 @@ def load_data(tasks: Sequence[Task], data: DataChoice, seed: int, side: int) -> 
         manifests = {data.manifest.stem: load_manifest(data.manifest)}
     else:
         manifests = {name: read_dataset(name, data.folder, seed) for name in data.sources or first.sources}
-    cut = [cut_faces(each, data, name, first, side) for name, each in manifests.items()]
+    cut = [cut_faces(each, data, name, side, channels, first.equalise) for name, each in manifests.items()]
     crops, scores = (np.concatenate(parts) for parts in zip(*cut, strict=True))
     manifest = pd.concat(manifests.values(), ignore_index=True)
     labelled = manifest[[task.name for task in tasks]].notna().all(axis=1).to_numpy()
@@ -158,10 +200,12 @@ def load_data(tasks: Sequence[Task], data: DataChoice, seed: int, side: int) -> 
     return manifest[labelled].reset_index(drop=True), crops[labelled], scores[labelled]
 
 
-def cut_faces(manifest: pd.DataFrame, data: DataChoice, name: str, task: Task, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the crops of a manifest in the form that a task's network takes, and detection's scores."""
-    crops, scores = prepare_crops(manifest, name_cache(data.folder, name, side, task.channels), side, task.channels)
-    return equalise_crops(crops) if task.equalise else crops, scores
+def cut_faces(
+    manifest: pd.DataFrame, data: DataChoice, name: str, side: int, channels: int, equalise: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the crops of a manifest in the form that a network takes, and detection's scores."""
+    crops, scores = prepare_crops(manifest, name_cache(data.folder, name, side, channels), side, channels)
+    return equalise_crops(crops) if equalise else crops, scores
 
 
 def save_answers(network: keras.Model, crops: np.ndarray, manifest: pd.DataFrame, path: Path) -> None:
@@ -208,27 +252,6 @@ def _name_faces(manifest: pd.DataFrame) -> list[str]:
 def blend(targets: np.ndarray, answers: np.ndarray, share: float) -> np.ndarray:
     """Mix labels with a share of a teacher's answers (Hinton et al., 2015); where it has none, labels stay as they are."""
     return np.where(np.isnan(answers), targets, (1 - share) * targets + share * answers).astype(np.float32)
-
-
-def take_over_layers(network: keras.Model, path: Path) -> None:
-    """Copy the weights of every layer of a trained model that has the same name and shapes.
-
-    Args:
-        network: Of `build_attribute_cnn`; changed in place.
-        path: A `.keras` file of `export.export_network`.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such model; train it first with `facekit train {path.stem}`.")
-    trained = keras.saving.load_model(path, compile=False)
-    trained = next((layer for layer in trained.layers if isinstance(layer, keras.Model)), trained)  # within its mirror
-    theirs = {layer.name: layer.get_weights() for layer in trained.layers}
-    for layer in network.layers:
-        weights = theirs.get(layer.name, [])
-        if [weight.shape for weight in weights] == [weight.shape for weight in layer.get_weights()]:
-            layer.set_weights(weights)
 
 
 def run_fusion_fit(data_dir: Path, models_dir: Path | None, seed: int) -> None:

@@ -16,21 +16,29 @@ from facekit.datasets.adapters import read_dataset
 from facekit.datasets.protocols import FOLDED, FOLDS, split_by_protocol
 from facekit.evaluation.figures import PROTOCOLS_FOLDER
 from facekit.images import normalise
-from facekit.networks.attributes import INPUT_SIDE, build_attribute_cnn
 from facekit.training.augmentation import Augmentation, augment
-from facekit.training.command import DataChoice, cut_faces, take_over_layers
+from facekit.training.command import DataChoice, begin_network, build_network, cut_faces
 from facekit.training.export import tabulate_predictions
 from facekit.training.loop import LabelledCrops, TrainingConfig, train_model
 from facekit.training.tasks import TASKS, Task
 
 
 def cross_validate(
-    task: Task, source: str, protocol: str, data_dir: Path, run: Path, config: TrainingConfig, start_from: Path | None, photos: int | None
+    task: Task,
+    network_name: str,
+    source: str,
+    protocol: str,
+    data_dir: Path,
+    run: Path,
+    config: TrainingConfig,
+    start_from: Path | None,
+    photos: int | None,
 ) -> pd.DataFrame:
     """Train under a protocol, a network a fold, and return all predictions for test faces.
 
     Args:
         task: The attribute.
+        network_name: As for `command.build_network`.
         source: Name of the dataset.
         protocol: Key of `protocols.PROTOCOLS`.
         data_dir: Holds the datasets under their usual names.
@@ -43,7 +51,8 @@ def cross_validate(
         A table of predictions with a column `fold`, as `evaluation.figures` reads it.
     """
     whole = read_dataset(source, data_dir, config.seed)
-    all_crops, _ = cut_faces(whole, DataChoice(data_dir), source, task, INPUT_SIDE)
+    _, _, side, channels = build_network(network_name, [task]).input_shape
+    all_crops, _ = cut_faces(whole, DataChoice(data_dir), source, side, channels, task.equalise)
     positions = pd.Series(range(len(whole)), index=whole["path"])
     whole = whole[whole[task.name].notna()].assign(split=None)
     whole = (whole.sample(photos, random_state=config.seed) if photos else whole).reset_index(drop=True)
@@ -58,9 +67,7 @@ def cross_validate(
         if protocol == "augment_then_split":
             crops = _change_copies(crops, task.augmentation, config.seed)
         keras.utils.set_random_seed(config.seed)
-        network = build_attribute_cnn((task.name,), task.channels, task.widths)
-        if start_from:
-            take_over_layers(network, start_from)
+        network = begin_network(network_name, [task], start_from)
         labelled = LabelledCrops(crops, {task.name: task.encode(manifest)}, np.ones(len(crops), np.float32))
         train, validation, test = ((manifest["split"] == name).to_numpy() for name in ("train", "validation", "test"))
         train_model(network, [task], labelled.select(train), labelled.select(validation), config, place)
@@ -80,8 +87,8 @@ def _change_copies(crops: np.ndarray, bounds: Augmentation, seed: int) -> np.nda
 
 
 def run_protocol(
-    task_name: str, source: str, protocol: str, data_dir: Path, models_dir: Path, run: Path, start_from: Path | None, photos: int | None,
-    **options,
+    task_name: str, network_name: str, source: str, protocol: str, data_dir: Path, models_dir: Path, run: Path, start_from: Path | None,
+    photos: int | None, **options,
 ) -> Path:  # fmt: skip
     """Cross-validate, and keep the predictions beside the task's model.
 
@@ -90,7 +97,7 @@ def run_protocol(
     """
     config = TrainingConfig(**options)
     keras.mixed_precision.set_dtype_policy(config.precision)
-    table = cross_validate(TASKS[task_name], source, protocol, data_dir, run, config, start_from, photos)
+    table = cross_validate(TASKS[task_name], network_name, source, protocol, data_dir, run, config, start_from, photos)
     path = models_dir / task_name / PROTOCOLS_FOLDER / f"{source}-{protocol}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(path, index=False, compression="zstd")

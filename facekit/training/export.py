@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -17,12 +18,11 @@ from facekit.evaluation.figures import measure_attribute, tabulate_figures
 from facekit.images import normalise
 from facekit.inference import load_session, run_session
 from facekit.networks import mtcnn
-from facekit.networks.attributes import INPUT_SIDE, add_mirror, build_attribute_cnn
 from facekit.registry import ModelEntry, hash_file, save_entry
 from facekit.taxonomy import LABELS
 from facekit.training.tasks import Task
 
-ROUNDING = 1e-5  # share of the largest weight by which the exporter's arithmetic may miss a number of half precision
+ROUNDING = 1e-5  # share of the largest weight by which the exporter's arithmetic may miss a rounded number
 LICENCE = "code and weights MIT; learned from data that allow research and teaching only"
 SOURCES = {
     "utkface": "UTKFace (Zhang, Song, Qi, CVPR 2017)",
@@ -32,7 +32,8 @@ SOURCES = {
 
 CARD = """# {name}
 
-A residual CNN of {parameters:.2f} million parameters that tells {name} from an upright {colour} face crop of {side}x{side} pixels.
+`{network}`, a residual CNN of {parameters:.2f} million parameters, tells {name} from an upright {colour} face crop of {side}x{side}
+pixels.{also}
 
 - **Output**: {outputs}
 - **Learned from**: {data}, split as `data/README.md` says: no group of duplicate images, and no CK+ subject, stands on two sides. The
@@ -45,11 +46,11 @@ A residual CNN of {parameters:.2f} million parameters that tells {name} from an 
 {figures}
 
 Recompute them with `facekit evaluate {name}`, from `predictions.parquet`: every validation and test image with its label and the
-probabilities that the shipped ONNX file gave it. `history.csv` is the training's course, `config.json` its settings.
+probabilities that the shipped ONNX file gave it. `{folder}/history.csv` is the training's course, `{folder}/config.json` its settings.
 
-The served network averages its answers to a crop and to its mirror image (test-time flipping). Without, in half the time:
+Averaged over a crop and its mirror image (test-time flipping), which takes twice the time and is not how the network is served:
 
-{single}
+{flipped}
 
 {lost:.1%} of the images had no face that MTCNN found, and were cut as the dataset cuts them.
 
@@ -70,13 +71,13 @@ LIMITS = {
 }
 
 
-def export_network(network: keras.Model, task: Task, folder: Path) -> Path:
-    """Save a trained network as it is served: averaged with its answer to the mirror image, in half precision to halve the files.
+def export_network(network: keras.Model, build: Callable[[], keras.Model], folder: Path) -> Path:
+    """Save a trained network as it is served: convolutions in 8 bits and the rest in half precision, for small files.
 
     Args:
-        network: Of `build_attribute_cnn`, trained in any precision.
-        task: Whose network it is.
-        folder: Where `TASK.keras` and `TASK.onnx` go.
+        network: Trained, in any precision.
+        build: Builds it anew.
+        folder: Where the `.keras` and `.onnx` files go, which are called like it.
 
     Returns:
         The ONNX file.
@@ -84,64 +85,83 @@ def export_network(network: keras.Model, task: Task, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     precision = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("float32")
-    single = build_attribute_cnn((task.name,), task.channels, task.widths)
-    single.set_weights([np.float32(weights) for weights in network.get_weights()])
-    _round_weights(single)
-    served = add_mirror(single)
-    served(np.zeros((1, *served.input_shape[1:]), np.float32))  # the exporter wants a model that has been called
+    served = build()
     keras.mixed_precision.set_dtype_policy(precision)
-    keras_file, onnx_file = folder / f"{task.name}.keras", folder / f"{task.name}.onnx"
+    served.set_weights([np.float32(weights) for weights in network.get_weights()])
+    _round_weights(served)
+    served(np.zeros((1, *served.input_shape[1:]), np.float32))  # the exporter wants a model that has been called
+    keras_file, onnx_file = folder / f"{folder.name}.keras", folder / f"{folder.name}.onnx"
     served.save(keras_file)
-    _deflate(keras_file)
+    _compress(keras_file)
     served.export(onnx_file, format="onnx", verbose=False)
-    _halve(onnx_file)
+    _pack(onnx_file)
     return onnx_file
 
 
 def _round_weights(network: keras.Model) -> None:
-    """Round what the exporter will find to half precision: kernels times the scale of the normalisation after them, and its shift.
+    """Round what the exporter will find: kernels to 8 bits, after the scale of a normalisation that follows; all else to half precision.
 
     The scale is moved into the kernel, and the normalisation's statistics follow, so that the network can be trained on.
     """
+    scales = {}
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            convolution = network.get_layer(layer.name.replace("_norm", "_conv"))
-            (kernel,), (gamma, beta, mean, variance) = convolution.get_weights(), layer.get_weights()
-            scale = gamma / np.sqrt(variance + layer.epsilon)
-            by_filter = scale[:, None] if isinstance(convolution, keras.layers.DepthwiseConv2D) else scale
-            shift, mean, variance = _round(beta - mean * scale), mean * scale, variance * scale**2
-            convolution.set_weights([_round(kernel * by_filter)])
+            gamma, beta, mean, variance = layer.get_weights()
+            scale = scales[layer.name.replace("_norm", "_conv")] = gamma / np.sqrt(variance + layer.epsilon)
+            shift, mean, variance = _halve(beta - mean * scale), mean * scale, variance * scale**2
             layer.set_weights([np.sqrt(variance + layer.epsilon), shift + mean, mean, variance])
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+            kernel, *bias = layer.get_weights()
+            filters = 2 if isinstance(layer, keras.layers.DepthwiseConv2D) else 3  # the axis
+            kernel = np.moveaxis(kernel, filters, 0) * scales.get(layer.name, np.ones(1))[:, None, None, None]
+            numbers, steps = _quantise(kernel)
+            layer.set_weights([np.moveaxis(numbers * steps, 0, filters), *map(_halve, bias)])
         elif isinstance(layer, keras.layers.Dense):
-            layer.set_weights([_round(weights) for weights in layer.get_weights()])
+            layer.set_weights([_halve(weights) for weights in layer.get_weights()])
 
 
-def _round(weights: np.ndarray) -> np.ndarray:
+def _halve(weights: np.ndarray) -> np.ndarray:
     return weights.astype(np.float16).astype(np.float32)
 
 
-def _deflate(path: Path) -> None:
+def _quantise(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return integers from -127 to 127 and steps, a power of two for each row of the first axis, whose product is about the kernel."""
+    largest = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True)
+    steps = 2 ** np.ceil(np.log2(np.maximum(largest, 1e-12) / 127) - ROUNDING)
+    return np.round(kernel / steps), steps.astype(np.float32)
+
+
+def _compress(path: Path) -> None:
     """Compress a `.keras` file, which is a ZIP archive that Keras leaves uncompressed."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         for name, data in members.items():
             archive.writestr(name, data)
 
 
-def _halve(path: Path) -> None:
-    """Store an ONNX file's weights in half precision; a cast each, which ONNX Runtime does once on opening, restores them."""
+def _pack(path: Path) -> None:
+    """Store an ONNX file's weights as they were rounded; a cast each, which ONNX Runtime does once on opening, restores them."""
     model = onnx.load(path)
     graph = model.graph
     for weights in list(graph.initializer):
-        if weights.data_type != onnx.TensorProto.FLOAT or len(weights.dims) == 0:
-            continue
         values = onnx.numpy_helper.to_array(weights)
-        half = onnx.numpy_helper.from_array(values.astype(np.float16), f"{weights.name}_half")
-        if np.abs(_round(values) - values).max() <= ROUNDING * np.abs(values).max():
-            graph.initializer.remove(weights)
-            graph.initializer.append(half)
-            graph.node.insert(0, onnx.helper.make_node("Cast", [half.name], [weights.name], to=onnx.TensorProto.FLOAT))
+        if values.dtype != np.float32 or values.ndim == 0 or values.size == 0:
+            continue
+        numbers, steps = _quantise(values) if values.ndim == 4 else (values, np.float32(1))
+        packed = numbers.astype(np.int8 if values.ndim == 4 else np.float16)
+        if np.abs(packed.astype(np.float32) * steps - values).max() > ROUNDING * np.abs(values).max():
+            continue  # the exporter's own, which nobody rounded
+        graph.initializer.remove(weights)
+        parts = {"packed": packed, "steps": steps} if values.ndim == 4 else {"packed": packed}
+        graph.initializer.extend(onnx.numpy_helper.from_array(part, f"{weights.name}_{name}") for name, part in parts.items())
+        whole = f"{weights.name}_whole" if values.ndim == 4 else weights.name
+        nodes = [onnx.helper.make_node("Cast", [f"{weights.name}_packed"], [whole], to=onnx.TensorProto.FLOAT)]
+        if values.ndim == 4:
+            nodes.append(onnx.helper.make_node("Mul", [whole, f"{weights.name}_steps"], [weights.name]))
+        for node in reversed(nodes):
+            graph.node.insert(0, node)
     onnx.save(model, path)
 
 
@@ -166,25 +186,6 @@ def export_mtcnn(models_dir: Path) -> None:
         save_entry(entry, models_dir)
 
 
-def predict_splits(onnx_file: Path, task: Task, manifest: pd.DataFrame, crops: np.ndarray) -> pd.DataFrame:
-    """Return the served model's probabilities for the validation and test splits.
-
-    Args:
-        onnx_file: Of `export_network`.
-        task: Whose model it is.
-        manifest: With splits.
-        crops: (images, side, side, channels) uint8, one a row of the manifest.
-
-    Returns:
-        A table of predictions, as `evaluation.figures` reads it.
-    """
-    held_out = manifest["split"].isin(("validation", "test")).to_numpy()
-    photos = manifest["source"] + " " + manifest["group"].astype(str)  # each dataset numbers its groups from 0
-    copied = photos.isin(photos[manifest["split"] == "excluded"])
-    answers = run_session(load_session(onnx_file), normalise(crops[held_out]))[0]
-    return tabulate_predictions(task, manifest[held_out].assign(copied=copied[held_out]), answers)
-
-
 def tabulate_predictions(task: Task, manifest: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFrame:
     """Return the table of predictions that `evaluation.figures` reads.
 
@@ -202,50 +203,59 @@ def tabulate_predictions(task: Task, manifest: pd.DataFrame, probabilities: np.n
 
 
 def ship(
-    network: keras.Model, task: Task, manifest: pd.DataFrame, crops: np.ndarray, scores: np.ndarray,
-    run: Path, models_dir: Path, command: str, seed: int,
+    network: keras.Model, build: Callable[[], keras.Model], tasks: Sequence[Task], manifest: pd.DataFrame, crops: np.ndarray,
+    scores: np.ndarray, run: Path, folder: Path, command: str, seed: int,
 ) -> list[dict]:  # fmt: skip
-    """Export a trained network, measure it and enter it into the index.
+    """Export a trained network, measure it and enter each of its attributes into the index.
 
     Args:
         network: As trained.
-        task: Whose network it is.
+        build: Builds it anew.
+        tasks: What it tells.
         manifest: The images, with splits.
-        crops: Of each, as cut, equalised if the task wants it, (images, side, side, channels) uint8.
+        crops: Of each, as the network takes them, (images, side, side, channels) uint8.
         scores: (images,) of detection, 0 where no face was found.
         run: The training's folder, for its history.
-        models_dir: The registry's folder.
+        folder: Of the network, in the registry's; each attribute's predictions and card go into one of its own beside it.
         command: What reproduces the training, for the card.
         seed: Of the split and the training.
 
     Returns:
-        The figures of the test split.
+        The figures of the test split, of each attribute after the other.
     """
-    folder = models_dir / task.name
-    onnx_file = export_network(network, task, folder)
-    predictions = predict_splits(onnx_file, task, manifest, crops)
-    predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
+    onnx_file = export_network(network, build, folder)
     for name in ("history.csv", "config.json"):
         shutil.copy(run / name, folder / name)
-    figures = measure_attribute(task.name, predictions)
-    single = predictions.copy()
     held_out = manifest["split"].isin(("validation", "test")).to_numpy()
-    columns = [name for name in single if name.startswith("p_")]
-    single[columns] = network.predict(normalise(crops[held_out]), verbose=0)[task.name]
+    photos = manifest["source"] + " " + manifest["group"].astype(str)  # each dataset numbers its groups from 0
+    copied = photos.isin(photos[manifest["split"] == "excluded"])
+    about = manifest.assign(copied=copied)[held_out]
+    names, inputs, session = [task.name for task in tasks], normalise(crops[held_out]), load_session(onnx_file)
+    straight, mirrored = (run_session(session, view, names) for view in (inputs, inputs[:, :, ::-1]))
     data = "; ".join(SOURCES.get(source, source) for source in manifest["source"].unique())
-    entry = ModelEntry(
-        task.name, task.name, f"{task.name}/{onnx_file.name}", hash_file(onnx_file),
-        {"size": INPUT_SIDE, "channels": task.channels, "equalise": task.equalise},
-        list(LABELS[task.name]), data, LICENCE, {"seed": seed, "figures": figures},
-    )  # fmt: skip
-    save_entry(entry, models_dir)
-    labels = LABELS[task.name]
-    outputs = "a probability for each year from 0 to 100" if task.name == "age" else f"probabilities of {', '.join(labels)}"
-    card = CARD.format(
-        name=task.name, parameters=network.count_params() / 1e6, side=INPUT_SIDE,
-        colour="colour" if task.channels == 3 else "grey", outputs=outputs, data=data, command=command,
-        licence=LICENCE, seed=seed, figures=tabulate_figures(figures), single=tabulate_figures(measure_attribute(task.name, single)),
-        lost=float(np.mean(scores == 0)), limits=LIMITS[task.name],
-    )  # fmt: skip
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    return figures
+    _, side, _, channels = network.input_shape
+    shipped = []
+    for task, answers, others in zip(tasks, straight, mirrored, strict=True):
+        place = folder.parent / task.name
+        place.mkdir(exist_ok=True)
+        predictions = tabulate_predictions(task, about, answers)
+        predictions.to_parquet(place / "predictions.parquet", index=False, compression="zstd")
+        figures = measure_attribute(task.name, predictions)
+        flipped = measure_attribute(task.name, tabulate_predictions(task, about, (answers + others) / 2))
+        entry = ModelEntry(
+            task.name, task.name, f"{folder.name}/{onnx_file.name}", hash_file(onnx_file),
+            {"size": side, "channels": channels, "equalise": task.equalise},
+            list(LABELS[task.name]), data, LICENCE, {"seed": seed, "figures": figures},
+        )  # fmt: skip
+        save_entry(entry, folder.parent)
+        labels = LABELS[task.name]
+        card = CARD.format(
+            name=task.name, network=f"{folder.name}/{onnx_file.name}", parameters=network.count_params() / 1e6, side=side,
+            colour="colour" if channels == 3 else "grey", also=f" It tells {' and '.join(names)} at once." if len(names) > 1 else "",
+            outputs="a probability for each year from 0 to 100" if task.name == "age" else f"probabilities of {', '.join(labels)}",
+            data=data, command=command, licence=LICENCE, seed=seed, figures=tabulate_figures(figures), flipped=tabulate_figures(flipped),
+            lost=float(np.mean(scores == 0)), limits=LIMITS[task.name], folder=folder.name,
+        )  # fmt: skip
+        (place / "README.md").write_text(card, encoding="utf-8")
+        shipped += figures
+    return shipped

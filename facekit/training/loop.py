@@ -20,6 +20,8 @@ from facekit.training.augmentation import Augmentation, augment
 from facekit.training.tasks import Task
 
 VALIDATION_BATCH = 256
+WARMUP = 0.1  # share of all steps over which the learning rate rises
+AVERAGING = 0.05  # share of all steps that the running mean of the weights reaches back; the mean is what is kept
 BACKUP = "backup"  # folder in a run's, there only while the run is not finished
 
 
@@ -30,9 +32,8 @@ class TrainingConfig:
     Attributes:
         seed: Of the weights, the order of the images and their changes.
         epochs, batch_size: As everywhere.
-        learning_rate: At the top, after `warmup_epochs`; from there it falls along half a cosine to 0.
+        learning_rate: At the top, a tenth of the way; from there it falls along half a cosine to 0.
         weight_decay: Of AdamW.
-        averaging_epochs: How far back the running mean of the weights reaches; the mean is what is kept.
         patience: Epochs without a better validation loss after which training stops.
         balance: Power of a class's rarity by which its images count more: 0 not at all, 1 so that all classes count alike.
         teacher_share: Of a teacher's answer in what is learned; the rest is the label.
@@ -43,9 +44,7 @@ class TrainingConfig:
     epochs: int = 30
     batch_size: int = 64
     learning_rate: float = 2e-3
-    warmup_epochs: float = 2
     weight_decay: float = 0.02
-    averaging_epochs: float = 1.5
     patience: int = 8
     balance: float = 0.0
     teacher_share: float = 0.7
@@ -128,15 +127,21 @@ def train_model(
         raise ValueError(f"`train` must fill a batch of {config.batch_size}; got {len(train.crops)} crops. Make `batch_size` smaller.")
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.json").write_text(json.dumps(asdict(config) | {"tasks": [task.name for task in tasks]}, indent=1) + "\n")
+    whole = steps * config.epochs
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / 100,
         warmup_target=config.learning_rate,
-        warmup_steps=round(config.warmup_epochs * steps),
-        decay_steps=round(max(config.epochs - config.warmup_epochs, 1) * steps),
+        warmup_steps=round(WARMUP * whole),
+        decay_steps=whole - round(WARMUP * whole),
     )
-    momentum = 1 - 1 / max(config.averaging_epochs * steps, 1)
+    momentum = 1 - 1 / max(AVERAGING * whole, 1)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, use_ema=True, ema_momentum=momentum, global_clipnorm=5.0)
-    model.compile(optimizer, loss={task.name: task.loss for task in tasks}, metrics={task.name: [task.metric] for task in tasks})
+    optimizer.exclude_from_weight_decay(var_names=["log_variance"])  # of `balance`, which are no weights of the network
+    metrics = {task.name: [task.metric] for task in tasks}
+    if len(tasks) > 1:  # beside the loss of all together
+        for task in tasks:
+            metrics[task.name].append(keras.metrics.MeanMetricWrapper(task.loss, "loss"))
+    model.compile(optimizer, loss={task.name: task.loss for task in tasks}, metrics=metrics)
     best, backup, history = run / "best.weights.h5", run / BACKUP, run / "history.csv"
     resumed = backup.exists()
     if not resumed:

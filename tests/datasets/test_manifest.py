@@ -171,13 +171,16 @@ class TestDuplicates:
         assert ends[0] != ends[1]
         assert len(set(group_duplicates(paths))) == 1
 
-    def test_plain_and_unreadable_pictures_are_like_nothing(self, tmp_path):
-        paths = [str(tmp_path / f"{index}.png") for index in range(4)]
-        for path in paths[:2]:
-            cv2.imwrite(path, np.full((20, 20), 90, np.uint8))
-        for path in paths[2:]:
+    def test_blank_pictures_are_alike_and_unreadable_ones_like_nothing(self, tmp_path):
+        paths = [str(tmp_path / f"{index}.png") for index in range(5)]
+        for path, grey in zip(paths, (90, 0), strict=False):
+            cv2.imwrite(path, np.full((20, 20), grey, np.uint8))
+        for path in paths[2:4]:
             Path(path).write_text("no picture")
-        assert len(set(group_duplicates(paths))) == 4
+        cv2.imwrite(paths[4], np.random.default_rng(0).integers(0, 256, (20, 20), np.uint8))
+        groups = group_duplicates(paths)
+        assert groups[0] == groups[1]
+        assert len(set(groups)) == 4
 
 
 class TestSplit:

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from facekit.evaluation.papers import CLAIMS, load_course, load_figures, tabulate_papers
+from facekit.registry import ModelEntry, save_entry
 from facekit.taxonomy import ATTRIBUTES, LABELS
 
 SOURCES = {"age": "utkface", "gender": "utkface", "emotion": "fer2013", "ethnicity": "utkface"}
@@ -26,6 +27,7 @@ def models(tmp_path):
         metric = "years_off" if attribute == "age" else "accuracy"
         history = pd.DataFrame({"epoch": [0, 1, 2], metric: [0.5, 0.6, 0.75], "loss": 1.0, f"val_{metric}": [0.4, 0.65, 0.6]})
         history.assign(val_loss=[1.2, 0.9, 1.1]).to_csv(folder / "history.csv", index=False)
+        save_entry(ModelEntry(attribute, attribute, f"{attribute}/{attribute}.onnx", "", {}), tmp_path)
     make_table("emotion", "ck_plus", 9).to_parquet(tmp_path / "emotion" / "protocols" / "ck_plus-subject_disjoint.parquet")
     make_table("emotion", "ck_plus", 10).to_parquet(tmp_path / "emotion" / "protocols" / "ck_plus-random_frames.parquet")
     return tmp_path
@@ -43,6 +45,15 @@ def test_figures_name_their_protocol(models):
 def test_the_course_is_that_of_the_epoch_that_was_kept(models):
     course = load_course(models, "gender")
     assert (course["epoch"], course["val_loss"], course["val_accuracy"]) == (1, 0.9, 0.65)
+
+
+def test_a_course_of_several_attributes_is_told_for_one(models):
+    columns = {"epoch": [0, 1], "loss": 3.0, "val_loss": [2.5, 2.0], "age_loss": 1.5, "val_age_loss": 1.25, "val_gender_loss": 0.5}
+    (models / "faces").mkdir()
+    pd.DataFrame(columns).to_csv(models / "faces" / "history.csv", index=False)
+    save_entry(ModelEntry("age", "age", "faces/faces.onnx", "", {}), models)
+    course = load_course(models, "age")
+    assert (course["epoch"], course["loss"], course["val_loss"]) == (1, 1.5, 1.25)
 
 
 def test_tables_hold_both_sides(models):

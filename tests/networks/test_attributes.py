@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from facekit.networks.attributes import INPUT_SIDE, add_heads, add_mirror, build_attribute_cnn
+from facekit.networks.attributes import INPUT_SIDE, add_heads, build_attribute_cnn
 from facekit.taxonomy import ATTRIBUTES, LABELS
 
 SMALL = (4, 4, 6, 8)  # filters: enough to have every layer, few enough to be quick
@@ -79,11 +79,3 @@ class TestHeads:
     def test_unknown_tasks_are_an_error(self, tasks):
         with pytest.raises(ValueError, match=r"`tasks` must be one or more of age, gender, emotion, ethnicity; got .*(\(|'age')"):
             build_attribute_cnn(tasks, 3, SMALL)
-
-
-def test_a_mirror_averages_both_answers():
-    network = build_attribute_cnn(("gender",), 1, SMALL)
-    served, crops = add_mirror(network), make_crops(3, 1)
-    single, mirrored = answer(network, crops)["gender"], answer(network, crops[:, :, ::-1])["gender"]
-    np.testing.assert_allclose(answer(served, crops)["gender"], (single + mirrored) / 2, atol=1e-6)
-    np.testing.assert_allclose(answer(served, crops)["gender"], answer(served, crops[:, :, ::-1])["gender"], atol=1e-6)

@@ -11,29 +11,33 @@ from facekit.images import cut_crops, normalise
 from facekit.networks import embedding
 from facekit.networks.embedding import (
     DIMENSIONS,
+    SHORT_STAGES,
     SIDE,
+    STAGES,
     WEIGHTS,
     build_embedding_network,
-    build_teacher,
+    build_pretrained_network,
     find_weights,
     load_dlib_weights,
+    take_over_layers,
 )
 from facekit.taxonomy import LABELS
 
 SMALL_SIDE = 104  # pixels; about the smallest that is left with a cell after all halvings
+TASKS = ("age", "gender")
 
 
 @pytest.fixture(scope="module")
 def network() -> keras.Model:
     keras.utils.set_random_seed(0)
-    return build_embedding_network((SMALL_SIDE, SMALL_SIDE, 3), SMALL_SIDE)
+    return build_embedding_network()
 
 
 def get_convolutions(network: keras.Model) -> list[keras.layers.Conv2D]:
     return [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
 
 
-def make_crops(count: int, side: int = SMALL_SIDE, channels: int = 3) -> np.ndarray:
+def make_crops(count: int, side: int = SIDE, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, (count, side, side, channels)).astype(np.float32)
 
 
@@ -98,26 +102,6 @@ class TestShapes:
         assert answers.shape == (2, DIMENSIONS)
         assert np.isfinite(answers).all()
 
-    def test_grey_crops_are_taken_as_pictures_without_colour(self, network):
-        grey_network = build_embedding_network((SMALL_SIDE, SMALL_SIDE, 1), SMALL_SIDE)
-        grey_network.set_weights(network.get_weights())
-        grey = make_crops(1, channels=1)
-        np.testing.assert_allclose(np.asarray(grey_network(grey)), np.asarray(network(np.repeat(grey, 3, axis=3))), atol=1e-5)
-
-    def test_small_crops_are_made_larger_inside(self, network):
-        small_network = build_embedding_network((56, 56, 3), SMALL_SIDE)
-        small_network.set_weights(network.get_weights())
-        flat = np.full((1, 56, 56, 3), 0.3, np.float32)
-        large = np.full((1, SMALL_SIDE, SMALL_SIDE, 3), 0.3, np.float32)
-        np.testing.assert_allclose(np.asarray(small_network(flat)), np.asarray(network(large)), atol=1e-5)
-
-    def test_a_saved_network_answers_the_same(self, tmp_path):
-        network = build_embedding_network((32, 32, 1), SMALL_SIDE)  # with all that is no layer: repeating, resizing, filling up
-        network.save(tmp_path / "embedding.keras")
-        loaded = keras.saving.load_model(tmp_path / "embedding.keras", compile=False)
-        crops = make_crops(2, side=32, channels=1)
-        np.testing.assert_allclose(np.asarray(loaded(crops)), np.asarray(network(crops)), atol=1e-6)
-
 
 class TestWeights:
     def test_every_layer_gets_its_own(self, network, made_up):
@@ -131,7 +115,7 @@ class TestWeights:
     def test_scale_and_shift_come_after_the_convolution(self, network, made_up):
         load_dlib_weights(network, made_up.path)
         # A crop of the mean colour is 0 after rescaling, so that the stem answers with its bias, scaled and shifted.
-        mean = (np.array(embedding.MEAN_RGB, np.float32) / 127.5 - 1) * np.ones((1, SMALL_SIDE, SMALL_SIDE, 3), np.float32)
+        mean = (np.array(embedding.MEAN_RGB, np.float32) / 127.5 - 1) * np.ones((1, SIDE, SIDE, 3), np.float32)
         stem = np.asarray(keras.Model(network.input, network.get_layer("stem_conv").output)(mean))
         first = made_up.layers[0]
         np.testing.assert_allclose(stem[0, 3, 4], first["bias"] * first["scale"] + first["shift"], atol=1e-5)
@@ -176,19 +160,56 @@ class TestWeights:
         assert np.linalg.norm(astronaut - hopper) > 0.6  # dlib's own bound between two people
 
 
-class TestTeacher:
-    def test_a_head_for_each_attribute_on_dlibs_weights(self, made_up, monkeypatch):
-        monkeypatch.setattr(embedding, "find_weights", lambda: made_up.path)
-        teacher = build_teacher(("age", "gender"), (56, 56, 1), SMALL_SIDE)
-        answers = teacher(make_crops(2, side=56, channels=1))
+@pytest.fixture(scope="module")
+def colour_network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return build_pretrained_network(TASKS, (SMALL_SIDE, SMALL_SIDE, 3), SMALL_SIDE)
+
+
+class TestPretrained:
+    def tell(self, network: keras.Model, crops: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.asarray(network(crops)[name]) for name in TASKS], axis=1)
+
+    def test_a_head_for_each_attribute(self, colour_network):
+        answers = colour_network(make_crops(2, SMALL_SIDE))
         assert {name: tuple(each.shape) for name, each in answers.items()} == {"age": (2, len(LABELS["age"])), "gender": (2, 2)}
         for probabilities in answers.values():
             np.testing.assert_allclose(np.asarray(probabilities).sum(axis=1), 1, rtol=1e-5)
-        weights = made_up.layers[-1]
-        kernel = get_convolutions(teacher)[-1].get_weights()[0]
-        np.testing.assert_allclose(kernel, weights["kernel"].transpose(2, 3, 1, 0) * weights["scale"], rtol=1e-6)
 
-    def test_the_weights_are_those_of_the_package(self, monkeypatch, tmp_path):
+    def test_grey_crops_are_taken_as_pictures_without_colour(self, colour_network):
+        grey_network = build_pretrained_network(TASKS, (SMALL_SIDE, SMALL_SIDE, 1), SMALL_SIDE)
+        grey_network.set_weights(colour_network.get_weights())
+        grey = make_crops(1, SMALL_SIDE, channels=1)
+        np.testing.assert_allclose(self.tell(grey_network, grey), self.tell(colour_network, np.repeat(grey, 3, axis=3)), atol=1e-5)
+
+    def test_small_crops_are_made_larger_inside(self, colour_network):
+        small_network = build_pretrained_network(TASKS, (56, 56, 3), SMALL_SIDE)
+        small_network.set_weights(colour_network.get_weights())
+        small, large = (np.full((1, side, side, 3), 0.3, np.float32) for side in (56, SMALL_SIDE))
+        np.testing.assert_allclose(self.tell(small_network, small), self.tell(colour_network, large), atol=1e-5)
+
+    def test_a_saved_network_answers_the_same(self, tmp_path):
+        network = build_pretrained_network(TASKS, (32, 32, 1), 80)  # with all that is no layer: repeating, resizing, filling up
+        network.save(tmp_path / "network.keras")
+        loaded = keras.saving.load_model(tmp_path / "network.keras", compile=False)
+        crops = make_crops(2, side=32, channels=1)
+        np.testing.assert_allclose(self.tell(loaded, crops), self.tell(network, crops), atol=1e-6)
+
+    @pytest.mark.parametrize(("stages", "convolutions"), [(STAGES, 29), (SHORT_STAGES, 21)], ids=["whole", "short"])
+    def test_every_convolution_takes_dlibs_weights(self, network, stages, convolutions):
+        fine_tuned = build_pretrained_network(TASKS, (SMALL_SIDE, SMALL_SIDE, 3), SMALL_SIDE, stages)
+        heads = [fine_tuned.get_layer(name).get_weights() for name in TASKS]
+        take_over_layers(fine_tuned, network)
+        assert len(get_convolutions(fine_tuned)) == convolutions
+        for layer in get_convolutions(fine_tuned):
+            for ours, theirs in zip(layer.get_weights(), network.get_layer(layer.name).get_weights(), strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+        for before, name in zip(heads, TASKS, strict=True):
+            np.testing.assert_array_equal(before[0], fine_tuned.get_layer(name).get_weights()[0])
+
+
+class TestFile:
+    def test_it_is_that_of_the_package(self, monkeypatch, tmp_path):
         spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
         monkeypatch.setattr(embedding.importlib.util, "find_spec", lambda name: spec)
         assert find_weights() == tmp_path / "models" / "dlib_face_recognition_resnet_model_v1.dat"
@@ -196,6 +217,5 @@ class TestTeacher:
     def test_without_the_package_the_error_names_it(self, monkeypatch):
         monkeypatch.setattr(embedding.importlib.util, "find_spec", lambda name: None)
         message = r"dlib_face_recognition_resnet_model_v1\.dat: no such file; run: pip install face_recognition_models"
-        for call in (find_weights, lambda: build_teacher(("age",), (SMALL_SIDE, SMALL_SIDE, 3), SMALL_SIDE)):
-            with pytest.raises(FileNotFoundError, match=message):
-                call()
+        with pytest.raises(FileNotFoundError, match=message):
+            find_weights()

@@ -22,7 +22,9 @@ from facekit.training import command
 from facekit.training.command import (
     COURSES,
     DataChoice,
+    begin_network,
     blend,
+    build_network,
     describe_command,
     load_data,
     read_answers,
@@ -64,14 +66,12 @@ def list_heads(network: keras.Model) -> set[str]:
 
 
 @pytest.fixture(scope="module", params=[("gender",), ("age", "gender", "ethnicity")], ids=["of one", "of three"])
-def trained(request, tmp_path_factory) -> tuple[keras.Model, Path]:
-    """A network, not to be changed, and its file."""
+def trained(request) -> keras.Model:
+    """A network, not to be changed."""
     network = build_attribute_cnn(request.param, 3, SMALL)
     generator = np.random.default_rng(0)
     network.set_weights([generator.uniform(0.1, 1, weights.shape) for weights in network.get_weights()])
-    path = tmp_path_factory.mktemp("trained") / "network.keras"
-    network.save(path)
-    return network, path
+    return network
 
 
 class TestTakeOver:
@@ -86,11 +86,10 @@ class TestTakeOver:
         }
 
     def test_another_task_takes_the_trunk_but_not_the_head(self, trained):
-        source, path = trained
         network = build_attribute_cnn(("emotion",), 3, SMALL)
         head = network.get_layer("emotion").get_weights()
-        take_over_layers(network, path)
-        taken = self.find_taken(network, source)
+        take_over_layers(network, trained)
+        taken = self.find_taken(network, trained)
         assert not taken.pop("emotion")
         assert all(taken.values())
         assert len(taken) > 20
@@ -98,17 +97,15 @@ class TestTakeOver:
             np.testing.assert_array_equal(before, after)
 
     def test_the_same_task_takes_everything(self, trained):
-        source, path = trained
         network = build_attribute_cnn(("gender",), 3, SMALL)
-        take_over_layers(network, path)
-        assert all(self.find_taken(network, source).values())
+        take_over_layers(network, trained)
+        assert all(self.find_taken(network, trained).values())
 
     @pytest.mark.parametrize(("channels", "stem"), [(3, True), (1, False)])
     def test_layers_of_other_shapes_stay(self, trained, channels, stem):
-        source, path = trained
         network = build_attribute_cnn(("gender",), channels, (4, 4, 6, 10))
-        take_over_layers(network, path)
-        taken = self.find_taken(network, source)
+        take_over_layers(network, trained)
+        taken = self.find_taken(network, trained)
         assert taken["stem_conv"] == stem
         assert taken["stage2b_second_norm"]
         assert not taken["stage3a_first_conv"]
@@ -116,7 +113,23 @@ class TestTakeOver:
 
     def test_a_missing_model_says_how_to_train_it(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"gender\.keras: no such model; train it first with `facekit train gender`"):
-            take_over_layers(build_attribute_cnn(("age",), 3, SMALL), tmp_path / "gender.keras")
+            begin_network("small", [TASKS["age"]], tmp_path / "gender.keras")
+
+
+@pytest.mark.parametrize(
+    ("name", "tasks", "shape"),
+    [
+        ("small", ("age",), (64, 64, 1)),
+        ("pretrained", ("age", "gender"), (96, 96, 3)),
+        ("teacher", ("gender",), (112, 112, 3)),
+        ("pretrained", ("emotion",), (64, 64, 1)),
+        ("teacher", ("emotion",), (64, 64, 1)),
+    ],
+)
+def test_networks_take_crops_that_suit_the_task(name, tasks, shape):
+    network = build_network(name, [TASKS[task] for task in tasks])
+    assert network.input_shape == (None, *shape)
+    assert set(network.output) == set(tasks)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +145,7 @@ def emotions(tmp_path_factory) -> Path:
 
 class TestLoadData:
     def test_datasets_lie_one_below_the_other(self, emotions):
-        manifest, crops, scores = load_data([TASKS["emotion"]], DataChoice(emotions), seed=0, side=64)
+        manifest, crops, scores = load_data([TASKS["emotion"]], DataChoice(emotions), seed=0, side=64, channels=1)
         assert manifest["source"].tolist() == ["fer2013"] * 6 + ["ck_plus"] * 3
         assert manifest.index.tolist() == list(range(9))
         assert crops.shape == (9, 64, 64, 1)
@@ -141,8 +154,8 @@ class TestLoadData:
         np.testing.assert_array_equal(crops, equalise_crops(np.concatenate(kept)))
 
     def test_other_sources_in_colour(self, emotions):
-        task = replace(TASKS["emotion"], channels=3, equalise=False)
-        manifest, crops, _ = load_data([task], DataChoice(emotions, sources=("ck_plus",)), seed=0, side=24)
+        task = replace(TASKS["emotion"], equalise=False)
+        manifest, crops, _ = load_data([task], DataChoice(emotions, sources=("ck_plus",)), seed=0, side=24, channels=3)
         assert manifest["source"].tolist() == ["ck_plus"] * 3
         assert crops.shape == (3, 24, 24, 3)
         np.testing.assert_array_equal(crops, np.load(emotions / "prepared" / "ck_plus-24x3.npz")["crops"])
@@ -153,19 +166,19 @@ class TestLoadData:
         save_manifest(make_manifest(rows, "mine"), tmp_path / "own.parquet")
         data = DataChoice(tmp_path, manifest=tmp_path / "own.parquet")
         for names, count in ((("age",), 3), (("age", "gender"), 2)):
-            manifest, crops, scores = load_data([replace(TASKS[name], channels=1) for name in names], data, seed=0, side=24)
+            manifest, crops, scores = load_data([TASKS[name] for name in names], data, seed=0, side=24, channels=1)
             assert len(manifest) == len(crops) == len(scores) == count
         assert manifest["gender"].tolist() == ["male", "female"]
         assert manifest.index.tolist() == [0, 1]
         np.testing.assert_array_equal(crops, np.load(tmp_path / "prepared" / "own-24x1.npz")["crops"][[0, 2]])
         with pytest.raises(ValueError, match="`sources` must label gender, ethnicity; own do not"):
-            load_data([replace(TASKS[name], channels=1) for name in ("gender", "ethnicity")], data, seed=0, side=24)
+            load_data([TASKS[name] for name in ("gender", "ethnicity")], data, seed=0, side=24, channels=1)
 
     def test_missing_data_says_where_to_get_it(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"UTKFace: utkface is not there; get it from https://susanqq\.github\.io/UTKFace"):
-            load_data([TASKS["gender"]], DataChoice(tmp_path), seed=0, side=64)
+            load_data([TASKS["gender"]], DataChoice(tmp_path), seed=0, side=64, channels=1)
         with pytest.raises(FileNotFoundError, match=r"own\.parquet: no such manifest"):
-            load_data([TASKS["gender"]], DataChoice(tmp_path, manifest=tmp_path / "own.parquet"), seed=0, side=64)
+            load_data([TASKS["gender"]], DataChoice(tmp_path, manifest=tmp_path / "own.parquet"), seed=0, side=64, channels=1)
 
 
 @pytest.fixture(scope="module")
@@ -256,21 +269,21 @@ class TestBlend:
 
 
 @pytest.mark.parametrize(
-    ("data", "start_from", "teacher", "options", "expected"),
+    ("network", "data", "start_from", "teacher", "options", "expected"),
     [
-        ({}, None, None, {}, ""),
-        ({}, None, None, {"epochs": 30, "seed": 0, "balance": 0.0, "precision": "float32"}, ""),
-        ({}, None, None, {"epochs": 3, "learning_rate": 0.001}, " --epochs 3 --learning-rate 0.001"),
-        ({}, None, None, {"teacher_share": 0.0}, " --teacher-share 0.0"),
-        ({"sources": ("utkface", "fairface")}, None, None, {}, " --sources utkface,fairface"),
+        ("small", {}, None, None, {}, ""),
+        ("small", {}, None, None, {"epochs": 30, "seed": 0, "balance": 0.0, "precision": "float32"}, ""),
+        ("small", {}, None, None, {"epochs": 3, "learning_rate": 0.001}, " --epochs 3 --learning-rate 0.001"),
+        ("small", {}, None, None, {"teacher_share": 0.0}, " --teacher-share 0.0"),
+        ("pretrained", {"sources": ("utkface", "fairface")}, None, None, {}, " --network pretrained --sources utkface,fairface"),
         (
-            {"manifest": Path("all.parquet")}, Path("faces.keras"), Path("answers.npz"), {"balance": 0.5},
+            "small", {"manifest": Path("all.parquet")}, Path("faces.keras"), Path("answers.npz"), {"balance": 0.5},
             " --manifest all.parquet --start-from faces.keras --teacher answers.npz --balance 0.5",
         ),
     ],
 )  # fmt: skip
-def test_a_command_tells_what_is_not_as_by_default(data, start_from, teacher, options, expected):
-    told = describe_command("gender", DataChoice(Path("mine"), **data), start_from, teacher, options)
+def test_a_command_tells_what_is_not_as_by_default(network, data, start_from, teacher, options, expected):
+    told = describe_command("gender", DataChoice(Path("mine"), **data), network, start_from, teacher, options)
     assert told == f"facekit train gender --data data/raw{expected}"
 
 
@@ -309,13 +322,14 @@ class TestTraining:
         save_manifest(read_dataset("utkface", data_dir), tmp_path / "utkface.parquet")
         faces = tmp_path / "faces"
         train("faces", faces, manifest=tmp_path / "utkface.parquet")
-        assert {path.name for path in faces.iterdir()} == FILES  # it is not one to serve
+        assert {path.name for path in faces.iterdir()} == {*FILES, "index.json", "faces", *COURSES["faces"]}
+        assert {find_model(name, faces)[1] for name in COURSES["faces"]} == {faces / "faces" / "faces.onnx"}
         assert list_heads(keras.saving.load_model(faces / "network.keras", compile=False)) == set(COURSES["faces"])
         with np.load(faces / "answers.npz") as answers:
             assert set(answers) == {"names", *COURSES["faces"]}
             assert len(answers["names"]) == len(answers["age"]) == 51
         (row,) = read_history(faces)
-        assert {"val_loss", "val_age_years_off", "val_gender_accuracy", "val_ethnicity_accuracy"} <= row.keys()
+        assert {"val_loss", "val_age_loss", "val_age_years_off", "gender_accuracy", "val_ethnicity_accuracy"} <= row.keys()
 
         run = tmp_path / "run"
         (run / "backup").mkdir(parents=True)  # of an earlier run, which is not gone on from
@@ -333,17 +347,16 @@ class TestTraining:
         assert [row["epoch"] for row in read_history(run / "gender")] == ["0"]
         assert json.loads((run / "config.json").read_text())["batch_size"] == 16
 
-    def test_a_large_network_is_not_shipped(self, train, data_dir, tmp_path, monkeypatch):
-        built = []
+    def test_a_teacher_is_not_shipped(self, train, data_dir, tmp_path, monkeypatch):
+        def build_stand_in(name, tasks) -> keras.Model:
+            inputs = keras.Input((64, 64, 1))
+            features = keras.layers.GlobalAveragePooling2D(name="features")(inputs)
+            return keras.Model(inputs, add_heads(features, [task.name for task in tasks]))
 
-        def build_stand_in(tasks, input_shape, side) -> keras.Model:
-            built.append((tuple(tasks), input_shape, side))
-            inputs = keras.Input(input_shape)
-            return keras.Model(inputs, add_heads(keras.layers.GlobalAveragePooling2D(name="features")(inputs), tasks))
-
-        monkeypatch.setattr(command, "build_teacher", build_stand_in)
+        monkeypatch.setattr(command, "build_network", build_stand_in)
+        monkeypatch.setattr(command, "find_weights", lambda: None)
+        monkeypatch.setattr(command, "load_dlib_weights", lambda network, path: network)
         train("gender", tmp_path / "run", network="teacher")
-        assert built == [(("gender",), (112, 112, 3), 112)]
         assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
         manifest = read_dataset("utkface", data_dir)
         told = read_answers(tmp_path / "run" / "answers.npz", "gender", manifest)

@@ -34,7 +34,7 @@ def two_folds(monkeypatch):
 
 
 def run(data_dir: Path, protocol: str, place: Path, photos: int | None = None) -> pd.DataFrame:
-    return cross_validate(TINY, "ck_plus", protocol, data_dir, place, CONFIG, None, photos)
+    return cross_validate(TINY, "small", "ck_plus", protocol, data_dir, place, CONFIG, None, photos)
 
 
 @pytest.mark.usefixtures("two_folds")
@@ -75,6 +75,8 @@ def test_copies_are_changed_before_they_are_split(data_dir, tmp_path, monkeypatc
 def test_predictions_are_named_after_source_and_protocol(data_dir, tmp_path, monkeypatch):
     told = pd.DataFrame({"image": ["a.png"]})
     monkeypatch.setattr(crossvalidation, "cross_validate", lambda *_: told)
-    path = run_protocol("emotion", "ck_plus", "random_frames", data_dir, tmp_path / "models", tmp_path / "run", None, None, epochs=1)
+    path = run_protocol(
+        "emotion", "small", "ck_plus", "random_frames", data_dir, tmp_path / "models", tmp_path / "run", None, None, epochs=1
+    )
     assert path == tmp_path / "models" / "emotion" / "protocols" / "ck_plus-random_frames.parquet"
     pd.testing.assert_frame_equal(pd.read_parquet(path), told)
