@@ -1,20 +1,24 @@
 # Each target works alone from a fresh clone: it makes .venv itself.
 PYTHON ?= python3
 BIN := .venv/bin
+NOTEBOOKS ?= notebooks/*.ipynb notebooks/solutions/*.ipynb notebooks/reports/*.ipynb
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lab bench lock clean
+.PHONY: demo test lab notebooks bench lock clean
 
 demo: .venv/analysis   ## analyse sample photos, or PHOTO=me.jpg, and make a page of it
 	@$(BIN)/facekit demo $(if $(PHOTO),"$(PHOTO)") --output demo
 
-test: .venv/everything  ## style and tests
+test: .venv/everything  ## style and tests; notebooks give what is stored in them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 
-lab: .venv/everything   ## JupyterLab
-	$(BIN)/jupyter lab
+lab: .venv/everything   ## JupyterLab, on the course's first lesson
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+notebooks: .venv/everything ## run all notebooks, or NOTEBOOKS="notebooks/01*.ipynb", and store what they give
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 
 bench: .venv/everything ## side by side with peers
 	$(BIN)/python benchmarks/detection.py

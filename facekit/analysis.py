@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from facekit.drawing import draw_faces
 from facekit.faces import COLUMNS, INTEGER_COLUMNS, TEXT_COLUMNS, Faces, Profile
@@ -13,6 +17,9 @@ from facekit.taxonomy import EMOTIONS, LANDMARKS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+VIEW_SIDE = 900  # pixels; the longest that a notebook's picture is, so that its file stays small
+TOLD = ("face", "age_years", "age_range", "gender", "emotion", "ethnicity", "confidence_score")  # columns of a notebook's table
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +80,20 @@ class Analysis:
         if self.pixels is None:
             raise ValueError("`analysis` must hold its picture in `pixels` to be drawn; analyse the file again.")
         return draw_faces(self.pixels, self.faces, self.profiles)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the picture, then a line a face."""
+        table = self.to_frame()[list(TOLD)].dropna(axis="columns", how="all").to_html(index=False, border=0, na_rep="")
+        about = f"{len(self)} {'face' if len(self) == 1 else 'faces'}"
+        if self.pixels is None:
+            return f"<p>{about}</p>{table}"
+        picture = Image.fromarray(self.draw())
+        picture.thumbnail((VIEW_SIDE, VIEW_SIDE))
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=85)
+        source = base64.b64encode(file.getvalue()).decode()
+        name = html.escape(self.image or "the picture", quote=True)
+        return f'<img src="data:image/jpeg;base64,{source}" alt="{name}, with {about} marked" style="max-width: 100%">{table}'
 
 
 def _round(value, digits: int):

@@ -54,6 +54,13 @@ class Faces:
         """Return the faces that a slice, mask or array of indices picks."""
         return Faces(self.boxes_xyxy[index], self.scores[index], self.landmarks_xy[index])
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a line a face."""
+        import pandas as pd  # slow to import, and wanted in notebooks only
+
+        table = pd.DataFrame(self.boxes_xyxy, columns=["x1", "y1", "x2", "y2"]).round(1).assign(score=np.round(self.scores, 4))
+        return f"<p>{len(self)} {'face' if len(self) == 1 else 'faces'}</p>{table.to_html(border=0)}"
+
     @classmethod
     def empty(cls) -> Faces:
         """Return the record of a picture without faces."""

@@ -143,6 +143,12 @@ def measure_certainty(attribute: str, answer: np.ndarray) -> np.ndarray:
     return np.take_along_axis(_make_coarse("age", answer), told[:, None], axis=1)[:, 0]
 
 
+def scale_certainty(attribute: str, answer: np.ndarray, constants: FusionConstants) -> np.ndarray:
+    """Return an attribute's certainty, min-max scaled by the range seen in validation, (faces,), 0 to 1."""
+    least, greatest = constants.certainty_ranges[attribute]
+    return np.clip((measure_certainty(attribute, answer) - least) / max(greatest - least, 1e-9), 0, 1)
+
+
 def score_confidence(answers: dict[str, np.ndarray], constants: FusionConstants) -> np.ndarray:
     """Return the confidence in each face's profile, (faces,), 0 to 1.
 
@@ -152,9 +158,7 @@ def score_confidence(answers: dict[str, np.ndarray], constants: FusionConstants)
     """
     total, weights = 0.0, 0.0
     for name, answer in answers.items():
-        least, greatest = constants.certainty_ranges[name]
-        scaled = np.clip((measure_certainty(name, answer) - least) / max(greatest - least, 1e-9), 0, 1)
-        total = total + constants.reliabilities[name] * scaled
+        total = total + constants.reliabilities[name] * scale_certainty(name, answer, constants)
         weights += constants.reliabilities[name]
     return total / weights
 

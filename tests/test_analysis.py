@@ -1,6 +1,11 @@
+import base64
+import io
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from facekit.analysis import Analysis
 from facekit.faces import COLUMNS, Faces, Profile
@@ -90,3 +95,21 @@ def test_types_are_the_same_with_rows_and_without(analysis):
 def test_without_the_picture_there_is_nothing_to_draw(analysis):
     with pytest.raises(ValueError, match=r"`analysis` must hold its picture in `pixels`"):
         analysis.draw()
+
+
+class TestNotebookView:
+    def test_the_picture_and_a_line_a_face(self):
+        pixels = np.full((1200, 600, 3), 128, np.uint8)
+        view = Analysis("<party>.jpg", make_faces(2), (PROFILE, Profile()), pixels=pixels)._repr_html_()
+        assert 'alt="&lt;party&gt;.jpg, with 2 faces marked"' in view
+        encoded = re.search('base64,([^"]+)', view)[1]
+        assert Image.open(io.BytesIO(base64.b64decode(encoded))).size == (450, 900)
+        assert "28-45" in view
+        assert "ethnicity" not in view  # nobody asked for it
+
+    def test_without_a_picture(self, analysis):
+        view = analysis._repr_html_()
+        assert view.startswith("<p>2 faces</p><table")
+
+    def test_nobody(self):
+        assert "0 faces" in Analysis("", make_faces(0), ())._repr_html_()

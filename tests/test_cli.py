@@ -168,15 +168,15 @@ def test_wrong_usage(arguments, message):
 def test_broken_model(folder, tmp_path, monkeypatch, damage, message):
     models = tmp_path / "models"
     source = Path(__file__).parent.parent / "models"
-    for name in ("index.json", "fusion.json", *(f"mtcnn/{net}.onnx" for net in ("pnet", "rnet", "onet")), "age/age.onnx"):
+    for name in ("index.json", "fusion.json", *(f"mtcnn/{net}.onnx" for net in ("pnet", "rnet", "onet")), "faces/faces.onnx"):
         (models / name).parent.mkdir(parents=True, exist_ok=True)
         (models / name).write_bytes((source / name).read_bytes())
-    damage(models / "age" / "age.onnx")
+    damage(models / "faces" / "faces.onnx")
     monkeypatch.setenv("FACEKIT_MODELS", str(models))
     result = run("analyze", folder / "a.png", "--attributes", "age")
     assert result.exit_code == 1
     assert message in result.stderr
-    assert str(models / "age" / "age.onnx") in result.stderr
+    assert str(models / "faces" / "faces.onnx") in result.stderr
 
 
 def test_help_names_what_there_is():

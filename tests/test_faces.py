@@ -40,3 +40,11 @@ def test_some_of_the_faces(index):
     np.testing.assert_array_equal(some.scores, faces.scores[1:])
     np.testing.assert_array_equal(some.boxes_xyxy, faces.boxes_xyxy[1:])
     np.testing.assert_array_equal(some.landmarks_xy, faces.landmarks_xy[1:])
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "0 faces"), (1, "1 face<"), (2, "2 faces")])
+def test_a_notebook_shows_a_line_a_face(count, told):
+    faces = Faces(np.zeros((count, 4), np.float32), np.ones(count, np.float32), np.zeros((count, 5, 2), np.float32))
+    view = faces._repr_html_()
+    assert told in view
+    assert view.count("<tr>") == count

@@ -9,6 +9,7 @@ from facekit.fusion import (
     load_constants,
     measure_certainty,
     save_constants,
+    scale_certainty,
     score_confidence,
 )
 from facekit.registry import ModelError
@@ -230,6 +231,11 @@ class TestConfidence:
         )
         # Gender lies halfway in its range, emotion beyond the end of it: (0.9 * 0.5 + 0.6 * 1) / 1.5.
         np.testing.assert_allclose(score_confidence(answers, constants), [0.7])
+
+    def test_certainty_is_scaled_by_its_range(self):
+        answer = np.array([[0.5, 0.5], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9], [1, 0]])
+        constants = make_constants(certainty_ranges={"gender": (0.6, 0.8)})
+        np.testing.assert_allclose(scale_certainty("gender", answer, constants), [0, 0, 0.5, 1, 1], atol=1e-12)
 
     def test_it_lies_between_0_and_1(self):
         confidences = score_confidence(make_random_answers(200), make_constants(certainty_ranges=dict.fromkeys(ATTRIBUTES, (0.4, 0.6))))

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 import facekit
+from facekit import pipeline
 from facekit.faces import COLUMNS
+from facekit.inference import run_model
 from facekit.registry import get_models_dir
 from facekit.taxonomy import EMOTIONS, LABELS
 
@@ -104,6 +106,21 @@ def test_wrong_array(image):
 def test_missing_file():
     with pytest.raises(FileNotFoundError, match=r"nowhere\.jpg: no such file"):
         facekit.analyze("nowhere.jpg")
+
+
+def test_a_network_of_several_attributes_runs_once_and_tells_what_is_asked(portraits, monkeypatch):
+    runs = []
+
+    def run_and_note(name, inputs, outputs):
+        runs.append((name, outputs))
+        return run_model(name, inputs, outputs)
+
+    monkeypatch.setattr(pipeline, "run_model", run_and_note)
+    pixels = portraits["astronaut.png"]
+    analyzer = facekit.FaceAnalyzer(("gender", "emotion", "age"))
+    answers = analyzer.infer(pixels, facekit.detect_faces(pixels))
+    assert runs == [("gender", ["gender", "age"]), ("emotion", ["emotion"])]
+    assert {name: answer.shape for name, answer in answers.items()} == {"gender": (1, 2), "emotion": (1, 7), "age": (1, 101)}
 
 
 @pytest.mark.data

@@ -8,7 +8,25 @@ import pytest
 
 from facekit.datasets.audit import Audit, audit_manifest
 from facekit.datasets.manifest import make_manifest
-from facekit.plotting import SPLIT_COLOURS, plot_ages, plot_findings, plot_history, plot_labels, plot_subgroups, save_audit_page
+from facekit.plotting import (
+    SPLIT_COLOURS,
+    plot_age_errors,
+    plot_ages,
+    plot_answers,
+    plot_boxes,
+    plot_calibration,
+    plot_confusion,
+    plot_findings,
+    plot_groups,
+    plot_history,
+    plot_labels,
+    plot_levels,
+    plot_lifts,
+    plot_pictures,
+    plot_roc,
+    plot_subgroups,
+    save_audit_page,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +154,107 @@ def test_a_history_marks_the_epoch_that_was_kept(metric, kept):
     assert lines["train"][-1] == [3, 1]
 
 
+def test_a_history_that_says_which_epoch_was_kept():
+    ax = plot_history(HISTORY.assign(kept=[False, False, True]))
+    assert {line.get_label(): line.get_xydata().tolist() for line in ax.lines}["kept"] == [[3, 2]]
+
+
 def test_a_history_without_the_metric_is_an_error():
     with pytest.raises(ValueError, match="`metric` must be one of loss, accuracy; got 'years_off'"):
         plot_history(HISTORY, "years_off")
+
+
+def test_lifts_are_written_into_their_cells():
+    lifts = pd.DataFrame([[9.0, 1.0], [0.01, 2.5]], ["0-2", "3-9"], ["female", "male"])
+    ax = plt.subplots()[1]
+    assert plot_lifts(lifts, ax=ax) is ax
+    assert get_texts(ax) == ["9.00", "1.00", "0.01", "2.50"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["female", "male"]
+    assert [text.get_color() for text in ax.texts] == ["black", "black", "white", "black"]
+
+
+def test_age_errors_have_their_intervals_and_bias():
+    table = pd.DataFrame({"count": [5, 3], "off": [2.0, 6.0], "low": [1.0, 3.0], "high": [2.5, 8.0], "bias": [1.0, -4.0]}, ["0-2", "66+"])
+    ax = plt.subplots()[1]
+    assert plot_age_errors(table, ax=ax) is ax
+    assert [bar.get_height() for bar in ax.patches] == [1, -4]
+    (segments,) = [container.lines[2][0].get_segments() for container in ax.containers if hasattr(container, "lines")]
+    assert [segment[:, 1].tolist() for segment in segments] == [[1, 2.5], [3, 8]]
+    plot_age_errors(table.iloc[:0])
+
+
+def test_roc_draws_each_curve_and_the_diagonal():
+    ax = plt.subplots()[1]
+    assert plot_roc({"gender": (np.array([0, 0, 1]), np.array([0, 1, 1]))}, ax=ax) is ax
+    assert [line.get_xydata().tolist() for line in ax.lines] == [[[0, 0], [1, 1]], [[0, 0], [0, 1], [1, 1]]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["gender"]
+    plot_roc({})
+
+
+@pytest.mark.parametrize(("attribute", "classes"), [("age", 101), ("emotion", 7)])
+def test_answers_stand_beside_each_other(attribute, classes):
+    answers = {"before": np.full(classes, 1 / classes), "after": np.eye(classes)[0]}
+    ax = plt.subplots()[1]
+    assert plot_answers(attribute, answers, ax=ax) is ax
+    assert ax.get_title(loc="left") == attribute
+    drawn = [line.get_ydata().tolist() for line in ax.lines] or [[bar.get_width() for bar in bars] for bars in ax.containers]
+    assert drawn == [answer.tolist() for answer in answers.values()]
+    plot_answers(attribute, {})
+
+
+def test_levels_keep_their_sizes_and_maps_get_a_bar():
+    picture, probabilities = np.zeros((6, 8, 3), np.uint8), np.full((3, 4), 0.5)
+    ax = plt.subplots()[1]
+    assert plot_levels([picture, probabilities], ["whole", "half"], ax=ax) is ax
+    spans = [image.get_extent() for image in ax.images]
+    assert [(right - left, bottom - top) for left, right, bottom, top in spans] == [(8, 6), (4, 3)]
+    assert spans[1][0] >= spans[0][1]
+    assert get_texts(ax) == ["whole", "half"]
+    assert [axes.get_ylabel() for axes in ax.figure.axes] == ["", "probability"]
+    plot_levels([picture])
+    assert len(plt.gcf().axes) == 1
+    plot_levels([])
+
+
+def test_boxes_lie_where_they_are_told():
+    landmarks = np.array([[[2, 2], [np.nan, np.nan]], [[5, 5], [6, 6]]])
+    ax = plt.subplots()[1]
+    boxes = np.array([[1, 2, 4, 6], [5, 5, 8, 8]])
+    assert plot_boxes(np.zeros((10, 12, 3), np.uint8), boxes, ["a", "b"], landmarks, ["#000000", "#D55E00"], ax=ax) is ax
+    assert [patch.get_bbox().extents.tolist() for patch in ax.patches] == boxes.tolist()
+    assert get_texts(ax) == ["a", "b"]
+    assert [line.get_xydata().tolist() for line in ax.lines][1] == [[5, 5], [6, 6]]
+    assert mpl.colors.to_hex(ax.patches[1].get_edgecolor()).upper() == "#D55E00"
+    assert not plot_boxes(np.zeros((10, 12), np.uint8), boxes[:0]).patches
+
+
+def test_a_confusion_matrix_has_its_shares_written_in():
+    ax = plt.subplots()[1]
+    shares = pd.DataFrame([[0.9, 0.1], [0.25, 0.75]], index=["fear", "anger"], columns=["fear", "anger"])
+    assert plot_confusion(shares, ax=ax) is ax
+    assert get_texts(ax) == ["90%", "10%", "25%", "75%"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["fear", "anger"]
+
+
+SHARES = pd.DataFrame(
+    {"count": [4, 9], "share": [0.5, 0.9], "low": [0.2, 0.6], "high": [0.8, 1.0], "probability": [0.6, 0.9]}, index=["fear", "anger"]
+)
+
+
+@pytest.mark.parametrize("plot", [plot_calibration, plot_groups])
+def test_tables_on_the_same_axes_have_colours_of_their_own(plot):
+    ax = plot(SHARES, "one")
+    assert plot(SHARES, "two", ax=ax) is ax
+    assert [label for label in ax.get_legend_handles_labels()[1] if label != "honest"] == ["one", "two"]
+    colours = [container.lines[0].get_color() for container in ax.containers]
+    assert len(set(colours)) == 2
+
+
+def test_pictures_are_laid_out_in_rows_below_their_titles():
+    pictures = np.zeros((5, 20, 10, 1), np.uint8)
+    ax = plot_pictures(pictures, [f"face\n{number}" for number in range(5)], columns=3)
+    assert len(ax.images) == 5
+    assert len(get_texts(ax)) == 5
+    tops = [image.get_extent()[3] for image in ax.images]
+    assert tops[0] == tops[2] < tops[3]
+    assert plot_pictures(np.zeros((0, 8, 8, 3), np.uint8), ax=ax) is ax

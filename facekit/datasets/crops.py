@@ -57,7 +57,7 @@ def prepare_crops(manifest: pd.DataFrame, cache: Path, side: int = CROP_SIDE, ch
     # Not forked: that may hang once TensorFlow has threads.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as workers:
         cut = functools.partial(_cut_one, side=side, channels=channels)
-        found = tqdm(workers.map(cut, paths, boxes, chunksize=64), f"cutting faces for {cache.name}", len(paths))
+        found = tqdm(workers.map(cut, paths, boxes, chunksize=64), f"cutting faces for {cache.name}", len(paths), disable=None)
         crops, scores = zip(*found, strict=True)
     crops, scores = np.stack(crops), np.array(scores, np.float32)
     cache.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +28,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from facekit.datasets.annotations import read_own_table
+from facekit.faces import Faces
+from facekit.images import cut_crops
 from facekit.taxonomy import EMOTIONS, ETHNICITIES, GENDERS, LANDMARKS, find_age_range, name_age_ranges
 
 # Emotions as strengths of action units: 1 and 2 raise the inner and the outer brow, 4 lowers and knits it, 5 raises the upper lid, 43
@@ -77,6 +79,7 @@ BOUNDS = {
     "roll_degrees": (-45, 45), "light_degrees": (-180, 180), "light_strength": (0, 1), "brightness": (0.1, 1.5),
 }  # fmt: skip
 FINEST = 128  # pixels a side at least to draw on, however small the picture
+DRAWN_LARGER = 1.25  # than a crop, which shows less than a picture: so that it is not enlarged
 SIZES = (48, 200)  # pixels: smaller ones show no emotion, and larger ones would show what is not drawn
 
 
@@ -601,6 +604,25 @@ def draw_face(traits: FaceTraits, size: int) -> np.ndarray:
     return (picture * traits.brightness + noise).clip(0, 255).astype(np.uint8)
 
 
+def draw_crops(faces: Sequence[FaceTraits], side: int, channels: int = 1) -> np.ndarray:
+    """Draw faces and cut them as analysis does, but by the landmarks that they are drawn with: none is looked for.
+
+    Args:
+        faces: What they look like.
+        side: Of the crops, pixels.
+        channels: 1 for grey, 3 for RGB.
+
+    Returns:
+        (faces, side, side, channels) uint8.
+    """
+    crops = [np.zeros((0, side, side, channels), np.uint8)]
+    for traits in faces:
+        size = int(np.clip(round(DRAWN_LARGER * side), *SIZES))
+        place = Faces(np.array([[0, 0, size, size]], np.float32), np.ones(1, np.float32), place_landmarks(traits, size)[None])
+        crops.append(cut_crops(draw_face(traits, size), place, side, channels))
+    return np.concatenate(crops)
+
+
 # === Faces at random ===
 
 GROUPS = {"age": name_age_ranges(), "gender": GENDERS, "ethnicity": ETHNICITIES, "emotion": EMOTIONS}
@@ -651,6 +673,13 @@ class Bias:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` must be from 0 to 1; got {getattr(self, name)}.")
 
+    def keep(self, manifest: pd.DataFrame, seed: int) -> np.ndarray:
+        """Return which faces of any manifest are left where the group is made rare, (faces,) bool."""
+        labels = manifest[self.rare_attribute]
+        labels = labels.map(find_age_range, na_action="ignore") if self.rare_attribute == "age" else labels
+        chances = np.random.default_rng(seed).random(len(manifest))
+        return (chances < self.rare_share) | (labels != self.rare_label).to_numpy()
+
 
 FAIR = Bias()
 
@@ -667,6 +696,23 @@ def sample_traits(count: int, seed: int = 0, bias: Bias = FAIR, stream: int = 0)
         stream: The same person is never met in two streams.
     """
     return list(itertools.islice(_sample_faces(seed, bias, stream), count))
+
+
+def sample_splits(count: int, seed: int = 0, bias: Bias = FAIR) -> tuple[list[FaceTraits], np.ndarray]:
+    """Return traits of faces at random, and the split of each; the splits share no person, and only the training split is biased."""
+    counts = np.diff(np.round(np.cumsum([0, *SHARES.values()]) * count).astype(int))
+    faces = [
+        face
+        for stream, (split, share) in enumerate(zip(SHARES, counts, strict=True))
+        for face in sample_traits(share, seed, bias if split == "train" else FAIR, stream)
+    ]
+    return faces, np.repeat(list(SHARES), counts)
+
+
+def tabulate_traits(faces: Sequence[FaceTraits]) -> pd.DataFrame:
+    """Return a table of traits with a manifest's names for what a manifest has: `age`, `subject`, `group` and `source`."""
+    table = pd.DataFrame([asdict(face) for face in faces]).rename(columns={"age_years": "age", "identity": "subject"})
+    return table.assign(group=table["subject"], source="synthetic")
 
 
 def _sample_faces(seed: int, bias: Bias, stream: int) -> Iterator[FaceTraits]:
@@ -747,22 +793,17 @@ def make_synthetic(folder: Path, count: int, size: int = 96, seed: int = 0, bias
     folder.mkdir(parents=True, exist_ok=True)
     for earlier in (folder / TABLE, *folder.glob("[0-9]" * 6 + ".png")):
         earlier.unlink(missing_ok=True)
-    counts = np.diff(np.round(np.cumsum([0, *SHARES.values()]) * count).astype(int))
-    splits = np.repeat(list(SHARES), counts)
-    faces = [
-        face
-        for stream, (split, share) in enumerate(zip(SHARES, counts, strict=True))
-        for face in sample_traits(share, seed, bias if split == "train" else FAIR, stream)
-    ]
+    faces, splits = sample_splits(count, seed, bias)
     names = [f"{number:06d}.png" for number in range(count)]
     for name, face in zip(tqdm(names, "drawing", unit="face", disable=None, leave=False), faces, strict=True):
         Image.fromarray(draw_face(face, size)).save(folder / name, compress_level=1)
-    traits = pd.DataFrame({"path": name, **asdict(face)} for name, face in zip(names, faces, strict=True))
+    traits = pd.DataFrame([asdict(face) for face in faces])
+    traits.insert(0, "path", names)
     places = np.array([place_landmarks(face, size).ravel() for face in faces])
     traits[[f"{landmark}_{axis}" for landmark in LANDMARKS for axis in "xy"]] = places
     traits.to_csv(folder / TRAITS_TABLE, index=False)
-    labels = traits.rename(columns={"age_years": "age", "identity": "subject"})[["path", *GROUPS, "subject"]]
-    labels.assign(group=labels["subject"], source="synthetic", split=splits).to_csv(folder / TABLE, index=False)
+    labels = tabulate_traits(faces)[[*GROUPS, "subject", "group", "source"]].assign(path=names, split=splits)
+    labels.to_csv(folder / TABLE, index=False)
     return read_synthetic(folder)
 
 

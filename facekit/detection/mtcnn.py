@@ -69,19 +69,16 @@ class MTCNN:
 
     def propose_at_scale(self, image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
         """Run P-Net over one level of the pyramid of `image`, uint8 or float32; boxes (n, 4) are in its pixels."""
-        height, width = (int(side * scale) for side in image.shape[:2])
-        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        level = cv2.resize(image, (width, height), interpolation=interpolation)
+        level = make_level(image, scale)
+        height, width = level.shape[:2]
+        reach = TILE * STRIDE + CELL - STRIDE
         boxes, scores = [], []
         for top in range(0, height - CELL + 1, TILE * STRIDE):
             for left in range(0, width - CELL + 1, TILE * STRIDE):
-                reach = TILE * STRIDE + CELL - STRIDE
-                probabilities, offsets = _run_pnet(level[top : top + reach, left : left + reach])
-                rows, columns = np.nonzero(probabilities > self.thresholds[0])
-                corners = np.stack([columns, rows], axis=1) * STRIDE + (left, top) + 1
-                windows = np.concatenate([corners, corners + CELL - 1], axis=1).astype(np.float32)
-                boxes.append((windows + offsets[rows, columns] * (CELL - 1)) / scale)
-                scores.append(probabilities[rows, columns])
+                probabilities, offsets = run_pnet(level[top : top + reach, left : left + reach])
+                tile_boxes, tile_scores = read_maps(probabilities, offsets, self.thresholds[0])
+                boxes.append((tile_boxes + np.array((left, top) * 2, np.float32)) / scale)
+                scores.append(tile_scores)
         boxes, scores = np.concatenate(boxes), np.concatenate(scores)
         kept = suppress_non_maxima(boxes, scores, 0.5)
         return boxes[kept], scores[kept]
@@ -129,6 +126,35 @@ class MTCNN:
         return Faces(np.clip(faces.boxes_xyxy, 0, limits), faces.scores, faces.landmarks_xy)
 
 
+def make_level(image: np.ndarray, scale: float) -> np.ndarray:
+    """Bring an image, uint8 or float32, to one scale of the pyramid."""
+    height, width = (int(side * scale) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def run_pnet(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Run P-Net over a whole level: one cell for each window of `CELL` pixels, `STRIDE` apart.
+
+    Args:
+        level: HxWx3 of 0 to 255, at least `CELL` high and wide.
+
+    Returns:
+        Face probabilities (rows, columns), and offsets of the box's corners (rows, columns, 4) as fractions of the window's side.
+    """
+    session = open_session("pnet")
+    normalised = (level[None].astype(np.float32) - 127.5) / 128
+    probabilities, offsets = session.run(None, {session.get_inputs()[0].name: normalised})
+    return probabilities[0, ..., 1], offsets[0]
+
+
+def read_maps(probabilities: np.ndarray, offsets: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Turn P-Net's maps into boxes (n, 4), pixels of the level, and scores (n,) for the cells above the threshold."""
+    rows, columns = np.nonzero(probabilities > threshold)
+    corners = np.stack([columns, rows], axis=1) * STRIDE + 1  # the published code counts pixels from 1, and its thresholds go with that
+    windows = np.concatenate([corners, corners + CELL - 1], axis=1).astype(np.float32)
+    return windows + offsets[rows, columns] * (CELL - 1), probabilities[rows, columns]
+
+
 def detect_faces(image: np.ndarray, **options) -> Faces:
     """Find every face of an image; `options` are those of `MTCNN`."""
     return MTCNN(**options).detect(image)
@@ -174,14 +200,6 @@ def _check_image(image: np.ndarray) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise ValueError(f"`image` must be HxWx3 RGB uint8 of 1x1 or more; got {image.dtype} of shape {image.shape}.")
     return image
-
-
-def _run_pnet(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return face probabilities (rows, columns) and offsets (rows, columns, 4)."""
-    session = open_session("pnet")
-    normalised = (tile[None].astype(np.float32) - 127.5) / 128
-    probabilities, offsets = session.run(None, {session.get_inputs()[0].name: normalised})
-    return probabilities[0, ..., 1], offsets[0]
 
 
 def _run_on_crops(name: str, image: np.ndarray, boxes_xyxy: np.ndarray, size: int) -> list[np.ndarray]:

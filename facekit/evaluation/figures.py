@@ -7,12 +7,14 @@ by `training.crossvalidation`, with a column `fold`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from facekit.evaluation.metrics import bootstrap_interval, compute_wilson_interval
 from facekit.fusion import index_age_classes
-from facekit.taxonomy import AGES_YEARS, LABELS
+from facekit.taxonomy import AGES_YEARS, LABELS, name_age_ranges
 
 PROTOCOLS_FOLDER = "protocols"  # below a model's, holds a table SOURCE-PROTOCOL.parquet each
 CROWDED = 0.9  # groups an image below which images are no longer counted as independent
@@ -20,20 +22,21 @@ CROWDED = 0.9  # groups an image below which images are no longer counted as ind
 
 def get_probabilities(predictions: pd.DataFrame) -> np.ndarray:
     """Return the probabilities of a table of predictions, (images, classes)."""
-    return predictions.filter(like="p_").to_numpy(np.float64)
+    return predictions.filter(regex="^p_").to_numpy(np.float64)
 
 
-def count_classes_apart(attribute: str, answer: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def count_classes_apart(attribute: str, answer: np.ndarray, labels: np.ndarray, classes: Sequence[str] = ()) -> np.ndarray:
     """Return how far each answer is from the truth, (images,) int: 0 is right; for age in classes, for other attributes 0 or 1.
 
     Args:
         attribute: A key of `taxonomy.LABELS`.
         answer: Probabilities, (images, classes).
         labels: (images,) names, or years.
+        classes: Of another model, whose attribute is none of `taxonomy.LABELS`.
     """
     if attribute == "age":
         return np.abs(index_age_classes(answer @ np.array(AGES_YEARS)) - index_age_classes(labels.astype(float)))
-    return (np.array(LABELS[attribute])[answer.argmax(axis=1)] != labels).astype(int)
+    return (np.array(classes or LABELS[attribute])[answer.argmax(axis=1)] != labels).astype(int)
 
 
 def find_right(attribute: str, answer: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -48,17 +51,18 @@ def measure_attribute(attribute: str, predictions: pd.DataFrame) -> list[dict]:
     duplicates), as is that of years.
 
     Args:
-        attribute: A key of `taxonomy.LABELS`.
+        attribute: A key of `taxonomy.LABELS`, or any other name: then the classes are those of the table.
         predictions: A table of predictions; rows of other splits are left out.
 
     Returns:
         One dict a figure, with `source`, `split`, `count`, `figure`, `value` and `interval_95`.
     """
     figures = []
+    classes = () if attribute in LABELS else [name.removeprefix("p_") for name in predictions.filter(regex="^p_")]
     for source, rows in predictions[predictions["split"] == "test"].groupby("source"):
         about = {"source": source, "split": "test", "count": len(rows)}
         answer, labels, groups = get_probabilities(rows), rows["label"].to_numpy(), rows["group"].to_numpy()
-        apart = count_classes_apart(attribute, answer, labels)
+        apart = count_classes_apart(attribute, answer, labels, classes)
         if attribute == "age":
             off = np.abs(answer @ np.array(AGES_YEARS) - labels.astype(float))
             figures.append(about | _make_figure("mean absolute error, years", float(off.mean()), bootstrap_interval(off, groups)))
@@ -82,6 +86,27 @@ def _make_share(name: str, right: np.ndarray, groups: np.ndarray) -> dict:
             return _make_figure(name, share, bootstrap_interval(right, groups))
         count = len(np.unique(groups))  # all right, or all wrong, is sure only as far as there are groups
     return _make_figure(name, share, compute_wilson_interval(round(share * count), count))
+
+
+def tabulate_age_errors(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return how many years answers are off in each class of the true age.
+
+    Args:
+        predictions: A table of predictions of age.
+
+    Returns:
+        Indexed by the names of the default scheme's classes, those without images left out: `count`; `off`, the mean absolute error, with
+        its 95% interval from `low` to `high`, drawn by bootstrap over groups; and `bias`, the mean of the told years minus the true ones.
+    """
+    ages, groups = predictions["label"].to_numpy(np.float64), predictions["group"].to_numpy()
+    errors, classes, names = get_probabilities(predictions) @ np.array(AGES_YEARS) - ages, index_age_classes(ages), name_age_ranges()
+    rows = {}
+    for index in np.unique(classes):
+        own, among = errors[classes == index], groups[classes == index]
+        low, high = bootstrap_interval(np.abs(own), among)
+        rows[names[index]] = {"count": len(own), "off": np.abs(own).mean(), "low": low, "high": high, "bias": own.mean()}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["count", "off", "low", "high", "bias"])
+    return table.astype({"count": int})
 
 
 def format_figure(figure: dict) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
 RESAMPLES = 2000  # bootstrap draws; the interval's ends then move by about a hundredth of its width
 
@@ -42,3 +43,48 @@ def bootstrap_interval(values: np.ndarray, groups: np.ndarray, statistic: Callab
         statistic(np.concatenate([parts[index] for index in generator.integers(len(parts), size=len(parts))])) for _ in range(RESAMPLES)
     ]
     return float(np.percentile(draws, 2.5)), float(np.percentile(draws, 97.5))
+
+
+def tabulate_groups(right: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
+    """Return how often answers are right in each group, with Wilson's interval.
+
+    Args:
+        right: (images,) bool.
+        groups: (images,) name of each one's group.
+
+    Returns:
+        Indexed by group, in their order: `count`, `share`, `low` and `high`.
+    """
+    counts = pd.Series(np.asarray(right)).groupby(np.asarray(groups)).agg(["sum", "size"])
+    intervals = [compute_wilson_interval(*row) for row in counts.itertuples(index=False)]
+    table = pd.DataFrame(intervals, counts.index, ["low", "high"])
+    return table.assign(count=counts["size"], share=counts["sum"] / counts["size"])[["count", "share", "low", "high"]]
+
+
+def tabulate_calibration(probabilities: np.ndarray, right: np.ndarray, bins: int = 10) -> pd.DataFrame:
+    """Return how often answers of about the same probability are right: of those told at 70%, seven in ten should be.
+
+    Args:
+        probabilities: (images,) of each answer told, 0 to 1.
+        right: (images,) bool.
+        bins: Of equal width.
+
+    Returns:
+        As `tabulate_groups`, indexed by the bin's number, without empty ones; and `probability`, the mean of each.
+    """
+    members = np.clip((np.asarray(probabilities) * bins).astype(int), 0, bins - 1)
+    return tabulate_groups(right, members).assign(probability=pd.Series(probabilities).groupby(members).mean())
+
+
+def compute_calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
+    """Return the expected calibration error: the gap between a bin's mean probability and its share right, averaged over all answers.
+
+    Args:
+        probabilities: As for `tabulate_calibration`.
+        right: Likewise.
+        bins: Likewise.
+
+    Reference: Naeini, Cooper and Hauskrecht, 2015, Obtaining Well Calibrated Probabilities Using Bayesian Binning.
+    """
+    table = tabulate_calibration(probabilities, right, bins)
+    return float((table["count"] * (table["share"] - table["probability"]).abs()).sum() / table["count"].sum())

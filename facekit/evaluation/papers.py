@@ -67,14 +67,31 @@ def load_figures(models_dir: Path, attribute: str) -> list[dict]:
     return figures
 
 
-def load_course(models_dir: Path, attribute: str) -> dict:
-    """Return the line of a shipped model's history with the least validation loss: the epoch that was kept.
+def load_history(models_dir: Path, attribute: str) -> pd.DataFrame:
+    """Return the course of a shipped model's training, a line an epoch.
 
-    Where one network learned several attributes, the columns of this one are called as if it had been alone.
+    Where one network learned several attributes, the losses and metrics are those of this one, called as if it had been alone.
+
+    Args:
+        models_dir: The registry.
+        attribute: A key of `taxonomy.LABELS`.
+
+    Returns:
+        `epoch`, from 0; `loss`, the metric (`accuracy`, or for age `years_off`) and both of validation, with `val_` before the name; and
+        `kept`, whether the epoch's weights are those that are shipped: they have the least validation loss, of all attributes together.
     """
     history = pd.read_csv((models_dir / load_index(models_dir)[attribute].file).parent / "history.csv")
-    course = history.loc[history["val_loss"].idxmin()].to_dict()
-    return course | {name.replace(f"{attribute}_", ""): value for name, value in course.items() if f"{attribute}_" in name}
+    kept = history.index == history["val_loss"].idxmin()
+    own = {name: name.replace(f"{attribute}_", "") for name in history if f"{attribute}_" in name}
+    if own:
+        history = history[["epoch", *own]].rename(columns=own)
+    return history.assign(kept=kept)
+
+
+def load_course(models_dir: Path, attribute: str) -> dict:
+    """Return the line of `load_history` that was kept."""
+    history = load_history(models_dir, attribute)
+    return history.loc[history["kept"].idxmax()].to_dict()
 
 
 def tabulate_papers(models_dir: Path) -> str:

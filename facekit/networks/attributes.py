@@ -17,11 +17,12 @@ from facekit.taxonomy import LABELS
 INPUT_SIDE = 64  # pixels
 WIDTHS = (32, 48, 80, 128)  # filters of the stem and of the three stages, at 32, 16, 8 and 4 cells a side
 DROPOUT = 0.3
+MOMENTUM = 0.9  # of the normalisations' statistics: they follow within some ten batches, which is all that a short training has
 
 
 def _convolve(x, filters: int, kernel: int, name: str, strides: int = 1, activate: bool = True):
     x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x) if activate else x
 
 
@@ -78,5 +79,5 @@ def build_attribute_cnn(tasks: Sequence[str], channels: int, widths: tuple[int, 
         x = _add_residual_block(x, filters, f"stage{stage}b")
     # === Head ===
     x = layers.DepthwiseConv2D(x.shape[1], use_bias=False, name="pool_conv")(x)
-    x = layers.BatchNormalization(name="pool_norm")(x)
+    x = layers.BatchNormalization(momentum=MOMENTUM, name="pool_norm")(x)
     return keras.Model(inputs, add_heads(layers.Flatten(name="features")(x), tasks), name="attribute_cnn")

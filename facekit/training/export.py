@@ -30,14 +30,17 @@ SOURCES = {
     "ck_plus": "CK+48 (Lucey et al., CVPRW 2010)",
 }
 
+# What a network that begins with dlib's weights knows before it sees the data. It learned to tell people apart, from no labels but names.
+BEGUN = "; begun with dlib's face recognition network (King, 2017; CC0), which learned from about 3 million faces"
+
 CARD = """# {name}
 
 `{network}`, a residual CNN of {parameters:.2f} million parameters, tells {name} from an upright {colour} face crop of {side}x{side}
 pixels.{also}
 
 - **Output**: {outputs}
-- **Learned from**: {data}, split as `data/README.md` says: no group of duplicate images, and no CK+ subject, stands on two sides. The
-  validation split chose the epoch.
+- **Learned from**: {data}
+- **Split**: as `data/README.md` says; no group of duplicate images, and no CK+ subject, stands on two sides. Validation chose the epoch.
 - **Made by**: `{command}`
 - **Licence**: {licence}
 
@@ -233,6 +236,7 @@ def ship(
     names, inputs, session = [task.name for task in tasks], normalise(crops[held_out]), load_session(onnx_file)
     straight, mirrored = (run_session(session, view, names) for view in (inputs, inputs[:, :, ::-1]))
     data = "; ".join(SOURCES.get(source, source) for source in manifest["source"].unique())
+    data += BEGUN if network.name == "pretrained" else ""
     _, side, _, channels = network.input_shape
     shipped = []
     for task, answers, others in zip(tasks, straight, mirrored, strict=True):

@@ -104,8 +104,9 @@ def make_training_batches(data: LabelledCrops, config: TrainingConfig, bounds: A
 
 
 def train_model(
-    model: keras.Model, tasks: Sequence[Task], train: LabelledCrops, validation: LabelledCrops, config: TrainingConfig, run: Path
-) -> keras.Model:
+    model: keras.Model, tasks: Sequence[Task], train: LabelledCrops, validation: LabelledCrops, config: TrainingConfig, run: Path,
+    quiet: bool = False,
+) -> keras.Model:  # fmt: skip
     """Fit a network and leave it with the weights of its best epoch on the validation split.
 
     Args:
@@ -115,6 +116,7 @@ def train_model(
         validation: What chooses the epoch, and so is not fit to report; shares no group with `train`.
         config: How.
         run: Folder of the run. A backup in it, left by a run that was stopped, is gone on from.
+        quiet: Whether to print nothing; the history is written all the same.
 
     Returns:
         The model.
@@ -165,7 +167,7 @@ def train_model(
         epochs=config.epochs,
         callbacks=callbacks,
         shuffle=False,  # the batches come shuffled
-        verbose=2,
+        verbose=0 if quiet else 2,
     )
     model.load_weights(best)
     return model

@@ -19,11 +19,14 @@ from facekit.datasets.synthetic import (
     STYLES,
     Bias,
     FaceTraits,
+    draw_crops,
     draw_face,
     make_synthetic,
     place_landmarks,
     read_synthetic,
+    sample_splits,
     sample_traits,
+    tabulate_traits,
 )
 from facekit.detection import locate_face
 from facekit.images import TEMPLATE_XY, read_image
@@ -287,3 +290,35 @@ class TestCommand:
         assert result.exit_code == code
         assert message in result.output
         assert not (tmp_path / "new").exists()
+
+
+class TestCrops:
+    def test_faces_are_cut_by_the_landmarks_they_are_drawn_with(self):
+        turned = replace(WOMAN, roll_degrees=30.0)
+        upright, righted, tilted = draw_crops([WOMAN, turned], 64), draw_crops([turned], 64)[0], draw_face(turned, 64)
+        assert upright.shape == (2, 64, 64, 1)
+        inner = np.s_[16:48, 16:48]
+        apart = np.abs(upright[0][inner].astype(int) - righted[inner]).mean()
+        assert apart < np.abs(upright[0][inner].astype(int) - tilted[inner].mean(axis=2, keepdims=True)).mean() / 2
+
+    def test_colours_and_no_faces(self):
+        assert draw_crops([WOMAN], 48, 3).shape == (1, 48, 48, 3)
+        assert draw_crops([], 48).shape == (0, 48, 48, 1)
+
+
+def test_splits_share_no_person_and_only_training_is_biased():
+    fair, splits = sample_splits(100, seed=1)
+    biased, _ = sample_splits(100, seed=1, bias=Bias(rare_share=0.0))
+    table = tabulate_traits(fair).assign(split=splits)
+    assert table.groupby("subject")["split"].nunique().max() == 1
+    assert table["split"].value_counts().to_dict() == {"train": 70, "test": 20, "validation": 10}
+    assert fair[70:] == biased[70:]
+    assert {face.gender for face in biased[:70]} == {"male"}
+
+
+def test_a_bias_thins_out_any_manifest():
+    manifest = pd.DataFrame({"age": [1.0, 30.0, np.nan] * 100, "gender": ["female", "male", None] * 100})
+    kept = Bias(rare_share=0.2).keep(manifest, seed=0)
+    assert kept[manifest["gender"] != "female"].all()
+    assert 0.1 < kept[manifest["gender"] == "female"].mean() < 0.3
+    assert Bias("age", "28-45", 0.0).keep(manifest, seed=0).tolist() == [True, False, True] * 100

@@ -77,6 +77,30 @@ def test_image_of_another_form_is_an_error(find, image):
         find(image)
 
 
+# === P-Net's maps ===
+
+
+def test_a_cell_tells_of_its_own_window(astronaut):
+    level = mtcnn.make_level(astronaut, 0.15)
+    assert level.shape == (76, 76, 3)
+    probabilities, offsets = mtcnn.run_pnet(level)
+    assert offsets.shape == (*probabilities.shape, 4)
+    row, column = np.unravel_index(probabilities.argmax(), probabilities.shape)
+    top, left = row * mtcnn.STRIDE, column * mtcnn.STRIDE
+    alone, its_offsets = mtcnn.run_pnet(level[top : top + mtcnn.CELL, left : left + mtcnn.CELL])
+    np.testing.assert_allclose(alone, probabilities[row, column], atol=1e-5)
+    np.testing.assert_allclose(its_offsets[0, 0], offsets[row, column], atol=1e-5)
+
+
+def test_maps_become_boxes():
+    probabilities, offsets = np.zeros((3, 4), np.float32), np.zeros((3, 4, 4), np.float32)
+    probabilities[2, 1], offsets[2, 1] = 0.9, (0, 1, 0, -1)
+    boxes, scores = mtcnn.read_maps(probabilities, offsets, 0.6)
+    np.testing.assert_allclose(boxes, [[3, 16, 14, 5]])  # the window begins at 2, 4, counted from 1
+    assert scores.tolist() == pytest.approx([0.9])
+    assert mtcnn.read_maps(probabilities, offsets, 0.95)[0].shape == (0, 4)
+
+
 # === Detection ===
 
 

@@ -8,6 +8,7 @@ from facekit.evaluation.figures import (
     get_probabilities,
     index_age_classes,
     measure_attribute,
+    tabulate_age_errors,
     tabulate_figures,
 )
 from facekit.evaluation.metrics import compute_wilson_interval
@@ -116,3 +117,20 @@ def test_figures_become_a_table():
         "| a test | 10 | mean absolute error, years | 4.57 | 4.00 to 5.10 |",
     ]
     assert len(tabulate_figures([]).splitlines()) == 2
+
+
+class TestAgeErrors:
+    def test_each_class_of_the_true_age(self):
+        rows = [("a", "test", true, told) for true, told in [(1, 3), (30, 30), (40, 30), (30, 34), (70, 60)]]
+        table = tabulate_age_errors(make_predictions("age", rows))
+        assert table.index.tolist() == ["0-2", "28-45", "66+"]
+        assert table["count"].tolist() == [1, 3, 1]
+        assert table["off"].tolist() == pytest.approx([2, 14 / 3, 10])
+        assert table["bias"].tolist() == pytest.approx([2, -2, -10])
+        assert (table.loc["66+", "low"], table.loc["66+", "high"]) == (10, 10)
+        assert table.loc["28-45", "low"] < 14 / 3 < table.loc["28-45", "high"]
+
+    def test_no_images(self):
+        table = tabulate_age_errors(make_predictions("age", [("a", "test", 1, 3)]).iloc[:0])
+        assert table.empty
+        assert list(table) == ["count", "off", "low", "high", "bias"]

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from facekit.evaluation.metrics import bootstrap_interval, compute_wilson_interval
+from facekit.evaluation.metrics import (
+    bootstrap_interval,
+    compute_calibration_error,
+    compute_wilson_interval,
+    tabulate_calibration,
+    tabulate_groups,
+)
 
 
 class TestWilson:
@@ -71,3 +77,35 @@ class TestBootstrap:
         low, high = bootstrap_interval(values, np.arange(101), np.median)
         assert low < 50 < high
         assert bootstrap_interval(values, np.arange(101), np.size) == (101, 101)
+
+
+class TestCalibrationError:
+    PROBABILITIES = np.array([0.55, 0.5, 0.59, 0.92, 0.98, 1.0])
+    RIGHT = np.array([True, False, False, True, True, False])
+
+    def test_it_is_the_mean_gap(self):
+        gaps = abs(1.64 / 3 - 1 / 3), abs(2.9 / 3 - 2 / 3)
+        assert compute_calibration_error(self.PROBABILITIES, self.RIGHT) == pytest.approx(np.mean(gaps))
+        assert compute_calibration_error(self.PROBABILITIES, self.RIGHT, bins=1) == pytest.approx(4.54 / 6 - 0.5)
+
+    def test_who_is_right_as_often_as_told_has_none(self):
+        assert compute_calibration_error(np.full(4, 0.75), np.array([True, True, True, False])) == pytest.approx(0)
+
+
+class TestGroups:
+    def test_each_group_has_its_share_and_interval(self):
+        table = tabulate_groups(np.array([True, False, True, True]), np.array(["b", "b", "a", "b"]))
+        assert table.index.tolist() == ["a", "b"]
+        assert table["count"].tolist() == [1, 3]
+        assert table["share"].tolist() == pytest.approx([1, 2 / 3])
+        assert tuple(table.loc["b", ["low", "high"]]) == pytest.approx(compute_wilson_interval(2, 3))
+
+    def test_no_answers_no_groups(self):
+        assert tabulate_groups(np.zeros(0, bool), np.zeros(0, str)).empty
+
+    def test_answers_of_like_probability_are_counted_together(self):
+        table = tabulate_calibration(np.array([1.0, 0.97, 0.55, 0.5]), np.array([True, False, True, True]))
+        assert table.index.tolist() == [5, 9]
+        assert table["probability"].tolist() == pytest.approx([0.525, 0.985])
+        assert table["share"].tolist() == [1, 0.5]
+        assert table["count"].tolist() == [2, 2]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facekit.evaluation.papers import CLAIMS, load_course, load_figures, tabulate_papers
+from facekit.evaluation.papers import CLAIMS, load_course, load_figures, load_history, tabulate_papers
 from facekit.registry import ModelEntry, save_entry
 from facekit.taxonomy import ATTRIBUTES, LABELS
 
@@ -47,13 +47,23 @@ def test_the_course_is_that_of_the_epoch_that_was_kept(models):
     assert (course["epoch"], course["val_loss"], course["val_accuracy"]) == (1, 0.9, 0.65)
 
 
-def test_a_course_of_several_attributes_is_told_for_one(models):
-    columns = {"epoch": [0, 1], "loss": 3.0, "val_loss": [2.5, 2.0], "age_loss": 1.5, "val_age_loss": 1.25, "val_gender_loss": 0.5}
+def test_a_history_marks_the_epoch_that_was_kept(models):
+    history = load_history(models, "age")
+    assert list(history) == ["epoch", "years_off", "loss", "val_years_off", "val_loss", "kept"]
+    assert history["kept"].tolist() == [False, True, False]
+
+
+def test_a_history_of_several_attributes_is_told_for_one(models):
+    columns = {"epoch": [0, 1], "age_loss": 1.5, "age_years_off": 4, "gender_accuracy": 0.9, "gender_loss": 0.5, "loss": 3.0}
+    validation = {"val_age_loss": [1.0, 1.25], "val_age_years_off": 5, "val_gender_accuracy": 0.8, "val_loss": [2.5, 2.0]}
     (models / "faces").mkdir()
-    pd.DataFrame(columns).to_csv(models / "faces" / "history.csv", index=False)
+    pd.DataFrame(columns | validation).to_csv(models / "faces" / "history.csv", index=False)
     save_entry(ModelEntry("age", "age", "faces/faces.onnx", "", {}), models)
+    history = load_history(models, "age")
+    assert list(history) == ["epoch", "loss", "years_off", "val_loss", "val_years_off", "kept"]
+    assert history["kept"].tolist() == [False, True]  # by the loss of all together, not by the one of age
     course = load_course(models, "age")
-    assert (course["epoch"], course["loss"], course["val_loss"]) == (1, 1.5, 1.25)
+    assert (course["epoch"], course["loss"], course["val_loss"], course["val_years_off"]) == (1, 1.5, 1.25, 5)
 
 
 def test_tables_hold_both_sides(models):

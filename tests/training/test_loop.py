@@ -216,3 +216,11 @@ def test_too_few_crops_are_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"`train` must fill a batch of 64; got 14 crops\. Make `batch_size` smaller"):
         train(tmp_path, TrainingConfig())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_quiet_run_prints_nothing(quiet, tmp_path, capsys):
+    train_model(build_network(), [TASKS["gender"]], make_data(14), make_data(6, seed=1), CONFIG, tmp_path, quiet)
+    printed = capsys.readouterr()
+    assert (not printed.out and not printed.err) if quiet else "Epoch 1/2" in printed.out
+    assert len(read_history(tmp_path)) == 2
