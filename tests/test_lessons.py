@@ -1,4 +1,5 @@
 import importlib.util
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,6 +36,7 @@ def test_lessons_that_train_say_what_is_missing(monkeypatch):
 @pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
 def test_lessons_that_train_go_on_where_it_is_there():
     require_training()
+    assert "keras" in sys.modules
 
 
 class TestLoadFaces:
