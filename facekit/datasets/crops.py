@@ -17,7 +17,7 @@ from facekit.faces import Faces
 from facekit.images import cut_crops, read_image
 
 CROPS_FOLDER = "prepared"  # in the data's folder: cutting takes minutes and is the same for every task
-CROP_SIDE = 64  # pixels; what every shipped attribute network takes
+CROP_SIDE = 64  # pixels; what small networks take, and enough to tell whether a face is found
 MARGIN = 0.3  # of a box's sides, looked at around it: datasets draw boxes tighter or looser than MTCNN does
 
 _read_image = functools.lru_cache(maxsize=1)(read_image)  # the faces of one image follow each other
