@@ -72,7 +72,7 @@ class Profile:
     """What is told of one face; an attribute that was not asked for is `None`.
 
     Attributes:
-        age_years: Mean of the age distribution; `age_low` and `age_high` are meant to hold the true age four times in five (README: how often they do).
+        age_years: Mean of the age distribution; `age_low` and `age_high` are meant to hold the true age four times in five.
         age_range: The age class, by name.
         gender_probability, emotion_probability, ethnicity_probability: Of the label given, 0 to 1.
         emotion_probabilities: One an emotion, in the order of `taxonomy.EMOTIONS`, summing to 1; empty where not asked for.
