@@ -57,6 +57,15 @@ def test_no_group_stands_on_two_sides(task):
     assert predictions.groupby(["source", "group"])["split"].nunique().max() == 1
 
 
+@pytest.mark.parametrize(("protocol", "leaks"), [("subject_disjoint", False), ("random_frames", True)])
+def test_every_image_of_ck_plus_is_tested_in_one_of_ten_folds(protocol, leaks):
+    predictions = pd.read_parquet(MODELS / "emotion" / "protocols" / f"ck_plus-{protocol}.parquet")
+    assert len(predictions) == 927
+    assert predictions["fold"].nunique() == 10
+    assert not predictions["image"].duplicated().any()
+    assert (predictions.groupby("group")["fold"].nunique().max() > 1) == leaks
+
+
 @pytest.mark.parametrize(
     ("task", "source", "figure", "mark"),
     [
