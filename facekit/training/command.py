@@ -61,7 +61,7 @@ class DataChoice:
 
     Attributes:
         folder: Holds the datasets under their usual names, and the faces cut out of them.
-        sources: Names of datasets; those of the task where there are none. Training images of one named twice count twice.
+        sources: Names of datasets; those of the task where there are none.
         manifest: A manifest of one's own, in place of them.
     """
 
@@ -106,11 +106,9 @@ def run_training(
     in_train, in_validation = ((manifest["split"] == name).to_numpy() for name in ("train", "validation"))
     weights = np.ones(len(crops), np.float32)
     weights[in_train] = tasks[0].weigh(targets[tasks[0].name][in_train], config.balance)
-    times = [max(data.sources.count(name), 1) for name in manifest["source"][in_train]]
     train_model(
         BalancedModel(network) if len(tasks) > 1 else network, tasks,
-        LabelledCrops(crops, learned, weights).select(np.flatnonzero(in_train).repeat(times)),
-        LabelledCrops(crops, targets, weights).select(in_validation), config, run,
+        LabelledCrops(crops, learned, weights).select(in_train), LabelledCrops(crops, targets, weights).select(in_validation), config, run,
     )  # fmt: skip
     network.save(run / "network.keras")
     save_answers(network, crops[in_train], manifest[in_train], run / "answers.npz")

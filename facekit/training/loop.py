@@ -71,7 +71,7 @@ class LabelledCrops:
                 raise ValueError(f"`{name}` must hold one a crop ({len(self.crops)}); got {len(values)}.")
 
     def select(self, rows: np.ndarray) -> LabelledCrops:
-        """Return some rows, given as a mask, (images,) bool, or by number."""
+        """Return the rows of a mask, (images,) bool."""
         return LabelledCrops(self.crops[rows], {name: values[rows] for name, values in self.targets.items()}, self.weights[rows])
 
     def batch(self, size: int) -> tf.data.Dataset:

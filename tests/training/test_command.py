@@ -347,18 +347,6 @@ class TestTraining:
         assert [row["epoch"] for row in read_history(run / "gender")] == ["0"]
         assert json.loads((run / "config.json").read_text())["batch_size"] == 16
 
-    def test_a_dataset_named_twice_counts_twice(self, data_dir, shallow_networks, tmp_path, monkeypatch):
-        seen = []
-
-        def stop_before_training(model, tasks, train, validation, config, run) -> None:
-            seen.extend((len(np.unique(train.crops, axis=0)), len(train.crops), len(validation.crops)))
-            raise InterruptedError
-
-        monkeypatch.setattr(command, "train_model", stop_before_training)
-        with pytest.raises(InterruptedError):
-            run_training("gender", DataChoice(data_dir, ("utkface", "utkface")), None, tmp_path, "small", None, None, False)
-        assert seen == [51, 102, 3]
-
     def test_a_teacher_is_not_shipped(self, train, data_dir, tmp_path, monkeypatch):
         def build_stand_in(name, tasks) -> keras.Model:
             inputs = keras.Input((64, 64, 1))
