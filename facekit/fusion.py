@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from facekit.faces import Profile
 from facekit.registry import ModelError, get_models_dir
-from facekit.taxonomy import AGE_SCHEMES, AGES_YEARS, DEFAULT_AGE_SCHEME, LABELS, find_age_range
+from facekit.taxonomy import AGE_SCHEMES, AGES_YEARS, DEFAULT_AGE_SCHEME, LABELS, find_age_range, find_first_years
 
 AGE_QUANTILES = (0.1, 0.9)  # of the age distribution, for `age_low` and `age_high`
 
@@ -60,9 +61,9 @@ def _count_coarse(attribute: str) -> int:
     return len(AGE_SCHEMES[DEFAULT_AGE_SCHEME]) if attribute == "age" else len(LABELS[attribute])
 
 
-def index_age_classes(ages_years: np.ndarray) -> np.ndarray:
-    """Return the index of each age's class in the default scheme, (ages,) int; a fraction counts with the year begun."""
-    return np.searchsorted(AGE_SCHEMES[DEFAULT_AGE_SCHEME], np.floor(ages_years), side="right") - 1
+def index_age_classes(ages_years: np.ndarray, scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME) -> np.ndarray:
+    """Return the index of each age's class in a scheme, (ages,) int; a fraction counts with the year begun."""
+    return np.searchsorted(find_first_years(scheme), np.floor(ages_years), side="right") - 1
 
 
 def save_constants(constants: FusionConstants, models_dir: Path) -> None:
@@ -149,18 +150,20 @@ def scale_certainty(attribute: str, answer: np.ndarray, constants: FusionConstan
     return np.clip((measure_certainty(attribute, answer) - least) / max(greatest - least, 1e-9), 0, 1)
 
 
-def score_confidence(answers: dict[str, np.ndarray], constants: FusionConstants) -> np.ndarray:
-    """Return the confidence in each face's profile, (faces,), 0 to 1.
+def split_confidence(answers: dict[str, np.ndarray], constants: FusionConstants) -> dict[str, np.ndarray]:
+    """Return what each attribute adds to the confidence in each face's profile, (faces,): its weight times its scaled certainty.
 
     Args:
         answers: Calibrated and correlated probabilities of each attribute, (faces, classes).
         constants: With reliabilities and ranges of certainty.
     """
-    total, weights = 0.0, 0.0
-    for name, answer in answers.items():
-        total = total + constants.reliabilities[name] * scale_certainty(name, answer, constants)
-        weights += constants.reliabilities[name]
-    return total / weights
+    whole = sum(constants.reliabilities[name] for name in answers)
+    return {name: constants.reliabilities[name] / whole * scale_certainty(name, answer, constants) for name, answer in answers.items()}
+
+
+def score_confidence(answers: dict[str, np.ndarray], constants: FusionConstants) -> np.ndarray:
+    """Return the confidence in each face's profile, (faces,), 0 to 1: the sum of what `split_confidence` tells, of the same arguments."""
+    return sum(split_confidence(answers, constants).values())
 
 
 def fuse_profiles(answers: dict[str, np.ndarray], constants: FusionConstants, age_scheme: str = DEFAULT_AGE_SCHEME) -> tuple[Profile, ...]:

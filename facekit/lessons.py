@@ -37,16 +37,19 @@ class MissingPackageError(ImportError):
         return [str(self)]
 
 
-def require_training() -> None:
+def require_training(what: str = "This lesson trains a network") -> None:
     """Stop a lesson that trains where TensorFlow is not installed, and keep TensorFlow's own remarks out of the others.
+
+    Args:
+        what: Needs it; how the sentence begins.
 
     Raises:
         MissingPackageError: With the remedy.
     """
     if importlib.util.find_spec("tensorflow") is None:
         raise MissingPackageError(
-            "This lesson trains a network, which needs TensorFlow: run `make lab` in a clone of facekit, or open the lesson on Colab and "
-            "run `%pip install 'facekit[train]'` first. Lessons 00, 02, 08, 09 and 10 run without it."
+            f"{what}, which needs TensorFlow: run `make lab` in a clone of facekit, or open the lesson on Colab and "
+            "run `%pip install 'facekit[train]'` first. Lessons 00, 02, 03 and 07 to 11 run without it."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _mute_errors():  # what TensorFlow tells of the machine before that is heeded

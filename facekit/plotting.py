@@ -86,7 +86,7 @@ def plot_subgroups(cell_counts: pd.Series, *, ax: Axes | None = None) -> Axes:
     scale = LogNorm(1, max(table.to_numpy().max(), 2))
     ax.imshow(table.where(table > 0), cmap="cividis", norm=scale, aspect="auto")
     for (row, column), count in np.ndenumerate(table.to_numpy()):
-        colour = "white" if 0 < scale(max(count, 1)) < 0.5 else "black"
+        colour = "white" if count and scale(count) < 0.5 else "black"
         ax.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize="small")
     columns = ["\n".join(np.atleast_1d(column)) for column in table.columns]
     ax.set(yticks=range(len(table)), yticklabels=table.index, xticks=range(len(columns)), xticklabels=columns)
@@ -209,13 +209,16 @@ def plot_groups(table: pd.DataFrame, label: str = "answers", *, ax: Axes | None 
     return ax
 
 
-def plot_pictures(pictures: np.ndarray, titles: Sequence[str] = (), columns: int = 6, *, ax: Axes | None = None) -> Axes:
+def plot_pictures(
+    pictures: np.ndarray, titles: Sequence[str] = (), columns: int = 6, inches: float = 1.6, *, ax: Axes | None = None
+) -> Axes:
     """Lay pictures of one size out in rows, each with a title below.
 
     Args:
         pictures: (pictures, height, width, channels) uint8, grey or RGB.
         titles: One a picture, or none.
         columns: Pictures a row, at most.
+        inches: Width of a picture, where axes are made.
         ax: To draw on; made where there is none.
     """
     count, height, width, channels = pictures.shape
@@ -224,7 +227,7 @@ def plot_pictures(pictures: np.ndarray, titles: Sequence[str] = (), columns: int
     rows, gap, line = -(-count // columns), width // 16, height * lines // 6
     cell_height, cell_width = height + line + gap, width + gap
     if ax is None:
-        ax = plt.subplots(figsize=(1.6 * columns, 1.6 * rows * cell_height / cell_width), layout="constrained")[1]
+        ax = plt.subplots(figsize=(inches * columns, inches * rows * cell_height / cell_width), layout="constrained")[1]
     ax.set(xlim=(0, columns * cell_width), ylim=(max(rows, 1) * cell_height, 0), aspect="equal")
     ax.axis("off")
     for index, picture in enumerate(pictures):
@@ -315,6 +318,69 @@ def plot_answers(attribute: str, answers: dict[str, np.ndarray], title: str = ""
         ax.tick_params(axis="y", length=0)
     if len(answers) > 1:
         ax.legend(frameon=False)
+    return ax
+
+
+def plot_confidence(parts: dict[str, float], *, ax: Axes | None = None) -> Axes:
+    """Plot what each attribute adds to one face's confidence, one after the other up to the whole.
+
+    Args:
+        parts: For each attribute its part, as `fusion.split_confidence` tells it.
+        ax: Where to; new Axes by default.
+    """
+    ax = _prepare(ax, f"confidence {sum(parts.values()):.2f}")
+    end = 0.0
+    for (name, part), colour in zip(parts.items(), SERIES_COLOURS, strict=False):
+        ax.barh(0, part, left=end, color=colour, label=name)
+        end += part
+    ax.set(xlim=(0, 1), yticks=(), xlabel="what each attribute adds")
+    ax.spines["left"].set_visible(False)
+    ax.legend(frameon=False, ncols=len(parts), loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+    return ax
+
+
+def plot_separation(
+    probabilities: np.ndarray, is_positive: np.ndarray, label: str, threshold: float | None = None, *, ax: Axes | None = None
+) -> Axes:
+    """Plot how well a label's probability parts the faces that have it from all others, as two histograms.
+
+    Args:
+        probabilities: (images,) of the label, 0 to 1.
+        is_positive: (images,) bool, whether it is the true one.
+        label: Its name.
+        threshold: From which on it is told, marked by a line; none by default.
+        ax: Where to; new Axes by default.
+    """
+    ax = _prepare(ax, f"How sure of {label}")
+    bins = np.linspace(0, 1, 41)
+    ax.hist(probabilities[~is_positive], bins, color=SERIES_COLOURS[0], alpha=0.7, label=f"not {label}")
+    ax.hist(probabilities[is_positive], bins, histtype="step", linewidth=2, color=SERIES_COLOURS[1], label=label)
+    if threshold is not None:
+        ax.axvline(threshold, color="black", linewidth=1.5)
+    ax.set(xlabel=f"probability of {label}", ylabel="faces, on a logarithmic scale", xlim=(0, 1), yscale="log")
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_thresholds(table: pd.DataFrame, threshold: float | None = None, *, ax: Axes | None = None) -> Axes:
+    """Plot what a decision's shares become while its threshold moves.
+
+    Args:
+        table: Of `metrics.tabulate_thresholds`.
+        threshold: One of the table's, at which each share is written; none by default.
+        ax: Where to; new Axes by default.
+    """
+    ax = _prepare(ax, "What a threshold does")
+    shares = ("accuracy", "precision", "recall", "false_positive_rate")
+    for name, colour, style in zip(shares, ("black", *SERIES_COLOURS[2:0:-1], SERIES_COLOURS[0]), ("-", "--", "-.", ":"), strict=True):
+        told = "" if threshold is None or np.isnan(table.loc[threshold, name]) else f" {table.loc[threshold, name]:.1%}"
+        ax.plot(table.index, table[name], style, color=colour, linewidth=2, label=f"{name.replace('_', ' ')}{told}")
+        if told:
+            ax.plot(threshold, table.loc[threshold, name], "o", color=colour)
+    if threshold is not None:
+        ax.axvline(threshold, color="black", linewidth=1, zorder=0)
+    ax.set(xlabel="threshold", ylabel="share", xlim=(0, 1), ylim=(0, 1.03))
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 

@@ -5,6 +5,7 @@ A tuple's order is the class index everywhere: in the networks' outputs, in tabl
 """
 
 import itertools
+from collections.abc import Sequence
 
 ATTRIBUTES = ("age", "gender", "emotion", "ethnicity")
 DEFAULT_ATTRIBUTES = ("age", "gender", "emotion")  # ethnicity is sensitive, and is told only where asked for
@@ -56,24 +57,46 @@ DATATURKS_LABELS = {
         "E_White": "white", "E_Black": "black", "E_Asian": "asian", "E_Indian": "indian", "E_Hispanic": "other", "E_Arab": "other",
         "others": "other",
     },
-    "emotion": {"Emotion_Angry": "anger", "Emotion_Happy": "happiness", "Emotion_Neutral": "neutral", "Emotion_Sad": "sadness"},
+    "emotion": {
+        "Emotion_Angry": "anger", "Emotion_Happy": "happiness", "Emotion_Neutral": "neutral", "Emotion_Sad": "sadness",
+        "Emotion_Disgust": "disgust", "Emotion_Fear": "fear", "Emotion_Surprise": "surprise",  # not in the file of 2018
+    },
     "age": {"Age_below20": 10.0, "Age_20_30": 25.0, "Age_30_40": 35.0, "Age_40_50": 45.0, "Age_above_50": 60.0},
 }  # fmt: skip
+DATATURKS_AGES = {"Age_below20": 0, "Age_20_30": 20, "Age_30_40": 30, "Age_40_50": 40, "Age_above_50": 50}  # first year of each
 
 
-def name_age_ranges(scheme: str = DEFAULT_AGE_SCHEME) -> tuple[str, ...]:
+def find_first_years(scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME) -> tuple[int, ...]:
+    """Return the first year of each age class of a scheme.
+
+    Args:
+        scheme: A key of `AGE_SCHEMES`, or first years of one's own, from 0 up.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if isinstance(scheme, str):
+        if scheme not in AGE_SCHEMES:
+            raise ValueError(f"`scheme` must be one of {', '.join(AGE_SCHEMES)}; got {scheme!r}.")
+        return AGE_SCHEMES[scheme]
+    starts = tuple(scheme)
+    if starts[:1] != (0,) or any(first >= after for first, after in itertools.pairwise(starts)):
+        raise ValueError(f"`scheme` must be first years that begin with 0 and rise; got {', '.join(map(str, starts)) or 'none'}.")
+    return starts
+
+
+def name_age_ranges(scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME) -> tuple[str, ...]:
     """Return the names of a scheme's age classes, such as `("0-2", ..., "66+")`.
 
     Raises:
-        ValueError: If `scheme` is not a key of `AGE_SCHEMES`.
+        ValueError: As `find_first_years`.
     """
-    if scheme not in AGE_SCHEMES:
-        raise ValueError(f"`scheme` must be one of {', '.join(AGE_SCHEMES)}; got {scheme!r}.")
-    starts = AGE_SCHEMES[scheme]
-    return (*(f"{first}-{after - 1}" for first, after in itertools.pairwise(starts)), f"{starts[-1]}+")
+    starts = find_first_years(scheme)
+    ends = (f"{first}-{after - 1}" if after - first > 1 else f"{first}" for first, after in itertools.pairwise(starts))
+    return (*ends, f"{starts[-1]}+")
 
 
-def find_age_range(age_years: float, scheme: str = DEFAULT_AGE_SCHEME) -> str:
+def find_age_range(age_years: float, scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME) -> str:
     """Return the name of the class of `scheme` that holds `age_years`; a fraction counts with the year begun.
 
     Raises:
@@ -82,4 +105,4 @@ def find_age_range(age_years: float, scheme: str = DEFAULT_AGE_SCHEME) -> str:
     names = name_age_ranges(scheme)
     if not age_years >= 0:
         raise ValueError(f"`age_years` must be 0 or more; got {age_years}.")
-    return names[sum(int(age_years) >= first for first in AGE_SCHEMES[scheme]) - 1]
+    return names[sum(int(age_years) >= first for first in find_first_years(scheme)) - 1]

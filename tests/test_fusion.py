@@ -11,6 +11,7 @@ from facekit.fusion import (
     save_constants,
     scale_certainty,
     score_confidence,
+    split_confidence,
 )
 from facekit.registry import ModelError
 from facekit.taxonomy import ATTRIBUTES, EMOTIONS, LABELS, name_age_ranges
@@ -231,6 +232,11 @@ class TestConfidence:
         )
         # Gender lies halfway in its range, emotion beyond the end of it: (0.9 * 0.5 + 0.6 * 1) / 1.5.
         np.testing.assert_allclose(score_confidence(answers, constants), [0.7])
+
+    def test_it_is_the_sum_of_what_attributes_add(self):
+        answers = {"gender": make_answer("gender", female=1), "emotion": make_answer("emotion", fear=0.5, anger=0.5)}
+        parts = split_confidence(answers, make_constants(reliabilities={"gender": 0.9, "emotion": 0.1}))
+        assert {name: part.tolist() for name, part in parts.items()} == {"gender": [0.9], "emotion": [0.05]}
 
     def test_certainty_is_scaled_by_its_range(self):
         answer = np.array([[0.5, 0.5], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9], [1, 0]])

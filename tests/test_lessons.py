@@ -30,6 +30,8 @@ def test_lessons_that_train_say_what_is_missing(monkeypatch):
     monkeypatch.setattr(lessons.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match=r"needs TensorFlow: run `make lab`") as caught:
         require_training()
+    with pytest.raises(MissingPackageError, match=r"^A preview of it, which needs TensorFlow"):
+        require_training("A preview of it")
     assert caught.value._render_traceback_() == [str(caught.value)]  # the sentence alone
 
 

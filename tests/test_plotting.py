@@ -8,6 +8,7 @@ import pytest
 
 from facekit.datasets.audit import Audit, audit_manifest
 from facekit.datasets.manifest import make_manifest
+from facekit.evaluation.metrics import tabulate_thresholds
 from facekit.plotting import (
     SPLIT_COLOURS,
     plot_age_errors,
@@ -15,6 +16,7 @@ from facekit.plotting import (
     plot_answers,
     plot_boxes,
     plot_calibration,
+    plot_confidence,
     plot_confusion,
     plot_findings,
     plot_groups,
@@ -24,7 +26,9 @@ from facekit.plotting import (
     plot_lifts,
     plot_pictures,
     plot_roc,
+    plot_separation,
     plot_subgroups,
+    plot_thresholds,
     save_audit_page,
 )
 
@@ -202,6 +206,34 @@ def test_answers_stand_beside_each_other(attribute, classes):
     plot_answers(attribute, {})
 
 
+def test_confidence_is_laid_end_to_end():
+    ax = plt.subplots()[1]
+    assert plot_confidence({"age": 0.25, "gender": 0.5}, ax=ax) is ax
+    assert [(bars[0].get_x(), bars[0].get_width()) for bars in ax.containers] == [(0, 0.25), (0.25, 0.5)]
+    assert ax.get_title(loc="left") == "confidence 0.75"
+    plot_confidence({"age": 0.0})
+
+
+def test_histograms_part_a_label_from_the_others():
+    probabilities, is_positive = np.array([0.1, 0.2, 0.9]), np.array([False, True, True])
+    ax = plt.subplots()[1]
+    assert plot_separation(probabilities, is_positive, "male", 0.5, ax=ax) is ax
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["not male", "male"]
+    assert ax.lines[0].get_xdata() == [0.5, 0.5]
+    assert not plot_separation(probabilities, is_positive, "male").lines
+
+
+def test_thresholds_have_a_line_a_share():
+    table = tabulate_thresholds(np.array([0.1, 0.8, 0.9]), np.array([False, True, False]), (0.0, 0.5, 1.0))
+    ax = plt.subplots()[1]
+    assert plot_thresholds(table, 0.5, ax=ax) is ax
+    told = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert told == ["accuracy 66.7%", "precision 50.0%", "recall 100.0%", "false positive rate 50.0%"]
+    none_told = [text.get_text() for text in plot_thresholds(table, 1.0).get_legend().get_texts()]
+    assert none_told[1] == "precision"
+    assert len(plot_thresholds(table).lines) == 4
+
+
 def test_levels_keep_their_sizes_and_maps_get_a_bar():
     picture, probabilities = np.zeros((6, 8, 3), np.uint8), np.full((3, 4), 0.5)
     ax = plt.subplots()[1]
@@ -258,3 +290,4 @@ def test_pictures_are_laid_out_in_rows_below_their_titles():
     tops = [image.get_extent()[3] for image in ax.images]
     assert tops[0] == tops[2] < tops[3]
     assert plot_pictures(np.zeros((0, 8, 8, 3), np.uint8), ax=ax) is ax
+    assert plot_pictures(pictures, columns=3, inches=1).figure.get_figwidth() == 3

@@ -18,6 +18,7 @@ from facekit.taxonomy import (
     UTKFACE_ETHNICITIES,
     UTKFACE_GENDERS,
     find_age_range,
+    find_first_years,
     name_age_ranges,
 )
 
@@ -53,6 +54,19 @@ def test_each_range_holds_its_ends(scheme):
     for name in name_age_ranges(scheme):
         for year in name.rstrip("+").split("-"):
             assert find_age_range(int(year), scheme) == name
+
+
+def test_ranges_of_ones_own():
+    assert find_first_years((0, 18, 65)) == (0, 18, 65)
+    assert name_age_ranges([0, 1, 18, 65]) == ("0", "1-17", "18-64", "65+")
+    assert name_age_ranges((0,)) == ("0+",)
+    assert find_age_range(64.9, (0, 18, 65)) == "18-64"
+
+
+@pytest.mark.parametrize("years", [(), (5, 10), (0, 10, 10), (0, 20, 10)])
+def test_first_years_must_rise_from_0(years):
+    with pytest.raises(ValueError, match=r"`scheme` must be first years that begin with 0 and rise; got (none|[\d, ]+)\."):
+        name_age_ranges(years)
 
 
 @pytest.mark.parametrize("function", [name_age_ranges, lambda scheme: find_age_range(30, scheme)])

@@ -1,4 +1,4 @@
-"""Read datasets whose labels stand in files of their own: csv, JSON lines, `.mat`, and WIDER FACE's text.
+"""Read datasets whose labels stand in files of their own: csv, JSON lines, `.mat`, and WIDER FACE's text; write DataTurks' JSON lines.
 
 A reader returns a manifest, as those of `folders` do. Faces whose image is not there stay out of it and are counted in a warning, so
 that a part of a dataset can be read, too.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import urllib.request
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,15 @@ from tqdm import tqdm
 
 from facekit.datasets.folders import list_files, read_rows, warn_left_out
 from facekit.datasets.manifest import BOX, COLUMNS, OLDEST_YEARS, make_manifest
-from facekit.taxonomy import DATATURKS_LABELS, FAIRFACE_AGES, FAIRFACE_ETHNICITIES, FAIRFACE_GENDERS, IMDB_WIKI_GENDERS
+from facekit.images import read_image
+from facekit.taxonomy import (
+    DATATURKS_AGES,
+    DATATURKS_LABELS,
+    FAIRFACE_AGES,
+    FAIRFACE_ETHNICITIES,
+    FAIRFACE_GENDERS,
+    IMDB_WIKI_GENDERS,
+)
 
 NOT_A_FACE = "Not_Face"  # DataTurks' label of a box on something else
 TIMEOUT_SECONDS = 20
@@ -152,6 +161,56 @@ def _download_images(addresses: dict[Path, str]) -> None:
         path.write_bytes(content)
     if failures:
         warnings.warn(f"{len(failures)} of {len(addresses)} images could not be downloaded: {'; '.join(failures)}", stacklevel=3)
+
+
+def write_dataturks(manifest: pd.DataFrame, folder: Path) -> Path:
+    """Write a manifest in DataTurks' form, with copies of its images, as `read_dataturks` reads it.
+
+    An age becomes one of DataTurks' five ranges. Faces that are `excluded` and have no label are boxes on no face; an image without
+    boxes is one face.
+
+    Args:
+        manifest: Of `make_manifest`.
+        folder: Gets `faces.json`, one line an image, and `images/`.
+
+    Returns:
+        The `.json` file.
+
+    Raises:
+        FileNotFoundError: If an image is not there.
+        ImageError: If one cannot be read.
+    """
+    images = Path(folder, "images")
+    images.mkdir(parents=True, exist_ok=True)
+    lines, taken = [], set()
+    for path, faces in manifest.groupby("path", sort=False):
+        height, width = read_image(path).shape[:2]
+        name, number = Path(path).name, 2
+        while name in taken:  # of images in several folders
+            name, number = f"{Path(path).stem}-{number}{Path(path).suffix}", number + 1
+        taken.add(name)
+        shutil.copyfile(path, images / name)
+        about = {"notes": "", "imageWidth": width, "imageHeight": height}
+        annotation = []
+        for face in faces.to_dict("records"):
+            left, top, right, bottom = (0, 0, width, height) if pd.isna(face["x1"]) else (face[side] for side in BOX)
+            points = [{"x": left / width, "y": top / height}, {"x": right / width, "y": bottom / height}]
+            annotation.append({"label": _name_for_dataturks(face), "shape": "rectangle", "points": points} | about)
+        lines.append(json.dumps({"content": f"images/{quote(name)}", "annotation": annotation, "extras": None}))
+    table = Path(folder, "faces.json")
+    unfinished = table.with_suffix(".part")
+    unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return unfinished.replace(table)
+
+
+def _name_for_dataturks(face: dict) -> list[str]:
+    names = []
+    for attribute in ("gender", "ethnicity", "emotion"):
+        known = {label: name for name, label in DATATURKS_LABELS[attribute].items()}  # of several names for one label the last
+        names += [known[face[attribute]]] if pd.notna(face[attribute]) else []
+    if pd.notna(face["age"]):
+        names.append(next(name for name, first in reversed(DATATURKS_AGES.items()) if face["age"] >= first))
+    return names or ([NOT_A_FACE] if face["split"] == "excluded" else [])
 
 
 def read_imdb_wiki(folder: Path) -> pd.DataFrame:

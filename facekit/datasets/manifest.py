@@ -78,14 +78,16 @@ def _require(manifest: pd.DataFrame, column: str, valid: pd.Series, rule: str) -
 
 
 def save_manifest(manifest: pd.DataFrame, path: Path) -> None:
-    """Check a manifest and write it as Parquet.
+    """Check a manifest and write it as Parquet, whole or not at all.
 
     Raises:
         ValueError: If it breaks a rule of `check_manifest`.
     """
     check_manifest(manifest)
     path.parent.mkdir(parents=True, exist_ok=True)
-    manifest.to_parquet(path, index=False)
+    unfinished = path.with_name(f"{path.name}.part")
+    manifest.to_parquet(unfinished, index=False)
+    unfinished.replace(path)
 
 
 def load_manifest(path: Path) -> pd.DataFrame:

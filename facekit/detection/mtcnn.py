@@ -55,6 +55,12 @@ class MTCNN:
             scale *= self.scale_factor
         return scales
 
+    def count_windows(self, size_hw: tuple[int, int]) -> int:
+        """Return how many windows P-Net looks at in an image of this size, on all levels together."""
+        sides = [[int(side * scale) for side in size_hw] for scale in self.compute_scales(size_hw)]
+        cells = [[(side - CELL + 1) // STRIDE + 1 for side in level] for level in sides]  # a last odd pixel still makes a cell
+        return sum(rows * columns for rows, columns in cells)
+
     def propose(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First stage: candidates of all levels of the pyramid, as square boxes (n, 4) and scores (n,)."""
         scales = self.compute_scales(image.shape[:2])
@@ -105,6 +111,23 @@ class MTCNN:
         kept = suppress_non_maxima(boxes, scores, 0.7, "minimum")
         return Faces(boxes[kept], scores[kept], landmarks[kept])
 
+    def trace(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, Faces]:
+        """Return what each stage leaves of an image: P-Net's and R-Net's candidates, (n, 4) squares, best first, and the faces.
+
+        Args:
+            image: As for `detect`.
+
+        Raises:
+            ValueError: As `detect`.
+        """
+        image = _check_image(image)
+        proposed, _ = self.propose(image)
+        refined, _ = self.refine(image, proposed)
+        faces = self.decide(image, refined)
+        height, width = image.shape[:2]
+        limits = np.array([width, height, width, height], np.float32) - 1
+        return proposed, refined, Faces(np.clip(faces.boxes_xyxy, 0, limits), faces.scores, faces.landmarks_xy)
+
     def detect(self, image: np.ndarray) -> Faces:
         """Find every face of an image.
 
@@ -117,13 +140,7 @@ class MTCNN:
         Raises:
             ValueError: If `image` is not HxWx3 uint8, or has no pixels.
         """
-        image = _check_image(image)
-        boxes, _ = self.propose(image)
-        boxes, _ = self.refine(image, boxes)
-        faces = self.decide(image, boxes)
-        height, width = image.shape[:2]
-        limits = np.array([width, height, width, height], np.float32) - 1
-        return Faces(np.clip(faces.boxes_xyxy, 0, limits), faces.scores, faces.landmarks_xy)
+        return self.trace(image)[2]
 
 
 def make_level(image: np.ndarray, scale: float) -> np.ndarray:

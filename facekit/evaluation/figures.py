@@ -14,7 +14,7 @@ import pandas as pd
 
 from facekit.evaluation.metrics import bootstrap_interval, compute_wilson_interval
 from facekit.fusion import index_age_classes
-from facekit.taxonomy import AGES_YEARS, LABELS, name_age_ranges
+from facekit.taxonomy import AGES_YEARS, DEFAULT_AGE_SCHEME, LABELS, name_age_ranges
 
 PROTOCOLS_FOLDER = "protocols"  # below a model's, holds a table SOURCE-PROTOCOL.parquet each
 CROWDED = 0.9  # groups an image below which images are no longer counted as independent
@@ -107,6 +107,40 @@ def tabulate_age_errors(predictions: pd.DataFrame) -> pd.DataFrame:
         rows[names[index]] = {"count": len(own), "off": np.abs(own).mean(), "low": low, "high": high, "bias": own.mean()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["count", "off", "low", "high", "bias"])
     return table.astype({"count": int})
+
+
+def tabulate_age_classes(predictions: pd.DataFrame, scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME) -> pd.DataFrame:
+    """Return how many faces of each class of the true age were told as which class; the years told are the same in any scheme.
+
+    Args:
+        predictions: A table of predictions of age.
+        scheme: As for `taxonomy.find_first_years`.
+
+    Returns:
+        Counts, rows by the true class and columns by the one told, both named as `taxonomy.name_age_ranges` does.
+    """
+    names = name_age_ranges(scheme)
+    counts = np.zeros((len(names), len(names)), int)
+    told = index_age_classes(get_probabilities(predictions) @ np.array(AGES_YEARS), scheme)
+    np.add.at(counts, (index_age_classes(predictions["label"].to_numpy(np.float64), scheme), told), 1)
+    return pd.DataFrame(counts, names, names)
+
+
+def measure_classes(counts: pd.DataFrame) -> dict[str, float]:
+    """Return the shares that a square table of counts, true by told, holds.
+
+    Returns:
+        `right`; `within_one`, right or off by one class; and `by_guessing`, as often as who tells the commonest class always is right.
+
+    Raises:
+        ValueError: If it counts nothing.
+    """
+    table = counts.to_numpy()
+    if not table.sum():
+        raise ValueError("`counts` must count at least one face; got none.")
+    within_one = sum(np.trace(table, offset) for offset in (-1, 0, 1))
+    shares = {"right": np.trace(table), "within_one": within_one, "by_guessing": table.sum(axis=1).max()}
+    return {name: float(count / table.sum()) for name, count in shares.items()}
 
 
 def format_figure(figure: dict) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -59,6 +59,34 @@ def tabulate_groups(right: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
     intervals = [compute_wilson_interval(*row) for row in counts.itertuples(index=False)]
     table = pd.DataFrame(intervals, counts.index, ["low", "high"])
     return table.assign(count=counts["size"], share=counts["sum"] / counts["size"])[["count", "share", "low", "high"]]
+
+
+def tabulate_thresholds(probabilities: np.ndarray, is_positive: np.ndarray, thresholds: Sequence[float]) -> pd.DataFrame:
+    """Return what becomes of a decision between a label and all others when the label is told from a threshold on.
+
+    Args:
+        probabilities: (images,) of the label, 0 to 1.
+        is_positive: (images,) bool, whether it is the true one.
+        thresholds: Probabilities from which on it is told.
+
+    Returns:
+        Indexed by threshold: the counts `true_positives`, `false_positives`, `false_negatives` and `true_negatives`; and `accuracy`,
+        `precision` (of those told, the share that is right), `recall` (of those that are, the share told) and `false_positive_rate` (of
+        the others, the share told all the same). A share of none is NaN.
+    """
+    is_positive = np.asarray(is_positive, bool)
+    told = np.asarray(probabilities) >= np.asarray(thresholds, float)[:, None]  # (thresholds, images)
+    hits, alarms = (told & is_positive).sum(axis=1), (told & ~is_positive).sum(axis=1)
+    table = pd.DataFrame({"true_positives": hits, "false_positives": alarms}, pd.Index(thresholds, name="threshold", dtype="float64"))
+    table["false_negatives"] = is_positive.sum() - hits
+    table["true_negatives"] = (~is_positive).sum() - alarms
+    shares = {
+        "accuracy": (hits + table["true_negatives"], is_positive.size),
+        "precision": (hits, hits + alarms),
+        "recall": (hits, is_positive.sum()),
+        "false_positive_rate": (alarms, (~is_positive).sum()),
+    }
+    return table.assign(**{name: part / np.where(np.equal(whole, 0), np.nan, whole) for name, (part, whole) in shares.items()})
 
 
 def tabulate_calibration(probabilities: np.ndarray, right: np.ndarray, bins: int = 10) -> pd.DataFrame:

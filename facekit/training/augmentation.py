@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from facekit.images import normalise
+
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue in grey (ITU-R BT.601)
 BLOCK = 8  # pixels; JPEG's
 # JPEG's luminance table at quality 50, on the scale from 0 to 255 (ITU-T T.81, annex K).
@@ -100,6 +102,23 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
     steps = tf.range(side, dtype=tf.float32)
     hidden = (tf.abs(steps[None, :, None, None] - centre_y) < size / 2) & (tf.abs(steps[None, None, :, None] - centre_x) < size / 2)
     return tf.where(hidden, 0.0, crops)
+
+
+def preview_augmentation(crop: np.ndarray, bounds: Augmentation, count: int, seed: int = 0) -> np.ndarray:
+    """Return one crop as training would see it time and again.
+
+    Args:
+        crop: (side, side, channels) uint8; `side` is a multiple of 8.
+        bounds: How far it is changed.
+        count: How many times.
+        seed: Of the changes.
+
+    Returns:
+        (count, side, side, channels) uint8.
+    """
+    batch = tf.constant(np.repeat(normalise(crop[None]), count, axis=0))
+    changed = augment(batch, tf.constant((seed, 0)), bounds).numpy()
+    return np.clip(np.round((changed + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def _warp(crops: tf.Tensor, draw, bounds: Augmentation) -> tf.Tensor:

@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-from ipywidgets import FloatLogSlider, FloatSlider, interactive
+from ipywidgets import interactive
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from facekit.fusion import FusionConstants, calibrate, correlate, scale_certainty, score_confidence
-from facekit.lessons import show
-from facekit.plotting import SERIES_COLOURS, plot_answers
+from facekit.fusion import FusionConstants, calibrate, correlate, measure_certainty, split_confidence
+from facekit.plotting import plot_answers, plot_confidence
+from facekit.widgets.controls import Slider
+from facekit.widgets.explorers import explore
 
 FIGURE_INCHES = (7, 3)
 BEFORE = "as the network says"
+LEAST_TEMPERATURE, GREATEST_TEMPERATURE = 0.2, 4  # beyond them little changes any more
 
 
 def explore_temperature(attribute: str, answer: np.ndarray, temperature: float) -> interactive:
@@ -25,12 +29,13 @@ def explore_temperature(attribute: str, answer: np.ndarray, temperature: float) 
         temperature: To start with.
     """
 
-    def draw(temperature: float) -> None:
+    def draw(temperature: float) -> tuple[Axes, str]:
         ax = plt.subplots(figsize=FIGURE_INCHES, layout="constrained")[1]
         answers = {BEFORE: answer, f"at {temperature:.2f}": calibrate(answer[None], temperature)[0]}
-        show(plot_answers(attribute, answers, ax=ax), f"{attribute} as the network says and at temperature {temperature:.2f}")
+        sure = " and ".join(f"{measure_certainty(attribute, each[None])[0]:.0%}" for each in answers.values())
+        return plot_answers(attribute, answers, ax=ax), f"How sure of {attribute}, {BEFORE} and at temperature {temperature:.2f}: {sure}."
 
-    return interactive(draw, temperature=FloatLogSlider(temperature, min=-0.7, max=0.7, step=0.02, readout_format=".2f"))
+    return explore(draw, temperature=Slider(value=temperature, min=LEAST_TEMPERATURE, max=GREATEST_TEMPERATURE, description="temperature"))
 
 
 def explore_strength(answers: dict[str, np.ndarray], constants: FusionConstants) -> interactive:
@@ -41,14 +46,14 @@ def explore_strength(answers: dict[str, np.ndarray], constants: FusionConstants)
         constants: With the table, and the strength to start with.
     """
 
-    def draw(strength: float) -> None:
+    def draw(strength: float) -> tuple[Figure, str]:
         fused = correlate(answers, replace(constants, strength=strength))
         figure, axes = plt.subplots(1, len(answers), figsize=FIGURE_INCHES, layout="constrained", squeeze=False)
         for ax, name in zip(axes[0], answers, strict=True):
             plot_answers(name, {"alone": answers[name][0], "correlated": fused[name][0]}, ax=ax)
-        show(figure, f"{', '.join(answers)}: each alone, and pulled by the others at strength {strength:.2f}")
+        return figure, f"{', '.join(answers)}: each alone, and pulled by the others at strength {strength:.2f}."
 
-    return interactive(draw, strength=FloatSlider(constants.strength, min=0, max=1, step=0.05))
+    return explore(draw, strength=Slider(value=constants.strength, description="strength"))
 
 
 def explore_confidence(answers: dict[str, np.ndarray], constants: FusionConstants) -> interactive:
@@ -59,22 +64,13 @@ def explore_confidence(answers: dict[str, np.ndarray], constants: FusionConstant
         constants: With the ranges of certainty, and the reliabilities to start with.
     """
 
-    def draw(**weights: float) -> None:
-        total = sum(weights.values())
-        if total == 0:
-            return  # nobody is asked
-        ax = plt.subplots(figsize=(7, 1.6), layout="constrained")[1]
-        end = 0.0
-        for (name, weight), colour in zip(weights.items(), SERIES_COLOURS, strict=False):
-            width = weight / total * float(scale_certainty(name, answers[name], constants)[0])
-            ax.barh(0, width, left=end, color=colour, label=name)
-            end += width
-        confidence = float(score_confidence(answers, replace(constants, reliabilities=weights))[0])
-        ax.set(xlim=(0, 1), yticks=(), xlabel="what each attribute adds")
-        ax.set_title(f"confidence {confidence:.2f}", loc="left", fontweight="bold")
-        ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.legend(frameon=False, ncols=len(weights), loc="upper right")
-        show(ax, f"Confidence {confidence:.2f}, and what each attribute adds to it")
+    def draw(**weights: float) -> tuple[Axes | None, str]:
+        if not any(weights.values()):
+            return None, "Nobody is asked: give at least one attribute a weight."
+        parts = {name: float(part[0]) for name, part in split_confidence(answers, replace(constants, reliabilities=weights)).items()}
+        ax = plot_confidence(parts, ax=plt.subplots(figsize=(7, 1.6), layout="constrained")[1])
+        added = ", ".join(f"{name} adds {part:.2f}" for name, part in parts.items())
+        return ax, f"Confidence {sum(parts.values()):.2f}: {added}."
 
-    sliders = {name: FloatSlider(round(constants.reliabilities[name], 2), min=0, max=1, step=0.01) for name in answers}
-    return interactive(draw, **sliders)
+    sliders = {name: Slider(value=round(constants.reliabilities[name], 2), description=f"weight of {name}") for name in answers}
+    return explore(draw, **sliders)

@@ -115,6 +115,19 @@ class TestFile:
             save_manifest(make_manifest([{"path": "a.jpg"}], "mine").assign(age=200.0), tmp_path / "mine.parquet")
         assert not (tmp_path / "mine.parquet").exists()
 
+    def test_a_file_stays_whole_where_writing_fails(self, tmp_path, monkeypatch):
+        path, old = tmp_path / "mine.parquet", make_manifest([{"path": "old.jpg"}], "mine")
+        save_manifest(old, path)
+
+        def fail(_, target, index):
+            Path(target).write_bytes(b"half")
+            raise OSError("disk full")
+
+        monkeypatch.setattr(pd.DataFrame, "to_parquet", fail)
+        with pytest.raises(OSError, match="disk full"):
+            save_manifest(make_manifest([{"path": "new.jpg"}], "mine"), path)
+        assert load_manifest(path)["path"].tolist() == ["old.jpg"]
+
     def test_a_missing_file(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"mine\.parquet: no such manifest; `facekit data prepare` makes one"):
             load_manifest(tmp_path / "mine.parquet")

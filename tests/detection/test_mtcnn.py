@@ -80,6 +80,23 @@ def test_image_of_another_form_is_an_error(find, image):
 # === P-Net's maps ===
 
 
+def test_stages_are_traced(astronaut):
+    proposed, refined, faces = MTCNN(min_face_size=40).trace(astronaut)
+    assert len(proposed) > len(refined) >= len(faces) == 1
+    np.testing.assert_allclose(np.ptp(proposed[:, [0, 2]], axis=1), np.ptp(proposed[:, [1, 3]], axis=1), rtol=1e-3)
+    np.testing.assert_array_equal(faces.boxes_xyxy, MTCNN(min_face_size=40).detect(astronaut).boxes_xyxy)
+    everything = MTCNN(min_face_size=40, thresholds=(0.6, 0, 0)).trace(astronaut)
+    assert len(everything[1]) > len(refined)
+
+
+@pytest.mark.parametrize("size_hw", [(12, 12), (13, 40), (50, 61), (11, 100)])
+def test_windows_are_as_many_as_the_cells_of_the_maps(size_hw):
+    cascade = MTCNN(min_face_size=12, scale_factor=0.6)
+    image = np.zeros((*size_hw, 3), np.uint8)
+    maps = [mtcnn.run_pnet(mtcnn.make_level(image, scale))[0] for scale in cascade.compute_scales(size_hw)]
+    assert cascade.count_windows(size_hw) == sum(probabilities.size for probabilities in maps)
+
+
 def test_a_cell_tells_of_its_own_window(astronaut):
     level = mtcnn.make_level(astronaut, 0.15)
     assert level.shape == (76, 76, 3)

@@ -8,6 +8,8 @@ from facekit.evaluation.figures import (
     get_probabilities,
     index_age_classes,
     measure_attribute,
+    measure_classes,
+    tabulate_age_classes,
     tabulate_age_errors,
     tabulate_figures,
 )
@@ -117,6 +119,23 @@ def test_figures_become_a_table():
         "| a test | 10 | mean absolute error, years | 4.57 | 4.00 to 5.10 |",
     ]
     assert len(tabulate_figures([]).splitlines()) == 2
+
+
+class TestAgeClasses:
+    PREDICTIONS = make_predictions("age", [("a", "test", label, told) for label, told in ((2, 2), (17, 18), (30, 70), (80, 70), (116, 66))])
+
+    def test_another_scheme_is_another_score(self):
+        halves = tabulate_age_classes(self.PREDICTIONS, (0, 18, 65))
+        assert halves.index.tolist() == halves.columns.tolist() == ["0-17", "18-64", "65+"]
+        assert halves.to_numpy().tolist() == [[1, 1, 0], [0, 0, 1], [0, 0, 2]]
+        assert measure_classes(halves) == {"right": 0.6, "within_one": 1.0, "by_guessing": 0.4}
+        assert tabulate_age_classes(self.PREDICTIONS).index.tolist() == list(name_age_ranges())
+
+    def test_no_images(self):
+        empty = tabulate_age_classes(self.PREDICTIONS.iloc[:0], "stages")
+        assert empty.shape == (5, 5)
+        with pytest.raises(ValueError, match="`counts` must count at least one face; got none"):
+            measure_classes(empty)
 
 
 class TestAgeErrors:

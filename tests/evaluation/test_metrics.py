@@ -7,6 +7,7 @@ from facekit.evaluation.metrics import (
     compute_wilson_interval,
     tabulate_calibration,
     tabulate_groups,
+    tabulate_thresholds,
 )
 
 
@@ -90,6 +91,28 @@ class TestCalibrationError:
 
     def test_who_is_right_as_often_as_told_has_none(self):
         assert compute_calibration_error(np.full(4, 0.75), np.array([True, True, True, False])) == pytest.approx(0)
+
+
+class TestThresholds:
+    PROBABILITIES, IS_POSITIVE = np.array([0.1, 0.4, 0.6, 0.9]), np.array([False, True, False, True])
+
+    def test_what_becomes_of_a_decision(self):
+        table = tabulate_thresholds(self.PROBABILITIES, self.IS_POSITIVE, (0.0, 0.5, 0.9, 1.0))
+        assert table.index.tolist() == [0.0, 0.5, 0.9, 1.0]
+        assert table.loc[0.5].to_dict() == {
+            "true_positives": 1, "false_positives": 1, "false_negatives": 1, "true_negatives": 1,
+            "accuracy": 0.5, "precision": 0.5, "recall": 0.5, "false_positive_rate": 0.5,
+        }  # fmt: skip
+        assert table["true_positives"].tolist() == [2, 1, 1, 0]
+        assert table["accuracy"].tolist() == [0.5, 0.5, 0.75, 0.5]
+        assert table["precision"].fillna(-1).tolist() == [0.5, 0.5, 1, -1]  # at 1 none is told
+        assert table["recall"].tolist() == [1, 0.5, 0.5, 0]
+        assert table["false_positive_rate"].tolist() == [1, 0.5, 0, 0]
+
+    def test_no_images_and_no_thresholds(self):
+        empty = tabulate_thresholds(np.zeros(0), np.zeros(0, bool), [0.5])
+        assert empty[["accuracy", "precision", "recall", "false_positive_rate"]].isna().all(axis=None)
+        assert len(tabulate_thresholds(self.PROBABILITIES, self.IS_POSITIVE, [])) == 0
 
 
 class TestGroups:

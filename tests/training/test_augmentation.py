@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from facekit.training.augmentation import Augmentation, augment
+from facekit.training.augmentation import Augmentation, augment, preview_augmentation
 
 NOTHING = Augmentation(**dict.fromkeys(vars(Augmentation()), 0))
 SIDE = 16
@@ -175,6 +175,19 @@ def test_hidden_squares_are_grey_and_within_their_bound():
     assert hidden.any(axis=2).sum(axis=1).max() <= SIDE / 2 + 1
     assert hidden.any(axis=1).sum(axis=1).max() <= SIDE / 2 + 1
     assert 40 <= hidden.any(axis=(1, 2)).sum() <= 110  # half of the crops, less the smallest squares
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_preview_shows_one_crop_time_and_again(channels):
+    crop = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, channels), np.uint8)
+    same = preview_augmentation(crop, NOTHING, 4)
+    assert (same.shape, same.dtype) == ((4, SIDE, SIDE, channels), np.uint8)
+    for each in same:
+        assert min(np.abs(each.astype(int) - view).max() for view in (crop, crop[:, ::-1])) <= 1
+    changed = preview_augmentation(crop, Augmentation(), 4, seed=1)
+    assert (changed != preview_augmentation(crop, Augmentation(), 4, seed=2)).any()
+    assert (changed[0] != changed[1]).any()
+    assert preview_augmentation(crop, NOTHING, 0).shape == (0, SIDE, SIDE, channels)
 
 
 def test_geometry_moves_what_is_seen():

@@ -2,11 +2,11 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from ipywidgets import FloatSlider
 
 from facekit.fusion import FusionConstants
 from facekit.taxonomy import LABELS
-from facekit.widgets import fusion
+from facekit.widgets import explorers, fusion
+from facekit.widgets.controls import Slider
 
 CONSTANTS = FusionConstants(
     temperatures={"age": 1.0, "gender": 1.0},
@@ -24,14 +24,14 @@ def shown(monkeypatch) -> list[tuple]:
     backend = mpl.get_backend()
     plt.switch_backend("agg")
     figures = []
-    monkeypatch.setattr(fusion, "show", lambda figure, alt: figures.append((figure, alt)))
+    monkeypatch.setattr(explorers, "show", lambda figure, alt: figures.append((figure, alt)))
     yield figures
     plt.close("all")
     plt.switch_backend(backend)
 
 
-def get_sliders(widget) -> dict[str, FloatSlider]:
-    return {child.description: child for child in widget.children[:-1]}
+def get_sliders(widget) -> dict[str, Slider]:
+    return {slider.description.removeprefix("weight of "): slider for slider in widget.kwargs_widgets}
 
 
 @pytest.mark.parametrize("attribute", ["age", "emotion"])
@@ -42,7 +42,7 @@ def test_temperature(attribute, shown):
     assert slider.value == pytest.approx(0.8)
     slider.value = 2.0
     widget.update()
-    assert shown[-1][1] == f"{attribute} as the network says and at temperature 2.00"
+    assert shown[-1][1].startswith(f"How sure of {attribute}, as the network says and at temperature 2.00: ")
     assert [text.get_text() for text in shown[-1][0].get_legend().get_texts()] == [fusion.BEFORE, "at 2.00"]
 
 
@@ -57,15 +57,16 @@ def test_strength(shown):
         assert bars[1].get_width() == pytest.approx(male)
 
 
-def test_confidence(shown):
+def test_confidence(shown, capsys):
     widget = fusion.explore_confidence(ANSWERS | {"gender": np.array([[0.9, 0.1]])}, CONSTANTS)
     sliders = get_sliders(widget)
     assert {name: slider.value for name, slider in sliders.items()} == CONSTANTS.reliabilities
     sliders["age"].value = 0.0
     widget.update()
-    assert shown[-1][1].startswith("Confidence 0.80")  # gender alone, which lies at 0.8 of its range
+    assert shown[-1][1] == "Confidence 0.80: age adds 0.00, gender adds 0.80."  # gender alone, which lies at 0.8 of its range
     assert sum(bars[0].get_width() for bars in shown[-1][0].containers) == pytest.approx(0.8)
     before = len(shown)
     sliders["gender"].value = 0.0
     widget.update()
     assert len(shown) == before
+    assert "Nobody is asked: give at least one attribute a weight." in capsys.readouterr().out

@@ -1,0 +1,204 @@
+"""Label faces in a notebook with the keyboard: one face at a time, saved after each key.
+
+`datasets.labelling.Labelling` keeps labels and file; `Labeler` is the model, which gives keys their meaning and knows no page;
+`labeler.js` the view. The page is sent one face at a time, and says of which face it speaks, so that a key pressed in haste never
+labels a face that nobody has seen yet. Pictures stay out of the state that a notebook's file may save.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import anywidget
+import numpy as np
+from PIL import Image
+from traitlets import Dict, Enum, Int, List, Unicode
+
+from facekit.datasets.annotations import write_dataturks
+from facekit.datasets.labelling import LABELLED, NOT_A_FACE, SKIPPED, STATES, Labelling, Source
+from facekit.datasets.manifest import BOX, OLDEST_YEARS
+from facekit.images import ImageError, read_image
+from facekit.taxonomy import DEFAULT_ATTRIBUTES, LABELS
+
+HERE = Path(__file__).parent
+FACE_SIDE = 420  # pixels; of the face that is shown
+PHOTO_SIDE = 560  # pixels; the longest that the photo around it is
+MARGIN = 0.35  # of a box's sides, shown around it: hair and chin tell a lot
+
+LABEL_KEYS = {
+    "female": "f", "male": "m",
+    "anger": "a", "disgust": "d", "fear": "e", "happiness": "h", "neutral": "n", "sadness": "s", "surprise": "u",
+    "white": "w", "black": "b", "asian": "y", "indian": "i", "other": "o",
+}  # fmt: skip
+ATTRIBUTE_OF_KEY = {
+    LABEL_KEYS[label]: (attribute, label) for attribute, labels in LABELS.items() for label in labels if label in LABEL_KEYS
+}
+
+
+def draw_face(path: str, box_xyxy: np.ndarray) -> tuple[bytes, bytes, list[float]]:
+    """Return what a page shows of a face.
+
+    Args:
+        path: Of its photo.
+        box_xyxy: (4,) pixels, or NaN where the photo is one face.
+
+    Returns:
+        JPEG of the face; JPEG of the photo, empty where it is one face; and left, top, width and height of the face as shares of the
+        photo.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImageError: If it cannot be read.
+    """
+    image, photo = _open_photo(path)
+    if np.isnan(box_xyxy).any():
+        return _encode(image, FACE_SIDE), b"", []
+    left, top, right, bottom = box_xyxy
+    half = max(right - left, bottom - top, 2) * (0.5 + MARGIN)
+    x, y = np.clip([(left + right) / 2, (top + bottom) / 2], 0, image.size)  # a wrong box may lie beside the photo
+    around = [max(x - half, 0), max(y - half, 0), min(x + half, image.width), min(y + half, image.height)]
+    shares = np.array([left, top, right - left, bottom - top]) / (image.width, image.height, image.width, image.height)
+    return _encode(image.crop([round(side) for side in around]), FACE_SIDE), photo, shares.round(4).tolist()
+
+
+@functools.lru_cache(maxsize=1)  # the faces of one photo follow each other
+def _open_photo(path: str) -> tuple[Image.Image, bytes]:
+    image = Image.fromarray(read_image(path))
+    return image, _encode(image, PHOTO_SIDE)
+
+
+def _encode(image: Image.Image, side: int) -> bytes:
+    scale = side / max(image.size)
+    size = [max(round(length * scale), 1) for length in image.size]
+    file = io.BytesIO()
+    image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2).save(file, "JPEG", quality=88)
+    return file.getvalue()
+
+
+class Labeler(anywidget.AnyWidget):
+    """Label faces, or correct their labels, with the keyboard.
+
+        labeler = Labeler("photos", "mine.parquet")
+        labeler                                  # the widget
+        labeler.labelling.to_manifest()          # what has been labelled so far, as it is in the file
+
+    Attributes:
+        labelling: The faces and their labels; `facekit.datasets.labelling` says what `source` may be.
+        choices: Each attribute's labels and their keys.
+        position: Of the face shown, from 0; `count` when all are judged.
+        count: Of the faces.
+        judged: How many are in each state.
+        name: Of the face's photo.
+        labels: Of the face, by attribute, as texts.
+        state: One of `datasets.labelling.STATES`.
+        message: What went wrong, and what to do about it.
+        file: That the labels are saved to.
+    """
+
+    _esm = HERE / "labeler.js"
+    _css = (HERE / "look.css").read_text(encoding="utf-8") + (HERE / "labeler.css").read_text(encoding="utf-8")
+
+    choices = List().tag(sync=True)
+    position = Int(0, min=0).tag(sync=True)
+    count = Int(0, min=0).tag(sync=True)
+    judged = Dict().tag(sync=True)
+    name = Unicode("").tag(sync=True)
+    labels = Dict().tag(sync=True)
+    state = Enum(STATES, STATES[0]).tag(sync=True)
+    message = Unicode("").tag(sync=True)
+    file = Unicode("").tag(sync=True)
+
+    def __init__(self, source: Source, path: str | Path, attributes: Sequence[str] = DEFAULT_ATTRIBUTES, seed: int = 0, **traits) -> None:
+        self.labelling = Labelling(source, path, attributes, seed)
+        self._typed = ""  # of an age
+        super().__init__(**traits)
+        self.choices = [
+            {"attribute": name, "labels": [] if name == "age" else [[label, LABEL_KEYS[label]] for label in LABELS[name]]}
+            for name in self.labelling.attributes
+        ]
+        self.count, self.file = len(self.labelling), str(path)
+        self._tell()
+        self.on_msg(self._receive)
+
+    def press(self, key: str) -> None:
+        """Do what a key stands for; one that stands for nothing does nothing.
+
+        Args:
+            key: As browsers call it: a digit or a letter, `Backspace`, `Enter`, `ArrowLeft` or `ArrowRight`.
+        """
+        labelling, message = self.labelling, ""
+        key = key.lower() if len(key) == 1 else key
+        typed, self._typed = self._typed, ""
+        try:
+            if key == "z":
+                labelling.undo()
+            elif key == "ArrowLeft":
+                labelling.step(-1)
+            elif labelling.is_done:
+                pass
+            elif key == "ArrowRight":
+                labelling.step(1)
+            elif key == "Enter":
+                labelling.accept()
+            elif key == "k":
+                labelling.skip()
+            elif key == "x":
+                labelling.reject()
+            elif key in ATTRIBUTE_OF_KEY and ATTRIBUTE_OF_KEY[key][0] in labelling.attributes:
+                attribute, label = ATTRIBUTE_OF_KEY[key]
+                labelling.label(attribute, None if labelling.row[attribute] == label else label)
+            elif "age" in labelling.attributes and key == "Backspace":
+                self._take_age(typed[:-1], typed)
+            elif "age" in labelling.attributes and len(key) == 1 and key in "0123456789":
+                whole = typed + key
+                self._take_age(whole if int(whole) <= OLDEST_YEARS else key, typed)
+        except (ValueError, OSError) as error:  # the file may lie where nothing can be written
+            message = str(error)
+        self._tell(message)
+
+    def export_dataturks(self, folder: str | Path) -> Path:
+        """Write what has been labelled so far in DataTurks' form, as `annotations.write_dataturks` does."""
+        return write_dataturks(self.labelling.to_manifest(), Path(folder))
+
+    def _take_age(self, typed: str, before: str) -> None:
+        """Label the age typed so far; `undo` takes a whole number back, not its last digit."""
+        self.labelling.label("age", int(typed) if typed else None, remember=not before)
+        self._typed = typed
+
+    def _receive(self, _, message: dict, __) -> None:
+        """Answer the page: a key, or a field's age, for the face that it shows; or the wish to be sent that face."""
+        if message["position"] != self.labelling.position:
+            return
+        if "press" in message:
+            self.press(message["press"])
+        elif "age" in message:  # all that the field holds, from a keyboard on a screen, which names no keys
+            self._typed = ""
+            for key in ("Backspace", *re.findall("[0-9]", message["age"])):
+                self.press(key)
+        else:
+            self._send_face()
+
+    def _tell(self, message: str = "") -> None:
+        labelling = self.labelling
+        row = dict.fromkeys(("path", *LABELS)) if labelling.is_done else labelling.row
+        with self.hold_sync():
+            self.position, self.message = labelling.position, message
+            self.judged = {state: labelling.states.count(state) for state in (LABELLED, SKIPPED, NOT_A_FACE)}
+            self.state = LABELLED if labelling.is_done else labelling.state
+            self.name = Path(row["path"]).name if row["path"] else ""
+            told = {name: row[name] for name in labelling.attributes if row[name] is not None}
+            self.labels = {name: f"{value:g}" if name == "age" else value for name, value in told.items()}
+
+    def _send_face(self) -> None:
+        if self.labelling.is_done:
+            return
+        row, about = self.labelling.row, {"position": self.labelling.position, "box": [], "error": ""}
+        try:
+            face, photo, about["box"] = draw_face(row["path"], np.array([row[side] for side in BOX], float))
+            self.send(about, [face, photo])
+        except (FileNotFoundError, ImageError) as error:
+            self.send(about | {"error": str(error)}, [])

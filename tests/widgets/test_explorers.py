@@ -1,0 +1,138 @@
+import importlib.util
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from facekit import lessons
+from facekit.taxonomy import AGE_SCHEMES, AGES_YEARS
+from facekit.widgets import explorers
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list[tuple]:
+    """Figures that were shown, each with its text."""
+    backend = mpl.get_backend()
+    plt.switch_backend("agg")
+    figures = []
+    monkeypatch.setattr(explorers, "show", lambda figure, alt: figures.append((figure, alt)))
+    yield figures
+    plt.close("all")
+    plt.switch_backend(backend)
+
+
+def get_controls(widget) -> dict:
+    return {control.description: control for control in widget.kwargs_widgets}
+
+
+class TestCascade:
+    def test_each_stage_is_drawn(self, portraits, shown, capsys):
+        widget = explorers.explore_cascade(portraits["astronaut.png"], min_face_size=60)
+        widget.update()
+        figure, alt = shown[-1]
+        titles = [ax.get_title(loc="left") for ax in figure.axes]
+        assert [title.split()[0] for title in titles] == ["P-Net", "R-Net", "O-Net"]
+        assert titles[2] == "O-Net leaves 1"
+        assert [len(ax.patches) for ax in figure.axes] == [int(title.split()[-1]) for title in titles]
+        assert alt.endswith("O-Net leaves 1. MTCNN(min_face_size=60, scale_factor=0.709, thresholds=(0.6, 0.7, 0.8))")
+        assert alt in capsys.readouterr().out  # for whom does not see the figure
+        get_controls(widget)["R-Net threshold"].value = 0.0
+        widget.update()
+        assert int(shown[-1][0].axes[1].get_title(loc="left").split()[-1]) > len(figure.axes[1].patches)
+
+    def test_boxes_beyond_counting_are_not_drawn(self, portraits, shown, monkeypatch):
+        monkeypatch.setattr(explorers, "MOST_BOXES", 2)
+        explorers.explore_cascade(portraits["astronaut.png"], min_face_size=60).update()
+        ax = shown[-1][0].axes[0]
+        assert len(ax.patches) == 2
+        assert ax.get_title(loc="left").endswith("(2 drawn)")
+
+    def test_no_face_is_no_error(self, shown):
+        explorers.explore_cascade(np.zeros((100, 120, 3), np.uint8)).update()
+        assert shown[-1][0].axes[2].get_title(loc="left") == "O-Net leaves 0"
+
+
+class TestThreshold:
+    PREDICTIONS = pd.DataFrame(
+        {"label": ["female", "male", "male", "female"], "p_female": [0.9, 0.4, 0.1, 0.3], "p_male": [0.1, 0.6, 0.9, 0.7]}
+    )
+
+    def test_mistakes_at_a_threshold(self, shown, capsys):
+        widget = explorers.explore_threshold(self.PREDICTIONS, "male")
+        widget.update()
+        assert shown[-1][1] == "From 0.50 on, 3 faces are told as male; 1 of them are false alarms, and 0 others are missed."
+        controls = get_controls(widget)
+        controls["threshold"].value = 0.8
+        widget.update()
+        assert "From 0.80 on, 1 faces are told as male; 0 of them are false alarms, and 1 others are missed." in capsys.readouterr().out
+        controls["label"].value = "female"
+        widget.update()
+        assert "are told as female" in shown[-1][1]
+        controls["threshold"].value = 1.0
+        widget.update()
+        assert "From 1.00 on, 0 faces" in shown[-1][1]
+
+    def test_the_first_class_is_the_default(self):
+        assert get_controls(explorers.explore_threshold(self.PREDICTIONS))["label"].value == "female"
+
+
+class TestAgeClasses:
+    @pytest.fixture
+    def predictions(self) -> pd.DataFrame:
+        told = np.eye(len(AGES_YEARS))[[5, 19, 40, 70]]
+        return pd.DataFrame(told, columns=[f"p_{year}" for year in AGES_YEARS]).assign(label=[5, 17, 41, 66])
+
+    def test_schemes_fill_the_years_in(self, predictions, shown, capsys):
+        widget = explorers.explore_age_classes(predictions)
+        controls = get_controls(widget)
+        assert controls["first years"].value == "0, 3, 10, 21, 28, 46, 66"
+        controls["ranges"].value = "stages"
+        widget.update()
+        assert controls["first years"].value == ", ".join(map(str, AGE_SCHEMES["stages"]))
+        assert shown[-1][1].startswith("5 classes: 100% right, 100% within one class; ")
+        controls["first years"].value = "0 18, 65"
+        widget.update()
+        assert shown[-1][0].get_title(loc="left") == "3 classes: 75% right, 100% within one class"
+        assert "who always guesses the commonest is right on 50%." in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("0, ten", "The first year of each class, please, such as 0, 13, 20, 40, 60; got 0, ten."),
+            ("", "From 2 to 20 classes, please; got 0."),
+            (" ".join(map(str, range(21))), "From 2 to 20 classes, please; got 21."),
+            ("5, 10", "`scheme` must be first years that begin with 0 and rise; got 5, 10."),
+        ],
+    )
+    def test_other_years_are_told(self, text, message, predictions, shown, capsys):
+        widget = explorers.explore_age_classes(predictions)
+        get_controls(widget)["first years"].value = text
+        before = len(shown)
+        widget.update()
+        assert capsys.readouterr().out.endswith(f"{message}\n")
+        assert len(shown) == before
+
+
+class TestAugmentation:
+    CROP = np.random.default_rng(0).integers(0, 256, (64, 64, 1), np.uint8)
+
+    @pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
+    def test_a_face_and_its_changes(self, shown):
+        widget = explorers.explore_augmentation(self.CROP, count=3, blur=0.0)
+        controls = get_controls(widget)
+        assert controls["blur"].value == 0
+        assert controls["rotation degrees"].value == 15
+        widget.update()
+        images = [image.get_array() for image in shown[-1][0].images]
+        assert len(images) == 4
+        np.testing.assert_array_equal(images[0], self.CROP[..., 0])
+        controls["seed"].value = 7
+        widget.update()
+        assert (shown[-1][0].images[1].get_array() != images[1]).any()
+
+    def test_without_tensorflow_a_sentence_says_what_to_do(self, monkeypatch):
+        monkeypatch.setattr(lessons.importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(lessons.MissingPackageError, match="Augmentation runs as it does in training, which needs TensorFlow: run"):
+            explorers.explore_augmentation(self.CROP)
