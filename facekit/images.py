@@ -7,8 +7,10 @@ float32 from -1 to 1. Where the faces are is found by `detection`.
 from __future__ import annotations
 
 import contextlib
+import io
 import struct
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -49,37 +51,65 @@ def read_image(path: str | Path) -> np.ndarray:
         ImageError: If it is empty, damaged, not a picture, unreadable, or larger than `MAX_PIXELS` when decoded.
     """
     path = Path(path)
-    try:
+    with _explain_failures(path):
         if path.is_dir():
             raise ImageError(f"{path}: is a folder, not a picture; `facekit analyze` takes folders.")
-        if path.stat().st_size == 0:
-            raise ImageError(f"{path}: the file is empty; copy or download it again.")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # our own bound on the size is stricter
-            with Image.open(path, formats=FORMATS) as picture:
-                width, height = picture.size
-                if width * height > MAX_PIXELS:
-                    raise _make_size_error(path, f"{width} x {height} pixels")
-                with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, struct.error):
-                    ImageOps.exif_transpose(picture, in_place=True)  # a damaged EXIF block is no reason to lose the picture
-                return _convert_to_rgb(picture)
+        return _decode(path, path, path.stat().st_size)
+
+
+def decode_image(content: bytes, name: str) -> np.ndarray:
+    """Read a picture that is in memory, as `read_image` does.
+
+    Args:
+        content: What its file would hold.
+        name: Of the picture, for errors.
+
+    Returns:
+        HxWx3 RGB uint8.
+
+    Raises:
+        ImageError: As `read_image`.
+    """
+    with _explain_failures(name):
+        return _decode(io.BytesIO(content), name, len(content))
+
+
+def _decode(file: Path | io.BytesIO, name: str | Path, size_bytes: int) -> np.ndarray:
+    if size_bytes == 0:
+        raise ImageError(f"{name}: the file is empty; copy or download it again.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # our own bound on the size is stricter
+        with Image.open(file, formats=FORMATS) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise _make_size_error(name, f"{width} x {height} pixels")
+            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, struct.error):
+                ImageOps.exif_transpose(picture, in_place=True)  # a damaged EXIF block is no reason to lose the picture
+            return _convert_to_rgb(picture)
+
+
+@contextlib.contextmanager
+def _explain_failures(name: str | Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a picture into an error that names it and the remedy."""
+    try:
+        yield
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file; check the spelling.") from None
+        raise FileNotFoundError(f"{name}: no such file; check the spelling.") from None
     except Image.DecompressionBombError:
-        raise _make_size_error(path, "too many pixels") from None
+        raise _make_size_error(name, "too many pixels") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{path}: is not a picture that can be read; save it as JPEG or PNG.") from None
+        raise ImageError(f"{name}: is not a picture that can be read; save it as JPEG or PNG.") from None
     except PermissionError:
-        raise ImageError(f"{path}: may not be read; change its permissions.") from None
+        raise ImageError(f"{name}: may not be read; change its permissions.") from None
     except ImageError:
         raise
     except Exception as error:  # every decoder of Pillow has ways of its own to fail
-        raise ImageError(f"{path}: the picture is damaged ({error}); copy or download it again.") from None
+        raise ImageError(f"{name}: the picture is damaged ({error}); copy or download it again.") from None
 
 
-def _make_size_error(path: Path, size: str) -> ImageError:
+def _make_size_error(name: str | Path, size: str) -> ImageError:
     bound = MAX_PIXELS // 1_000_000
-    return ImageError(f"{path}: has {size}, more than the {bound} million that are decoded; make it smaller first.")
+    return ImageError(f"{name}: has {size}, more than the {bound} million that are decoded; make it smaller first.")
 
 
 def _convert_to_rgb(picture: Image.Image) -> np.ndarray:

@@ -15,6 +15,7 @@ from facekit.images import (
     ImageError,
     convert_to_grey,
     cut_crops,
+    decode_image,
     equalise_crops,
     estimate_similarity,
     normalise,
@@ -173,6 +174,20 @@ def test_a_bomb_is_refused_undecoded(side, tmp_path):
     write_png_header(tmp_path / "bomb.png", side, side)  # decoding would find it damaged
     with pytest.raises(ImageError, match=r"bomb\.png: has .* pixels, more than the 150 million that are decoded; make it smaller first\."):
         read_image(tmp_path / "bomb.png")
+
+
+def test_a_picture_in_memory_is_read_as_from_its_file(tmp_path):
+    path = tmp_path / "turned.png"
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(make_colours(3, 5)).save(path, exif=exif)
+    np.testing.assert_array_equal(decode_image(path.read_bytes(), "turned.png"), read_image(path))
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"", "a.png: the file is empty"), (b"text", "a.png: is not a picture that can be read")])
+def test_what_is_no_picture_in_memory_is_an_error(content, message):
+    with pytest.raises(ImageError, match=message):
+        decode_image(content, "a.png")
 
 
 def test_the_bound_itself_is_read(tmp_path, monkeypatch):

@@ -1,0 +1,118 @@
+// The view of app.py's ShopBoard: a card for each face in view, what was counted, and a folder's picture where there is one.
+
+const READ_OUT_SECONDS = 5; // between sentences for screen readers
+const TITLES = { age_range: "Age", gender: "Gender", emotion: "Emotion" };
+
+function make(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in node) node[name] = value;
+    else if (value !== null) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+const percent = (share) => `${Math.round(100 * share)}%`;
+const count = (number) => `${number} ${number === 1 ? "face" : "faces"}`;
+const years = (range) => range && `${range.replace("-", "–")} years`;
+const tell = ({ age_range, gender, emotion }) => [years(age_range), gender, emotion].filter(Boolean).join(", ");
+
+function makeBar(name, share, number, emotion = null) {
+  const track = make("span", { className: "facekit-track", "aria-hidden": "true" });
+  track.style.setProperty("--share", share);
+  return make("div", { className: "facekit-bar", role: "listitem", "data-emotion": emotion },
+    make("span", {}, name), track, make("span", {}, number));
+}
+
+function makeCard(card) {
+  const { sure, emotion } = card;
+  const node = make("li", { className: "facekit-card app-card", "data-emotion": sure ? emotion : null, "data-unsure": sure ? null : "" });
+  node.append(make("span", { className: "facekit-quiet app-number" }, `#${card.number}`));
+  if (card.sure) {
+    if (card.age_range) node.append(make("p", { className: "app-age" }, years(card.age_range)));
+    if (card.gender) node.append(make("p", { className: "app-gender" }, card.gender));
+    if (card.emotion) node.append(make("p", { className: "app-emotion" }, make("span", { className: "facekit-chip" }, card.emotion)));
+  } else {
+    node.append(make("p", { className: "app-age" }, "Not sure"), make("p", { className: "app-perhaps facekit-quiet" }, `perhaps ${tell(card)}`));
+  }
+  node.append(make("div", { className: "facekit-bars", role: "list" }, makeBar("confidence", card.confidence, percent(card.confidence))));
+  return node;
+}
+
+function render({ model, el }) {
+  if (!document.querySelector("meta[name=viewport]")) {
+    document.head.append(make("meta", { name: "viewport", content: "width=device-width, initial-scale=1" })); // a phone's width is its own
+  }
+  const message = make("p", { className: "facekit-notice facekit-notice-unsure", role: "status" });
+  const image = make("img");
+  const caption = make("figcaption", { className: "facekit-quiet" });
+  const picture = make("figure", { className: "app-picture" }, image, caption);
+  const heading = make("h2", { className: "facekit-title" });
+  const cards = make("ul", { className: "facekit-cards app-cards" });
+  const spoken = make("div", { className: "facekit-hidden", role: "status" });
+  const total = make("p", { className: "app-total" });
+  const counts = make("div", { className: "app-counts" });
+  const since = make("h2", { className: "facekit-title" });
+  const privacy = make("p", { className: "facekit-notice facekit-notice-privacy" },
+    "Pictures go to the computer that runs this page and nowhere else, and are thrown away once looked at. Nothing is stored: counts are numbers "
+    + "in memory, and are gone when the page is closed; a face that goes and comes back counts again. Age, gender and emotion are guesses from a "
+    + "face, and can be wrong.");
+  el.append(make("div", { className: "facekit-widget app-board" }, message, picture,
+    make("section", { "aria-label": "Faces in view" }, heading, cards), spoken,
+    make("section", { "aria-label": "Counts" }, since, total, counts), privacy));
+  let url = "";
+  let spokenAt = 0;
+
+  function drawMessage() {
+    message.textContent = model.get("message");
+    message.hidden = !message.textContent;
+  }
+
+  function drawPicture() {
+    const content = model.get("picture");
+    picture.hidden = !content?.byteLength;
+    if (picture.hidden) return;
+    URL.revokeObjectURL(url);
+    url = URL.createObjectURL(new Blob([content], { type: "image/jpeg" }));
+    image.src = url;
+    image.alt = `${model.get("caption")}, with its faces marked`;
+    caption.textContent = model.get("caption");
+  }
+
+  function drawCards() {
+    const told = model.get("cards");
+    heading.textContent = told.length ? `In view: ${count(told.length)}` : "Nobody in view";
+    cards.replaceChildren(...told.map(makeCard));
+    if (Date.now() - spokenAt < 1000 * READ_OUT_SECONDS) return;
+    spokenAt = Date.now();
+    const words = told.map((card) => (card.sure ? tell(card) : "not sure")).join("; ");
+    if (spoken.textContent !== words) spoken.textContent = words;
+  }
+
+  function drawCounts() {
+    const told = model.get("counts");
+    since.textContent = told.minutes === 1 ? "The last minute" : `The last ${told.minutes} minutes`;
+    const left = told.unsure === told.faces ? "any" : `${told.unsure}, which ${told.unsure === 1 ? "is" : "are"} not counted below`;
+    total.replaceChildren(make("strong", {}, told.faces), ` ${told.faces === 1 ? "face" : "faces"}`,
+      make("span", { className: "facekit-quiet" }, told.unsure ? ` · not sure of ${left}` : ""));
+    counts.hidden = told.faces === told.unsure;
+    const sure = Math.max(told.faces - told.unsure, 1);
+    counts.replaceChildren(...Object.entries(TITLES).map(([name, title]) => make("div", { className: "facekit-card" },
+      make("h3", { className: "facekit-quiet" }, title),
+      make("div", { className: "facekit-bars", role: "list", ariaLabel: title }, ...Object.entries(told[name]).map(([label, number]) =>
+        makeBar(name === "age_range" ? label.replace("-", "–") : label, number / sure, number, name === "emotion" ? label : null))))));
+  }
+
+  const drawings = { message: drawMessage, picture: drawPicture, cards: drawCards, counts: drawCounts };
+  for (const [name, draw] of Object.entries(drawings)) {
+    model.on(`change:${name}`, draw);
+    draw();
+  }
+  return () => {
+    for (const [name, draw] of Object.entries(drawings)) model.off(`change:${name}`, draw);
+    URL.revokeObjectURL(url);
+  };
+}
+
+export default { render };
