@@ -12,7 +12,7 @@ demo: .venv/analysis   ## analyse sample photos, or PHOTO=me.jpg, and make a pag
 test: .venv/everything  ## style and tests; notebooks give what is stored in them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lab: .venv/everything   ## JupyterLab, on the course's first lesson
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -23,6 +23,7 @@ notebooks: .venv/everything ## run all notebooks, or NOTEBOOKS="notebooks/01*.ip
 bench: .venv/everything ## side by side with peers
 	$(BIN)/python benchmarks/detection.py
 	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/webcam.py
 
 lock: .venv/everything  ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \

@@ -6,6 +6,7 @@ from. They want scikit-image and PyWavelets (`pip install "facekit[notebooks]"`)
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pywt
 from skimage.feature import hog, local_binary_pattern
@@ -14,6 +15,7 @@ CELL = 8  # pixels a side of the squares whose histograms are taken: about an ey
 DIRECTIONS = 8  # of edges told apart
 NEIGHBOURS = 8  # pixels around each, at a distance of one
 PATTERNS = NEIGHBOURS + 2  # that are told apart: uniform ones by their count of brighter neighbours, and all others together
+THUMBNAIL_SIDE = 12  # pixels: a face's colours, and hardly more of its form than eyes, hair and mouth
 WAVELET_LEVELS = 4  # halvings; the finest two are left out, for they hold noise and little else
 
 
@@ -65,3 +67,17 @@ def compute_wavelets(crops: np.ndarray) -> np.ndarray:
     means, *details = pywt.wavedec2(crops[..., 0] / 255, "haar", level=WAVELET_LEVELS, axes=(1, 2))
     kept = [means, *(band for level in details[:2] for band in level)]
     return np.concatenate([band.reshape(len(crops), np.prod(band.shape[1:], dtype=int)) for band in kept], axis=1).astype(np.float32)
+
+
+def compute_thumbnails(crops: np.ndarray, side: int = THUMBNAIL_SIDE) -> np.ndarray:
+    """Return the values of small versions of the crops: what is left when form is all but taken away.
+
+    Args:
+        crops: (faces, side, side, channels) uint8, grey or colour.
+        side: Of the small versions, pixels.
+
+    Returns:
+        (faces, features) float32 from 0 to 1.
+    """
+    rows = [cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA).ravel() / 255 for crop in crops]
+    return np.array(rows, np.float32).reshape(len(crops), -1 if rows else 0)

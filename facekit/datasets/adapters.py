@@ -13,6 +13,7 @@ import pandas as pd
 
 from facekit.datasets.annotations import read_dataturks, read_fairface, read_imdb_wiki, read_own_table, read_wider_face
 from facekit.datasets.folders import read_ck_plus, read_ck_plus_original, read_facial_age, read_fer2013, read_fg_net, read_utkface
+from facekit.datasets.manifest import load_manifest
 from facekit.datasets.protocols import split_by_protocol
 from facekit.datasets.synthetic import read_synthetic
 
@@ -116,11 +117,11 @@ def read_dataset(
     """Read a dataset by name and split it.
 
     Args:
-        name: Key of `DATASETS`, or the path of a csv of one's own (see `annotations.read_own_table`).
+        name: Key of `DATASETS`, or the path of a csv of one's own (see `annotations.read_own_table`), or of a manifest, `.parquet`.
         data_dir: Holds the datasets under their usual names, such as `data/raw/UTKFace`.
         seed: Of the split.
         protocol: Key of `protocols.PROTOCOLS`; the dataset's own by default. A csv's is `official` where it has a column `split`,
-            `subject_disjoint` where it has subjects, `group_disjoint` otherwise.
+            `subject_disjoint` where it has subjects, `group_disjoint` otherwise; a manifest that is split stays as it is.
         fold: Of `subject_disjoint`, 0 to 9.
         download: Whether to fetch missing images, for datasets that tell their addresses.
 
@@ -128,8 +129,11 @@ def read_dataset(
         FileNotFoundError: If it is not there.
         ValueError: If the name is unknown, or the data or the protocol do not fit.
     """
-    if str(name).lower().endswith(".csv"):
-        manifest = read_own_table(Path(name))
+    ending = Path(name).suffix.lower()
+    if ending in (".csv", ".parquet"):
+        manifest = read_own_table(Path(name)) if ending == ".csv" else load_manifest(Path(name))
+        if ending == ".parquet" and protocol is None and fold is None and manifest["split"].notna().all():
+            return manifest
         fitting = "official" if manifest["split"].notna().any() else "subject_disjoint" if manifest["subject"].notna().any() else None
         return split_by_protocol(manifest, protocol or fitting or "group_disjoint", seed, fold)
     dataset = find_dataset(name)
@@ -149,5 +153,5 @@ def find_dataset(name: str) -> Dataset:
         ValueError: If it is unknown.
     """
     if name not in DATASETS:
-        raise ValueError(f"`name` must be one of {', '.join(DATASETS)}, or a .csv of your own; got {name!r}.")
+        raise ValueError(f"`name` must be one of {', '.join(DATASETS)}, or a .csv or .parquet of your own; got {name!r}.")
     return DATASETS[name]

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from facekit.datasets.adapters import CATALOGUE, DATASETS, find_dataset, read_dataset
-from facekit.datasets.manifest import COLUMNS, SPLITS
+from facekit.datasets.manifest import COLUMNS, SPLITS, make_manifest, save_manifest
 from facekit.datasets.protocols import PROTOCOLS
 from facekit.registry import get_models_dir
 
@@ -26,7 +26,7 @@ class TestCatalogue:
         assert find_dataset("fer2013").count_files(tmp_path) == 3
 
     def test_unknown_names_are_errors(self):
-        with pytest.raises(ValueError, match=r"`name` must be one of utkface, fer2013, .*, or a \.csv of your own; got 'lfw'"):
+        with pytest.raises(ValueError, match=r"`name` must be one of utkface, fer2013, .*, or a \.csv or \.parquet of your own; got 'lfw'"):
             find_dataset("lfw")
 
 
@@ -73,6 +73,16 @@ class TestReading:
         manifest = read_dataset(str(tmp_path / "mine.csv"), tmp_path / "elsewhere")
         assert manifest["group"].nunique() == groups
         assert manifest["split"].value_counts().to_dict() == splits
+
+    def test_a_manifest_keeps_its_split_unless_another_is_asked_for(self, save_noise, tmp_path):
+        rows = [{"path": str(save_noise(tmp_path / f"{index}.jpg", index)), "age": 30} for index in range(20)]
+        manifest = make_manifest(rows, "mine").assign(split=["excluded"] + ["test"] * 19, group=range(20))
+        save_manifest(manifest, tmp_path / "mine.parquet")
+        assert read_dataset(str(tmp_path / "mine.parquet"), tmp_path)["split"].tolist() == manifest["split"].tolist()
+        dealt = read_dataset(str(tmp_path / "mine.parquet"), tmp_path, protocol="group_disjoint")
+        assert dealt["split"].value_counts().to_dict() == {"train": 17, "validation": 1, "test": 2}
+        save_manifest(manifest.assign(split=None), tmp_path / "mine.parquet")
+        assert read_dataset(str(tmp_path / "mine.parquet"), tmp_path)["split"].notna().all()
 
 
 @pytest.mark.data
