@@ -32,6 +32,7 @@ class Analysis:
         profiles: One a face, in the order of `faces`.
         frame: Index of a video's frame, from 0; `None` for a still.
         pixels: HxWx3 RGB uint8, the picture itself, for drawing.
+        numbers: Which face is which through a film, one a face, for the column `face`; their order where there are none.
     """
 
     image: str
@@ -39,10 +40,13 @@ class Analysis:
     profiles: tuple[Profile, ...]
     frame: int | None = None
     pixels: np.ndarray | None = field(default=None, repr=False)
+    numbers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.profiles) != len(self.faces):
             raise ValueError(f"`profiles` must hold one a face ({len(self.faces)}); got {len(self.profiles)}.")
+        if self.numbers and len(self.numbers) != len(self.faces):
+            raise ValueError(f"`numbers` must hold one a face ({len(self.faces)}), or none; got {len(self.numbers)}.")
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -52,7 +56,7 @@ class Analysis:
         rows = []
         for index, profile in enumerate(self.profiles):
             row = dict.fromkeys(COLUMNS)
-            row |= {"image": self.image, "frame": self.frame, "face": index}
+            row |= {"image": self.image, "frame": self.frame, "face": self.numbers[index] if self.numbers else index}
             row |= dict(zip(("x1", "y1", "x2", "y2"), _round(self.faces.boxes_xyxy[index], 1), strict=True))
             row["score"] = _round(self.faces.scores[index], 4)
             row |= {name: _round(value, 4) for name, value in vars(profile).items() if name in row}
@@ -79,7 +83,7 @@ class Analysis:
         """
         if self.pixels is None:
             raise ValueError("`analysis` must hold its picture in `pixels` to be drawn; analyse the file again.")
-        return draw_faces(self.pixels, self.faces, self.profiles)
+        return draw_faces(self.pixels, self.faces, self.profiles, self.numbers)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the picture, then a line a face."""

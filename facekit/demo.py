@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -13,6 +16,19 @@ from facekit.analysis import Analysis
 from facekit.images import read_image
 from facekit.pipeline import FaceAnalyzer
 from facekit.tables import save_rows
+from facekit.video import VideoWriter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The film: an actor who is drawn, and a portrait that sways behind a post.
+FILM_SIZE = (640, 360)  # pixels
+FILM_POSES = ("neutral", "happiness", "neutral", "surprise")  # of the actor, in turn
+POSE_SECONDS, TURN_SECONDS = 2.0, 0.3  # of each pose, and of the change to it
+FILM_ACTOR = 125  # of `synthetic.sample_traits`; a face with a mobile mouth
+ACTOR_SIDE = 200  # pixels, as large as faces are drawn
+FILM_NOISE = 9.0  # grey values, standard deviation: a cheap camera in the evening
+POST = (456, 492)  # pixels, left and right
 
 MONTAGE_SIZE = (1200, 800)  # pixels
 # Left, top and width of each portrait in the montage, and its turn in degrees: a group as a camera might see it.
@@ -99,6 +115,51 @@ def make_montage(portraits: Sequence[np.ndarray]) -> np.ndarray:
         turned = portrait.convert("RGBA").rotate(turn, Image.Resampling.BICUBIC, expand=True)
         ground.paste(turned, (left, top), turned)
     return np.array(ground)
+
+
+def make_film(path: Path, seconds: float = 8.0, frames_per_second: float = 12.5, seed: int = 0) -> pd.DataFrame:
+    """Film a drawn actor, who poses emotions in turn, beside Grace Hopper, who walks to and fro behind a post.
+
+    Args:
+        path: Where to, `.mp4`.
+        seconds: How long.
+        frames_per_second: Its rate.
+        seed: Of the camera's noise, and of how the actor sways.
+
+    Returns:
+        What is true: one row a frame with `seconds` and the actor's `emotion`.
+
+    Raises:
+        ModuleNotFoundError: As `load_portraits`.
+        OSError: If the file cannot be written.
+    """
+    import pandas as pd
+
+    from facekit.datasets.synthetic import draw_face, sample_traits
+
+    random = np.random.default_rng(seed)
+    actor = sample_traits(FILM_ACTOR + 1)[FILM_ACTOR]
+    side = FILM_SIZE[1] * 3 // 4
+    portrait = cv2.resize(load_portraits()["grace_hopper.jpg"][40:420, 80:460], (side, side), interpolation=cv2.INTER_AREA)
+    rows = []
+    with VideoWriter(path, frames_per_second) as writer:
+        for now in np.arange(0, seconds, 1 / frames_per_second):
+            turn, into = int(now // POSE_SECONDS), now % POSE_SECONDS
+            emotion = FILM_POSES[turn % len(FILM_POSES)]
+            fade = min(into / TURN_SECONDS, 1)  # an expression comes at once, and goes likewise
+            posed = emotion if emotion != "neutral" or fade == 1 else FILM_POSES[turn % len(FILM_POSES) - 1]
+            sway = 5 * np.sin(2.1 * now) + random.normal(0, 0.5)
+            face = replace(actor, emotion=posed, intensity=fade if posed == emotion else 1 - fade, yaw_degrees=sway, roll_degrees=sway / 2)
+            frame = np.full((*FILM_SIZE[::-1], 3), (120, 125, 130), np.uint8)
+            frame[-ACTOR_SIDE:, 60 : 60 + ACTOR_SIDE] = draw_face(face, ACTOR_SIDE)
+            left = round(340 + 60 * np.sin(0.9 * now - 0.6))
+            place = slice(left, min(left + side, FILM_SIZE[0]))
+            frame[-side:, place] = portrait[:, : place.stop - place.start]
+            frame[:, slice(*POST)] = (70, 60, 50)
+            light = 1 + 0.12 * np.sin(7.3 * now)
+            writer.write(np.clip(frame * light + random.normal(0, FILM_NOISE, frame.shape), 0, 255).astype(np.uint8))
+            rows.append({"seconds": now, "emotion": emotion})
+    return pd.DataFrame(rows)
 
 
 def _write_section(name: str, stem: str, analysis: Analysis) -> str:

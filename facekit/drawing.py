@@ -23,13 +23,14 @@ SMALLEST_SHARE, LARGEST_SHARE = 0.011, 0.04  # of the picture's longer side: rea
 THINNEST_SHARE = 0.0015  # likewise for the lines of boxes
 
 
-def draw_faces(pixels: np.ndarray, faces: Faces, profiles: Sequence[Profile]) -> np.ndarray:
+def draw_faces(pixels: np.ndarray, faces: Faces, profiles: Sequence[Profile], numbers: Sequence[int] = ()) -> np.ndarray:
     """Draw boxes, landmarks and labels into a copy of a picture.
 
     Args:
         pixels: HxWx3 RGB uint8.
         faces: Where they are.
         profiles: One a face; its emotion is the colour of the box.
+        numbers: One a face, for the labels; their order by default.
 
     Returns:
         HxWx3 RGB uint8; small pictures come out enlarged.
@@ -53,7 +54,7 @@ def draw_faces(pixels: np.ndarray, faces: Faces, profiles: Sequence[Profile]) ->
     labels: list[np.ndarray] = []
     for face in np.argsort(-(boxes[:, 2] - boxes[:, 0])):
         others = [*np.delete(boxes, face, axis=0), *labels]
-        lines = _write_label(profiles[face], face if len(boxes) > 1 else None)
+        lines = write_label(profiles[face], (numbers or range(len(boxes)))[face] if len(boxes) > 1 else None)
         labels += _draw_label(pen, picture.size, boxes[face], lines, others)
     return np.array(picture)
 
@@ -62,7 +63,7 @@ def _grow(box: np.ndarray, by: float) -> tuple[float, ...]:
     return (box[0] - by, box[1] - by, box[2] + by, box[3] + by)
 
 
-def _write_label(profile: Profile, number: int | None) -> list[str]:
+def write_label(profile: Profile, number: int | None) -> list[str]:
     """Return a label's lines, the most telling first; the number is that of the table's column `face`."""
     who = []
     if profile.age_years is not None:

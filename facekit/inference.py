@@ -37,6 +37,7 @@ def load_session(path: Path) -> onnxruntime.InferenceSession:
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait leave the processor to others
     options.enable_cpu_mem_arena = False  # an arena keeps the largest picture's memory for ever
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -17,10 +17,11 @@ from facekit.faces import COLUMNS, INTEGER_COLUMNS, TEXT_COLUMNS
 SHOWN = ("image", "frame", "face", "age_years", "age_range", "gender", "emotion", "ethnicity", "confidence_score")  # a terminal's width
 
 
-def write_csv(rows: Iterable[dict], file: TextIO) -> None:
-    """Write rows as CSV with a header; what is unknown is empty."""
+def write_csv(rows: Iterable[dict], file: TextIO, header: bool = True) -> None:
+    """Write rows as CSV, with a header unless they follow others; what is unknown is empty."""
     table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-    table.writeheader()
+    if header:
+        table.writeheader()
     table.writerows(rows)
 
 

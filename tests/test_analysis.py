@@ -55,6 +55,13 @@ def test_a_profile_a_face():
         Analysis("", make_faces(2), (PROFILE,))
 
 
+def test_faces_of_a_film_keep_their_numbers():
+    analysis = Analysis("film.mp4", make_faces(2), (Profile(), Profile()), frame=7, numbers=(4, 1))
+    assert analysis.to_frame()["face"].tolist() == [4, 1]
+    with pytest.raises(ValueError, match=r"`numbers` must hold one a face \(2\), or none; got 1\."):
+        Analysis("film.mp4", make_faces(2), (Profile(), Profile()), numbers=(4,))
+
+
 def test_a_row_tells_box_profile_and_landmarks(analysis):
     row = analysis.to_dicts()[0]
     expected = {

@@ -4,7 +4,7 @@ from PIL import ImageColor
 
 from facekit import drawing
 from facekit.analysis import Analysis
-from facekit.drawing import EMOTION_COLOURS, LEAST_SIDE
+from facekit.drawing import EMOTION_COLOURS, LEAST_SIDE, write_label
 from facekit.faces import Faces, Profile
 from facekit.taxonomy import EMOTIONS
 
@@ -78,6 +78,16 @@ def test_only_box_and_label_are_drawn(places):
     assert changed[label].mean() > 0.8
     for x, y in ((300, 300), (500, 300), (400, 200), (400, 420)):
         assert changed[y - 1 : y + 2, x - 1 : x + 2].any()
+
+
+@pytest.mark.parametrize(("numbers", "expected"), [((), "#1  30"), ((7, 4), "#4  30")])
+def test_labels_say_which_face_it_is(numbers, expected, monkeypatch):
+    lines = []
+    monkeypatch.setattr(drawing, "write_label", lambda profile, number: lines.append(write_label(profile, number)) or lines[-1])
+    boxes = [(100, 100, 200, 200), (300, 300, 400, 400)]
+    analysis = make_analysis((500, 500), boxes, [Profile(), Profile(age_years=30.2)])
+    drawing.draw_faces(analysis.pixels, analysis.faces, analysis.profiles, numbers)
+    assert [expected] in lines
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)

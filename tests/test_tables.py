@@ -56,6 +56,13 @@ def test_csv_quotes_commas():
     assert '"größe, 1.jpg",,0,1.5,' in file.getvalue()
 
 
+def test_csv_goes_on_without_a_header():
+    text = io.StringIO()
+    write_csv([], text)
+    write_csv([dict.fromkeys(COLUMNS) | {"face": 3}], text, header=False)
+    assert text.getvalue() == ",".join(COLUMNS) + "\n,,3" + "," * (len(COLUMNS) - 3) + "\n"
+
+
 def test_unknown_ending(tmp_path):
     with pytest.raises(ValueError, match=r"`path` must end in \.csv, \.parquet, \.jsonl; got .*faces\.xls"):
         save_rows([], tmp_path / "faces.xls")

@@ -1,0 +1,113 @@
+import cv2
+import numpy as np
+import pytest
+
+from facekit import FaceAnalyzer
+from facekit.detection import MTCNN
+from facekit.live import LiveAnalyzer
+from facekit.video import VideoWriter
+
+
+def shift(pixels: np.ndarray, by: float) -> np.ndarray:
+    moved = cv2.warpAffine(pixels, np.float32([[1, 0, by], [0, 1, 0]]), pixels.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    return np.ascontiguousarray(moved)
+
+
+@pytest.fixture(scope="module")
+def portrait(portraits) -> np.ndarray:
+    return cv2.resize(portraits["astronaut.png"], (480, 480), interpolation=cv2.INTER_AREA)
+
+
+@pytest.fixture
+def searches(monkeypatch) -> list[tuple]:
+    """Sizes of the pictures that were searched."""
+    sizes, detect = [], MTCNN.detect
+
+    def count(self, image):
+        sizes.append(image.shape[:2])
+        return detect(self, image)
+
+    monkeypatch.setattr(MTCNN, "detect", count)
+    return sizes
+
+
+def test_a_face_keeps_its_number_and_is_told_as_by_itself(portrait):
+    live = LiveAnalyzer()
+    for index in range(12):
+        pixels = shift(portrait, 20 * np.sin(index / 3))
+        analysis = live.analyze(pixels, index / 10, index, "camera")
+        assert analysis.numbers == (0,)
+        alone = FaceAnalyzer(min_face_size=72).analyze(pixels)
+        np.testing.assert_allclose(analysis.faces.boxes_xyxy, alone.faces.boxes_xyxy, atol=16)
+    assert (analysis.profiles[0].gender, analysis.profiles[0].emotion) == ("female", "happiness")
+    row = analysis.to_dicts()[0]
+    assert (row["image"], row["frame"], row["face"]) == ("camera", 11, 0)
+
+
+def test_it_searches_seldom_and_small(portrait, searches):
+    live = LiveAnalyzer(("emotion",), search_seconds=0.5)
+    for index in range(11):
+        live.analyze(portrait, index / 10)
+    assert searches == [(320, 320)] * 3  # at 0, 0.5 and 1 s
+
+
+def test_a_lost_face_is_searched_for_at_once(portrait, searches):
+    live = LiveAnalyzer(("emotion",), search_seconds=10)
+    grey = np.full_like(portrait, 128)
+    assert [len(live.analyze(pixels, index / 10)) for index, pixels in enumerate((portrait, portrait, grey, grey, portrait))] == [
+        1,
+        1,
+        0,
+        0,
+        1,
+    ]
+    assert len(searches) == 3  # at first, and where it was lost; then it is where it was
+    assert live.tracks[0].number == 0
+
+
+def test_faces_are_asked_in_turn(portraits):
+    group = cv2.resize(portraits["group.jpg"], (640, 427), interpolation=cv2.INTER_AREA)
+    live = LiveAnalyzer(("gender",), asked_a_frame=2)
+    counts = []
+    for index in range(4):
+        count = len(live.analyze(group, index / 10))
+        counts.append(sum(track.asked for track in live.tracks))
+    assert count == 6
+    assert counts == [6, 8, 10, 12]
+    assert [track.asked for track in live.tracks] == [2] * 6
+
+
+def test_attributes_may_change(portrait):
+    live = LiveAnalyzer(("gender",))
+    assert live.analyze(portrait, 0.0).profiles[0].emotion is None
+    live.attributes = ("emotion",)
+    profile = live.analyze(portrait, 0.1).profiles[0]
+    assert (profile.gender, profile.emotion) == (None, "happiness")
+
+
+@pytest.mark.parametrize("size_hw", [(8, 8), (480, 640), (3, 700)])
+def test_no_face(size_hw):
+    analysis = LiveAnalyzer().analyze(np.zeros((*size_hw, 3), np.uint8), 0.0)
+    assert len(analysis) == 0
+    assert analysis.to_frame().empty
+
+
+def test_a_video(portrait, tmp_path):
+    with VideoWriter(tmp_path / "film.mp4", 10) as writer:
+        for index in range(4):
+            writer.write(shift(portrait, 3 * index))
+    analyses = list(LiveAnalyzer(("gender",)).analyze_video(tmp_path / "film.mp4"))
+    assert [(analysis.frame, analysis.numbers) for analysis in analyses] == [(index, (0,)) for index in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"attributes": ("mood",)}, r"`attributes` must be one or more of age,"),
+        ({"min_face_share": 0}, r"`min_face_share` must be above 0, and 1 at most; got 0\."),
+        ({"asked_a_frame": 0}, r"`asked_a_frame` must be 1 or more; got 0\."),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        LiveAnalyzer(**options)
