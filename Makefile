@@ -18,7 +18,8 @@ lab: .venv/everything   ## JupyterLab, on the course's first lesson
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 notebooks: .venv/everything ## run all notebooks, or NOTEBOOKS="notebooks/01*.ipynb", and store what they give
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+		--ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
 
 bench: .venv/everything ## side by side with peers
 	$(BIN)/python benchmarks/detection.py
