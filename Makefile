@@ -12,7 +12,8 @@ demo: .venv/analysis   ## analyse sample photos, or PHOTO=me.jpg, and make a pag
 test: .venv/everything  ## style and tests; notebooks give what is stored in them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --ignore tests/browser --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest tests/browser  # alone: JupyterLab and Chromium take both cores
 
 lab: .venv/everything   ## JupyterLab, on the course's first lesson
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb

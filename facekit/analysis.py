@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +39,7 @@ class Analysis:
     faces: Faces
     profiles: tuple[Profile, ...]
     frame: int | None = None
-    pixels: np.ndarray | None = field(default=None, repr=False)
+    pixels: np.ndarray | None = None
     numbers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -50,6 +50,10 @@ class Analysis:
 
     def __len__(self) -> int:
         return len(self.faces)
+
+    def __repr__(self) -> str:
+        place = [self.image] if self.frame is None else [self.image, f"frame {self.frame}"]
+        return f"<Analysis of {', '.join(place) or 'an array'}: {len(self)} face{'s' * (len(self) != 1)}>"
 
     def to_dicts(self) -> list[dict]:
         """Return one dict a face with the keys of `COLUMNS`; what is unknown is `None`."""

@@ -120,3 +120,15 @@ class TestNotebookView:
 
     def test_nobody(self):
         assert "0 faces" in Analysis("", make_faces(0), ())._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("image", "count", "frame", "expected"),
+    [
+        ("a.jpg", 2, None, "<Analysis of a.jpg: 2 faces>"),
+        ("a.mp4", 1, 7, "<Analysis of a.mp4, frame 7: 1 face>"),
+        ("", 0, None, "<Analysis of an array: 0 faces>"),
+    ],
+)
+def test_a_terminal_shows_a_line(image, count, frame, expected):
+    assert repr(Analysis(image, make_faces(count), (Profile(),) * count, frame)) == expected

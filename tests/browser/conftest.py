@@ -30,8 +30,8 @@ import numpy as np
 import pytest
 
 TOKEN = "facekit"
-START_SECONDS = 90  # of JupyterLab, on a busy machine
-RUN_SECONDS = 90  # of a notebook
+START_SECONDS = 180  # of JupyterLab, on a busy machine
+RUN_SECONDS = 180  # of a notebook
 SCREENSHOTS = os.environ.get("FACEKIT_SCREENSHOTS")
 FRAME_SIZE = (640, 480)  # pixels, of the camera
 # Whether the notebook that is open can be run, and whether it was.

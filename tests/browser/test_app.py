@@ -81,7 +81,7 @@ def take_screenshot(page, name: str) -> None:
 
 
 def test_a_camera_on_a_phone(serve, visit):
-    url = serve()
+    url = serve("--sure", "0.3")
     for address in (url, f"{url}/api/kernels"):  # without the token
         with urllib.request.urlopen(address, timeout=30) as answer:
             assert answer.url.startswith(f"{url}/login")
