@@ -197,6 +197,7 @@ class Notebook:
         self.page.goto(f"{self.lab.url}/doc/tree/{self.name}?token={TOKEN}")
         self.page.wait_for_function(READY, timeout=RUN_SECONDS * 1000)
         self.page.evaluate("async () => { await window.jupyterapp.restored; }")
+        self._client = self._client or self._connect()  # waits until the kernel is silent, which with a live view it never is
 
     def run_all(self, wait: bool = True) -> None:
         """Run all cells; wait for the last of them."""
@@ -222,8 +223,6 @@ class Notebook:
         Raises:
             RuntimeError: If it fails there.
         """
-        if self._client is None:
-            self._client = self._connect()
         printed = []
 
         def hear(message) -> None:
