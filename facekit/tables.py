@@ -6,7 +6,6 @@ Without pandas, which would double the time that the command takes to start; who
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,16 +35,18 @@ def _save_jsonl(rows: list[dict], path: Path) -> None:
 
 
 def _save_parquet(rows: list[dict], path: Path) -> None:
-    # From CSV, because every other way into Arrow imports pandas.
-    from pyarrow import csv as arrow_csv
-    from pyarrow import float64, int64, parquet, string
+    # Built from text: pyarrow.array imports pandas, and the thread of Arrow's CSV reader sometimes aborts Python as it exits
+    # (https://github.com/apache/arrow/issues/34314).
+    import pyarrow
+    from pyarrow import lib, parquet
 
-    text = io.StringIO()
-    write_csv(rows, text)
-    types = {name: string() if name in TEXT_COLUMNS else int64() if name in INTEGER_COLUMNS else float64() for name in COLUMNS}
-    options = arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
-    table = arrow_csv.read_csv(io.BytesIO(text.getvalue().encode(errors="replace")), convert_options=options)
-    parquet.write_table(table, path)
+    def build_column(name: str) -> pyarrow.Array:
+        builder = lib.StringBuilder()
+        builder.append_values([None if row[name] is None else str(row[name]).encode(errors="replace") for row in rows])
+        kind = pyarrow.string() if name in TEXT_COLUMNS else pyarrow.int64() if name in INTEGER_COLUMNS else pyarrow.float64()
+        return builder.finish().cast(kind)
+
+    parquet.write_table(pyarrow.table({name: build_column(name) for name in COLUMNS}), path)
 
 
 WRITERS = {".csv": _save_csv, ".parquet": _save_parquet, ".jsonl": _save_jsonl}
