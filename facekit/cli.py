@@ -13,7 +13,7 @@ import click
 from tqdm import tqdm
 
 from facekit.analysis import Analysis
-from facekit.datasets.command import data
+from facekit.datasets.command import DATA_OPTION, data
 from facekit.images import IMAGE_SUFFIXES, ImageError
 from facekit.pipeline import FaceAnalyzer
 from facekit.registry import ModelError, get_models_dir
@@ -286,10 +286,7 @@ NETWORK_OPTION = click.option(
 
 @main.command(help=TRAIN_HELP, short_help="Train a network, or fit fusion.")
 @click.argument("task", type=click.Choice((*ATTRIBUTES, "faces", "fusion")))
-@click.option(
-    "--data", "data_dir", metavar="DIR", type=click.Path(path_type=Path), required=True,
-    help="Folder that holds the datasets under their usual names, as data/README.md says.",
-)  # fmt: skip
+@DATA_OPTION
 @click.option(
     "--models", "models_dir", metavar="DIR", type=click.Path(path_type=Path), help="Enter the model here.  [default: the run's folder]"
 )
@@ -352,10 +349,7 @@ def evaluate(tasks) -> None:
 
 @main.command()
 @click.argument("task", type=click.Choice(ATTRIBUTES))
-@click.option(
-    "--data", "data_dir", metavar="DIR", type=click.Path(path_type=Path), required=True,
-    help="Folder that holds the datasets under their usual names, as data/README.md says.",
-)  # fmt: skip
+@DATA_OPTION
 @NETWORK_OPTION
 @click.option("--source", metavar="NAME", required=True, help="The dataset.")
 @click.option("--protocol", metavar="NAME", required=True, help="How to split: subject_disjoint, random_frames, augment_then_split, ...")

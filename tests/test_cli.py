@@ -290,7 +290,6 @@ class TestTrain:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["gender"], "Missing option '--data'"),
             (["height", "--data", "raw"], "'height' is not one of"),
             (["gender", "--data", "raw", "--epochs", "0"], "--epochs"),
             (["gender", "--data", "raw", "--teacher-share", "2"], "--teacher-share"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
@@ -122,11 +122,12 @@ def train_model(
         The model.
 
     Raises:
-        ValueError: If `train` does not fill one batch.
+        ValueError: If `train` is empty.
     """
+    if not len(train.crops):
+        raise ValueError("`train` must hold faces to learn from; got none. Add images, or another source.")
+    config = replace(config, batch_size=min(config.batch_size, len(train.crops)))
     steps = len(train.crops) // config.batch_size
-    if not steps:
-        raise ValueError(f"`train` must fill a batch of {config.batch_size}; got {len(train.crops)} crops. Make `batch_size` smaller.")
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.json").write_text(json.dumps(asdict(config) | {"tasks": [task.name for task in tasks]}, indent=1) + "\n")
     whole = steps * config.epochs

@@ -171,6 +171,7 @@ class ShopCamera(WebcamAnalyzer):
     """
 
     choices = List(DEFAULT_ATTRIBUTES, read_only=True).tag(sync=True)
+    instead = Unicode("serve a film or a folder of pictures: facekit app photos/", read_only=True).tag(sync=True)
     recording = Bool(False).tag(sync=True)
 
     def __init__(self, board: ShopBoard, source: str | Path = "", **traits) -> None:

@@ -12,14 +12,13 @@ const PATIENCE_SECONDS = 5; // without an answer, until the view says so
 const READ_OUT_SECONDS = 4; // between sentences for screen readers
 const QUALITY = 0.7; // of the JPEG sent
 
-const FILM_REMEDY = 'or let a film stand in for it: WebcamAnalyzer(source="film.mp4").';
 const CAMERA_REMEDIES = {
-  NotAllowedError: `The camera is blocked for this page: allow it at the camera sign in the address bar and press Start, ${FILM_REMEDY}`,
-  NotFoundError: `No camera was found: plug one in and press Start, ${FILM_REMEDY}`,
-  OverconstrainedError: "The chosen camera is gone: choose another one and press Start.",
-  NotReadableError: "The camera is in use elsewhere: close the program or page that has it, and press Start.",
+  NotAllowedError: "The camera is blocked for this page: allow it at the camera sign in the address bar and press Start",
+  NotFoundError: "No camera was found: plug one in and press Start",
+  OverconstrainedError: "The chosen camera is gone: choose another one and press Start",
+  NotReadableError: "The camera is in use elsewhere: close the program or page that has it, and press Start",
+  Insecure: "Browsers give the camera to https pages and to localhost alone: open this page there",
 };
-const INSECURE_REMEDY = `Browsers give the camera to https pages and to localhost alone: open the notebook there, ${FILM_REMEDY}`;
 const LOST_REMEDY = "The kernel has gone or was restarted: run this cell again.";
 const WAITING = "Waiting for Python, which is busy. If the kernel was restarted, run this cell again.";
 
@@ -96,10 +95,9 @@ class Live {
       this.cameras = (await navigator.mediaDevices.enumerateDevices()).filter((device) => device.kind === "videoinput");
     } catch (error) {
       if (this.active !== active) return;
-      this.halt();
-      this.model.set("message", (this.message = CAMERA_REMEDIES[error.name] ?? `The camera cannot be used: ${error.message}`));
-      this.model.save_changes();
-      return this.changed();
+      this.message = `${CAMERA_REMEDIES[error.name] ?? `The camera cannot be used (${error.message})`}, or ${this.model.get("instead")}`;
+      this.model.set("message", this.message);
+      return this.halt();
     }
     this.changed();
     const next = () => {
@@ -113,7 +111,7 @@ class Live {
   }
 
   open() {
-    if (!navigator.mediaDevices) throw Object.assign(new Error(INSECURE_REMEDY), { name: "Insecure" });
+    if (!navigator.mediaDevices) throw Object.assign(new Error(), { name: "Insecure" });
     const chosen = this.model.get("camera");
     return navigator.mediaDevices.getUserMedia({
       audio: false,

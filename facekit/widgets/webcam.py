@@ -163,6 +163,7 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
     film_rate = Float(0.0, read_only=True).tag(sync=True)
     colours = Dict(EMOTION_COLOURS, read_only=True).tag(sync=True)
     choices = List(ATTRIBUTES, read_only=True).tag(sync=True)
+    instead = Unicode('let a film stand in for it: WebcamAnalyzer(source="film.mp4").', read_only=True).tag(sync=True)
 
     def __init__(self, source: str | Path = "", **traits) -> None:
         self._worker = ThreadPoolExecutor(1, "facekit-live")  # first, for it is ended even where what follows fails

@@ -124,7 +124,7 @@ def make_camera_film(path: Path, portrait: np.ndarray, frames: int = 50, sway: f
 
 @pytest.fixture(scope="session")
 def launch_chromium() -> Iterator[Callable]:
-    """Return a function that starts Chromium with a film as its camera."""
+    """Return a function that starts Chromium with a film as its camera, or with two cameras that show a test picture."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install 'facekit[dev]'")
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not executable:
@@ -132,8 +132,9 @@ def launch_chromium() -> Iterator[Callable]:
     started = []
     with sync_api.sync_playwright() as playwright:
 
-        def launch(film: Path):
-            options = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
+        def launch(film: Path | None = None):
+            device = "--use-fake-device-for-media-stream"
+            options = [device, f"--use-file-for-fake-video-capture={film}"] if film else [f"{device}=device-count=2"]
             started.append(playwright.chromium.launch(executable_path=executable, args=[*options, "--no-sandbox"]))
             return started[-1]
 

@@ -212,9 +212,14 @@ def test_going_on_keeps_better_weights(tmp_path, interrupt):
         np.testing.assert_array_equal(kept, told)
 
 
-def test_too_few_crops_are_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"`train` must fill a batch of 64; got 14 crops\. Make `batch_size` smaller"):
-        train(tmp_path, TrainingConfig())
+def test_few_crops_are_one_batch(tmp_path):
+    train(tmp_path, TrainingConfig(epochs=1))  # 14 crops, of a batch of 64
+    assert len(read_history(tmp_path)) == 1
+
+
+def test_no_crops_are_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"`train` must hold faces to learn from; got none"):
+        train_model(build_network(), [TASKS["gender"]], make_data(14).select(slice(0)), make_data(6, seed=1), CONFIG, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
