@@ -2,6 +2,7 @@
 
 import csv
 import os
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from facekit.faces import COLUMNS
 
 TOLD = ("female", "happiness")  # of the portrait in the camera
 SHOWN = 60_000  # milliseconds until a picture is there, on a busy machine
+HEARD = 180  # seconds until Python has heard of something, or analysed some hundred frames
 # How many cameras the page has open. Streams are counted as they are given.
 WATCH_CAMERAS = """() => {
     window.tracks = [];
@@ -50,7 +52,15 @@ def wait_for_strips(notebook, place: int = 0, count: int = 1) -> None:
 def wait_for_frames(notebook, count: int, name: str = "w") -> None:
     """Wait until so many more frames were analysed."""
     last = int(notebook.ask(f"{name}.frame")) + count
-    notebook.run(f"import time\nwhile {name}.frame < {last}: time.sleep(0.05)")
+    wait_until(notebook, f"{name}.frame >= {last}")
+
+
+def wait_until(notebook, expression: str) -> None:
+    """Wait until an expression is true in Python, which hears of what is done in the page later than its reader."""
+    end = time.monotonic() + HEARD
+    while notebook.ask(f"bool({expression})") == "False":
+        assert time.monotonic() < end, expression
+        notebook.page.wait_for_timeout(50)
 
 
 def read_label(view) -> str:
@@ -103,12 +113,8 @@ def test_without_leave(open_notebook):
     alert.wait_for(timeout=SHOWN)
     assert alert.inner_text().startswith("The camera is blocked for this page: allow it")
     notebook.take_screenshot("webcam-denied", ".webcam")
-    for _ in range(100):  # the page tells Python later than the reader
-        if told := notebook.ask("w.message"):
-            break
-        notebook.page.wait_for_timeout(100)
-    assert told == alert.inner_text()
-    assert notebook.ask("w.running") == "False"
+    wait_until(notebook, "w.message and not w.running")
+    assert notebook.ask("w.message") == alert.inner_text()
 
 
 def test_without_https(open_notebook):
@@ -214,7 +220,7 @@ def test_the_keyboard_alone(open_notebook):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.value") == "age"
     page.keyboard.press("Space")
-    notebook.run("import time\nwhile 'age' in w.attributes: time.sleep(0.05)")
+    wait_until(notebook, "'age' not in w.attributes")
     wait_for_frames(notebook, 3)
     assert notebook.ask("w.analysis.profiles[0].age_years") == "None"
     page.keyboard.press("Shift+Tab")
@@ -224,7 +230,7 @@ def test_the_keyboard_alone(open_notebook):
 @pytest.mark.slow
 def test_memory_stays(open_notebook, lab):
     """2,000 frames, small ones to be quick, in a page and a kernel that do not grow."""
-    notebook = open_notebook([show(width=160, in_flight=2, attributes=["emotion"])])
+    notebook = open_notebook([show(width=160, attributes=["emotion"])])
     notebook.run_all()
     start(notebook)
     devtools = notebook.page.context.new_cdp_session(notebook.page)
