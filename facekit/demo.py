@@ -135,7 +135,8 @@ def make_film(path: Path, seconds: float = 8.0, frames_per_second: float = 12.5,
     """
     import pandas as pd
 
-    from facekit.datasets.synthetic import draw_face, sample_traits
+    from facekit.datasets.drawn import draw_face
+    from facekit.datasets.synthetic import sample_traits
 
     random = np.random.default_rng(seed)
     actor = sample_traits(FILM_ACTOR + 1)[FILM_ACTOR]

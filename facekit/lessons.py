@@ -95,7 +95,8 @@ def load_faces(
         ValueError: If it does not label what the task learns.
     """
     from facekit.datasets.crops import CROP_SIDE
-    from facekit.datasets.synthetic import FAIR, draw_crops, sample_splits, tabulate_traits
+    from facekit.datasets.drawn import draw_crops
+    from facekit.datasets.synthetic import FAIR, sample_splits, tabulate_traits
     from facekit.images import equalise_crops
 
     if dataset != "synthetic":

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from facekit.datasets.drawn import FaceTraits, draw_face
 from facekit.datasets.folders import read_ck_plus
-from facekit.datasets.synthetic import PICTURES, FaceTraits, draw_face, sample_traits
+from facekit.datasets.synthetic import PICTURES, sample_traits
 from facekit.images import convert_to_grey
 from facekit.taxonomy import CK_PLUS_EMOTIONS
 
