@@ -168,6 +168,13 @@ def plot_confusion(shares: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def _compare(ax: Axes | None, table: pd.DataFrame) -> tuple[int, str, list[pd.Series]]:
+    """Return how many tables are drawn on the Axes already, the colour of the next, and the lengths of its intervals' two halves."""
+    drawn = len(ax.containers) if ax else 0
+    colour = list(SPLIT_COLOURS.values())[drawn % len(SPLIT_COLOURS)]
+    return drawn, colour, [table["share"] - table["low"], table["high"] - table["share"]]
+
+
 def plot_calibration(table: pd.DataFrame, label: str = "answers", *, ax: Axes | None = None) -> Axes:
     """Plot how often answers are right against the probability that they were told with; honest ones lie on the diagonal.
 
@@ -176,12 +183,10 @@ def plot_calibration(table: pd.DataFrame, label: str = "answers", *, ax: Axes | 
         label: For the legend; plots on the same Axes take colours in turn.
         ax: Where to; new Axes by default.
     """
-    drawn = len(ax.containers) if ax else 0
+    drawn, colour, spread = _compare(ax, table)
     ax = _prepare(ax, "Calibration")
     if not drawn:
         ax.plot([0, 1], [0, 1], "--", color=QUIET_COLOUR, label="honest")
-    spread = [table["share"] - table["low"], table["high"] - table["share"]]
-    colour = list(SPLIT_COLOURS.values())[drawn % len(SPLIT_COLOURS)]
     ax.errorbar(table["probability"], table["share"], spread, fmt="o-", capsize=3, color=colour, label=label)
     ax.set(xlabel="probability told", ylabel="share right", ylim=(0, 1.03))
     ax.legend(frameon=False)
@@ -196,10 +201,8 @@ def plot_groups(table: pd.DataFrame, label: str = "answers", *, ax: Axes | None 
         label: For the legend; plots on the same Axes take colours in turn.
         ax: Where to; new Axes by default.
     """
-    drawn = len(ax.containers) if ax else 0
+    drawn, colour, spread = _compare(ax, table)
     ax = _prepare(ax, "Right, by group")
-    spread = [table["share"] - table["low"], table["high"] - table["share"]]
-    colour = list(SPLIT_COLOURS.values())[drawn % len(SPLIT_COLOURS)]
     rows = np.arange(len(table))
     ax.errorbar(table["share"], rows + 0.18 * drawn, xerr=spread, fmt="o", capsize=3, color=colour, label=label)
     ax.set(yticks=rows, yticklabels=table.index, xlim=(0, 1.03), xlabel="share right, with the 95% interval")

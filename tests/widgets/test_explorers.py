@@ -1,7 +1,5 @@
 import importlib.util
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,18 +7,6 @@ import pytest
 from facekit import lessons
 from facekit.taxonomy import AGE_SCHEMES, AGES_YEARS
 from facekit.widgets import explorers
-
-
-@pytest.fixture
-def shown(monkeypatch) -> list[tuple]:
-    """Figures that were shown, each with its text."""
-    backend = mpl.get_backend()
-    plt.switch_backend("agg")
-    figures = []
-    monkeypatch.setattr(explorers, "show", lambda figure, alt: figures.append((figure, alt)))
-    yield figures
-    plt.close("all")
-    plt.switch_backend(backend)
 
 
 def get_controls(widget) -> dict:

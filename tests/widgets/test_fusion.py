@@ -1,11 +1,9 @@
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from facekit.fusion import FusionConstants
 from facekit.taxonomy import LABELS
-from facekit.widgets import explorers, fusion
+from facekit.widgets import fusion
 from facekit.widgets.controls import Slider
 
 CONSTANTS = FusionConstants(
@@ -16,18 +14,6 @@ CONSTANTS = FusionConstants(
     strength=0.25,
 )
 ANSWERS = {"age": np.full((1, 101), 1 / 101), "gender": np.array([[0.5, 0.5]])}
-
-
-@pytest.fixture
-def shown(monkeypatch) -> list[tuple]:
-    """Figures that were shown, each with its text."""
-    backend = mpl.get_backend()
-    plt.switch_backend("agg")
-    figures = []
-    monkeypatch.setattr(explorers, "show", lambda figure, alt: figures.append((figure, alt)))
-    yield figures
-    plt.close("all")
-    plt.switch_backend(backend)
 
 
 def get_sliders(widget) -> dict[str, Slider]:
