@@ -36,6 +36,7 @@ class Dataset:
         channels: Of the crops made of it: 1 where its pictures are grey, 3 otherwise.
         checksum: Of the files handed round, where one is known.
         downloads: Whether `read` takes `download`, to fetch images by their addresses.
+        other_names: By which it may be called, too.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     channels: int = 3
     checksum: str = ""
     downloads: bool = False
+    other_names: tuple[str, ...] = ()
 
     def count_files(self, data_dir: Path) -> int:
         """Return how many of its files are there."""
@@ -71,6 +73,7 @@ CATALOGUE = (
     Dataset(
         "ck_plus", "CK+48", read_ck_plus, "subject_disjoint", "grey 48x48 faces, the last three frames of CK+'s posed sequences",
         ("emotion", "subject"), "https://www.jeffcohn.net/Resources (CK+)", "research, on request", "*/*.png", 981, 1,
+        other_names=("ck48", "CK+48"),
     ),
     Dataset(
         "ck_plus_original", "CK+", read_ck_plus_original, "subject_disjoint", "CK+ as released: whole frames and files of emotions",
@@ -108,7 +111,7 @@ CATALOGUE = (
         ("age", "gender", "ethnicity", "emotion", "subject"), "facekit data synthesize data/raw/synthetic", "free", "*.png", 0,
     ),
 )  # fmt: skip
-DATASETS = {dataset.name: dataset for dataset in CATALOGUE}
+DATASETS = {name: dataset for dataset in CATALOGUE for name in (dataset.name, *dataset.other_names)}
 
 
 def read_dataset(
@@ -153,5 +156,6 @@ def find_dataset(name: str) -> Dataset:
         ValueError: If it is unknown.
     """
     if name not in DATASETS:
-        raise ValueError(f"`name` must be one of {', '.join(DATASETS)}, or a .csv or .parquet of your own; got {name!r}.")
+        known = ", ".join(dataset.name for dataset in CATALOGUE)
+        raise ValueError(f"`name` must be one of {known}, or a .csv or .parquet of your own; got {name!r}.")
     return DATASETS[name]

@@ -9,7 +9,9 @@ from facekit.registry import get_models_dir
 
 class TestCatalogue:
     def test_names_and_folders_are_unique(self):
-        assert len(DATASETS) == len(CATALOGUE) == len({dataset.folder for dataset in CATALOGUE})
+        assert len(DATASETS) == sum(1 + len(dataset.other_names) for dataset in CATALOGUE)
+        assert len(CATALOGUE) == len({dataset.folder for dataset in CATALOGUE})
+        assert find_dataset("ck48") is find_dataset("ck_plus")
 
     @pytest.mark.parametrize("dataset", CATALOGUE, ids=lambda dataset: dataset.name)
     def test_records_are_complete(self, dataset):
