@@ -227,12 +227,14 @@ def plot_pictures(
     count, height, width, channels = pictures.shape
     columns = max(min(columns, count), 1)
     lines = max((title.count("\n") + 1 for title in titles), default=0)
-    rows, gap, line = -(-count // columns), width // 16, height * lines // 6
+    rows, gap, line = max(-(-count // columns), 1), width // 16, height * lines // 6
     cell_height, cell_width = height + line + gap, width + gap
     if ax is None:
         ax = plt.subplots(figsize=(inches * columns, inches * rows * cell_height / cell_width), layout="constrained")[1]
-    ax.set(xlim=(0, columns * cell_width), ylim=(max(rows, 1) * cell_height, 0), aspect="equal")
+    ax.set(xlim=(0, columns * cell_width), ylim=(rows * cell_height, 0), aspect="equal")
     ax.axis("off")
+    if not count:
+        ax.text(cell_width / 2, cell_height / 2, "none", ha="center", va="center")
     for index, picture in enumerate(pictures):
         left, top = index % columns * cell_width, index // columns * cell_height
         shown = picture[..., 0] if channels == 1 else picture

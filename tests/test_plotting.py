@@ -290,4 +290,7 @@ def test_pictures_are_laid_out_in_rows_below_their_titles():
     tops = [image.get_extent()[3] for image in ax.images]
     assert tops[0] == tops[2] < tops[3]
     assert plot_pictures(np.zeros((0, 8, 8, 3), np.uint8), ax=ax) is ax
+    empty = plot_pictures(np.zeros((0, 8, 8, 3), np.uint8))
+    empty.figure.canvas.draw()
+    assert [text.get_text() for text in empty.texts] == ["none"]
     assert plot_pictures(pictures, columns=3, inches=1).figure.get_figwidth() == 3
