@@ -98,7 +98,8 @@ class LiveModel(HasTraits):
     @property
     def frames_per_second(self) -> float:
         """Frames analysed in the last two seconds of them, as a rate; 0 where there were none."""
-        recent = [moment for moment in self._moments if moment >= self._moments[-1] - RATE_SECONDS]
+        moments = list(self._moments)  # at once, for the thread goes on
+        recent = [moment for moment in moments if moment >= moments[-1] - RATE_SECONDS]
         return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
 
     def take(self, pixels: np.ndarray, seconds: float, source: str = CAMERA) -> Analysis:

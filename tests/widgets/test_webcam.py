@@ -1,5 +1,8 @@
 """The models behind the live views, without a page; `tests/browser` has the page."""
 
+import threading
+import time
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -56,6 +59,24 @@ def test_defaults(make_view):
     assert view.attributes == ["age", "gender", "emotion"]
     assert repr(view) == "WebcamAnalyzer()"
     assert (view.frames_per_second, view.analysis, view.snapshots) == (0.0, None, [])
+
+
+def test_the_rate_is_read_while_frames_come(make_view):
+    view = make_view()
+    over = threading.Event()
+
+    def come() -> None:
+        while not over.is_set():
+            view._moments.append(time.perf_counter())
+
+    thread = threading.Thread(target=come)
+    thread.start()
+    try:
+        rates = [view.frames_per_second for _ in range(5000)]
+    finally:
+        over.set()
+        thread.join()
+    assert max(rates) > 0
 
 
 def test_attributes_are_kept_in_their_order(make_view):
