@@ -13,7 +13,7 @@ test: .venv/everything  ## style and tests; notebooks give what is stored in the
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest --ignore tests/browser --numprocesses 2 --dist worksteal
-	$(BIN)/python -m pytest tests/browser  # alone: JupyterLab and Chromium take both cores
+	$(BIN)/python -m pytest tests/browser --numprocesses 2 --dist loadfile  # after the others: JupyterLab and Chromium want both cores
 
 lab: .venv/everything   ## JupyterLab, on the course's first lesson
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb

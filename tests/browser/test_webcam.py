@@ -60,7 +60,7 @@ def wait_until(notebook, expression: str) -> None:
     end = time.monotonic() + HEARD
     while notebook.ask(f"bool({expression})") == "False":
         assert time.monotonic() < end, expression
-        notebook.page.wait_for_timeout(200)
+        notebook.page.wait_for_timeout(500)
 
 
 def read_label(view) -> str:
