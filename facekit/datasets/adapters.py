@@ -159,3 +159,8 @@ def find_dataset(name: str) -> Dataset:
         known = ", ".join(dataset.name for dataset in CATALOGUE)
         raise ValueError(f"`name` must be one of {known}, or a .csv or .parquet of your own; got {name!r}.")
     return DATASETS[name]
+
+
+def resolve_name(name: str) -> str:
+    """Return a dataset's name in the catalogue, by which its cut faces are kept; what is no such name, as a file's path, stays as it is."""
+    return DATASETS[name].name if name in DATASETS else name

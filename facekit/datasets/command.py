@@ -95,12 +95,12 @@ def prepare(names, data_dir, protocol, fold, seed, output, download) -> None:
     if output and len(names) > 1:
         raise click.UsageError("--output takes the manifest of one dataset; name one.")
     with _plain_errors():
-        from facekit.datasets.adapters import DATASETS, read_dataset
+        from facekit.datasets.adapters import DATASETS, read_dataset, resolve_name
         from facekit.datasets.crops import CROP_SIDE, name_cache, prepare_crops
         from facekit.datasets.manifest import save_manifest
         from facekit.datasets.protocols import LEAKING
 
-        for name in names:
+        for name in map(resolve_name, names):
             manifest = read_dataset(name, data_dir, seed, protocol, fold, download)
             channels = DATASETS[name].channels if name in DATASETS else 3
             cache = name_cache(data_dir, Path(name).stem, CROP_SIDE, channels)
@@ -160,11 +160,12 @@ def combine(names, data_dir, size, seed, output) -> None:
 def audit(name, data_dir, output, plots, faces) -> None:
     """Read every file of a dataset, and tell the findings."""
     with _plain_errors():
-        from facekit.datasets.adapters import DATASETS, read_dataset
+        from facekit.datasets.adapters import DATASETS, read_dataset, resolve_name
         from facekit.datasets.audit import audit_manifest, list_left_out
         from facekit.datasets.crops import CROP_SIDE, name_cache, prepare_crops
         from facekit.datasets.manifest import load_manifest
 
+        name = resolve_name(name)
         manifest = load_manifest(Path(name)) if name.endswith(".parquet") else read_dataset(name, data_dir)
         left_out = list_left_out(data_dir / DATASETS[name].folder, manifest) if name in DATASETS else ()
         scores = None

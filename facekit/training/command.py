@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from facekit.datasets.adapters import read_dataset
+from facekit.datasets.adapters import read_dataset, resolve_name
 from facekit.datasets.crops import name_cache, prepare_crops
 from facekit.datasets.manifest import BOX, load_manifest
 from facekit.fusion import save_constants
@@ -190,7 +190,8 @@ def load_data(tasks: Sequence[Task], data: DataChoice, seed: int, side: int, cha
     if data.manifest:
         manifests = {data.manifest.stem: load_manifest(data.manifest)}
     else:
-        manifests = {name: read_dataset(name, data.folder, seed) for name in data.sources or first.sources}
+        sources = map(resolve_name, data.sources or first.sources)
+        manifests = {name: read_dataset(name, data.folder, seed) for name in sources}
     cut = [cut_faces(each, data, name, side, channels, first.equalise) for name, each in manifests.items()]
     crops, scores = (np.concatenate(parts) for parts in zip(*cut, strict=True))
     manifest = pd.concat(manifests.values(), ignore_index=True)

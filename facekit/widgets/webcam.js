@@ -7,7 +7,8 @@ const STRIP_SECONDS = 20;
 const BIN_SECONDS = 0.2; // of a strip: one column of it
 const LONGEST_GAP = 5; // columns that one answer fills where the next came late
 const FORESEE_SECONDS = 0.25; // boxes run ahead of the answer by its latency, and no further
-const LATE_SECONDS = 0.2; // from this latency on the picture waits for its boxes, for a head may have gone elsewhere meanwhile; that itself takes some 0.05
+// From this latency on the picture waits for its boxes, for a head may have gone elsewhere meanwhile. To wait takes some 0.05 itself.
+const LATE_SECONDS = 0.2;
 const PATIENCE_SECONDS = 5; // without an answer, until the view says so
 const READ_OUT_SECONDS = 4; // between sentences for screen readers
 const QUALITY = 0.7; // of the JPEG sent

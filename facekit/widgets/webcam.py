@@ -143,8 +143,7 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
         camera: The browser's name for the camera; its first by default.
         mirror: Whether the view shows the picture as a mirror does; the analysis never does.
         width: Of the frames that are sent, pixels.
-        in_flight: Frames on their way at once: with 2, the next one travels while Python looks at the last, which doubles the rate and adds
-            a fifth to the latency.
+        in_flight: Frames on their way at once: with 2, the next one travels while Python looks at the last, for a higher rate and latency.
         latency_seconds: From a frame's capture to its boxes' arrival in the page; the last that the page told.
 
     Raises:

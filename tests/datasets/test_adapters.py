@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from facekit.datasets.adapters import CATALOGUE, DATASETS, find_dataset, read_dataset
+from facekit.datasets.adapters import CATALOGUE, DATASETS, find_dataset, read_dataset, resolve_name
 from facekit.datasets.manifest import COLUMNS, SPLITS, make_manifest, save_manifest
 from facekit.datasets.protocols import PROTOCOLS
 from facekit.registry import get_models_dir
@@ -12,6 +12,7 @@ class TestCatalogue:
         assert len(DATASETS) == sum(1 + len(dataset.other_names) for dataset in CATALOGUE)
         assert len(CATALOGUE) == len({dataset.folder for dataset in CATALOGUE})
         assert find_dataset("ck48") is find_dataset("ck_plus")
+        assert [resolve_name(name) for name in ("ck48", "utkface", "mine.csv")] == ["ck_plus", "utkface", "mine.csv"]
 
     @pytest.mark.parametrize("dataset", CATALOGUE, ids=lambda dataset: dataset.name)
     def test_records_are_complete(self, dataset):
