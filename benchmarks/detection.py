@@ -1,13 +1,16 @@
-"""Face detection side by side with the `mtcnn` package, on the sample of WIDER FACE's validation set: what is found, and how fast.
+"""Face detection side by side with the `mtcnn` package, on the sample of WIDER FACE's validation
+set: what is found, and how fast.
 
-Both read the same photos in the same run, in turn, with the same options, which are the defaults of both. Run it from the checkout:
+Both read the same photos in the same run, in turn, with the same options, which are the defaults of
+both. Run it from the checkout:
 
     python benchmarks/detection.py --data data/raw
 
-Faces of so many pixels and more, by height, are to be found; smaller ones and those that WIDER FACE calls invalid are ignored: they
-count neither as missed, nor does a box on them count as false. Boxes match at an IoU of 0.5. Average precision is the area under the
-curve of all boxes of the sample, sorted by score, with precision made monotonic (Pascal VOC, all points); MTCNN gives only boxes
-above its last threshold, so recall bounds it.
+Faces of so many pixels and more, by height, are to be found; smaller ones and those that WIDER FACE
+calls invalid are ignored: they count neither as missed, nor does a box on them count as false.
+Boxes match at an IoU of 0.5. Average precision is the area under the curve of all boxes of the
+sample, sorted by score, with precision made monotonic (Pascal VOC, all points); MTCNN gives only
+boxes above its last threshold, so recall bounds it.
 
 Reference: Yang et al.: WIDER FACE: A Face Detection Benchmark, 2016.
 """
@@ -18,7 +21,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported: the table is all that shall be printed
+os.environ.setdefault(
+    "TF_CPP_MIN_LOG_LEVEL", "3"
+)  # before TensorFlow is imported: the table is all that shall be printed
 
 import click
 import mtcnn
@@ -46,7 +51,9 @@ class Found:
     seconds: float
 
 
-def judge(found: Found, truth_xyxy: np.ndarray, wanted: np.ndarray) -> tuple[list[float], list[bool]]:
+def judge(
+    found: Found, truth_xyxy: np.ndarray, wanted: np.ndarray
+) -> tuple[list[float], list[bool]]:
     """Return the scores of the boxes that count, and whether each found a face of its own.
 
     Args:
@@ -69,7 +76,9 @@ def judge(found: Found, truth_xyxy: np.ndarray, wanted: np.ndarray) -> tuple[lis
     return scores, right
 
 
-def measure_recall_and_precision(scores: list[float], right: list[bool], faces: int) -> tuple[float, float]:
+def measure_recall_and_precision(
+    scores: list[float], right: list[bool], faces: int
+) -> tuple[float, float]:
     """Return recall and average precision of all judged boxes of the sample, given how many faces there were to find."""
     hits = np.cumsum(np.array(right)[np.argsort(-np.array(scores), kind="stable")])
     precision = hits / np.arange(1, len(hits) + 1)
@@ -88,20 +97,35 @@ def find_ours(image: np.ndarray) -> Found:
 def find_theirs(reference: mtcnn.MTCNN, image: np.ndarray) -> Found:
     """Run the package's."""
     start = time.perf_counter()
-    rows = reference.detect_faces(image, output_type="numpy", box_format="xyxy")  # photo, box, score, landmarks
+    rows = reference.detect_faces(
+        image, output_type="numpy", box_format="xyxy"
+    )  # photo, box, score, landmarks
     seconds = time.perf_counter() - start
     rows = rows[np.argsort(-rows[:, 5], kind="stable")]
     return Found(rows[:, 1:5], rows[:, 5], seconds)
 
 
 @click.command()
-@click.option("--data", "data_dir", metavar="DIR", type=click.Path(path_type=Path), default="data/raw", show_default=True)
+@click.option(
+    "--data",
+    "data_dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default="data/raw",
+    show_default=True,
+)
 def main(data_dir: Path) -> None:
     """Compare facekit's MTCNN with the `mtcnn` package's on WIDER FACE's sample below DIR."""
     if not (data_dir / GROUND_TRUTH).is_file():
-        raise click.ClickException(f"{data_dir / GROUND_TRUTH} is missing; data/README.md says how to get WIDER FACE.")
+        raise click.ClickException(
+            f"{data_dir / GROUND_TRUTH} is missing; data/README.md says how to get WIDER FACE."
+        )
     reference = mtcnn.MTCNN()
-    truths = [row for row in read_ground_truth(data_dir / GROUND_TRUTH) if (data_dir / PHOTOS / row[0]).is_file()]
+    truths = [
+        row
+        for row in read_ground_truth(data_dir / GROUND_TRUTH)
+        if (data_dir / PHOTOS / row[0]).is_file()
+    ]
     warm_up = read_image(data_dir / PHOTOS / truths[0][0])
     find_ours(warm_up), find_theirs(reference, warm_up)
     found: dict[str, list[Found]] = {OURS: [], THEIRS: []}
@@ -110,8 +134,12 @@ def main(data_dir: Path) -> None:
         found[OURS].append(find_ours(image))
         found[THEIRS].append(find_theirs(reference, image))
 
-    click.echo(f"{len(truths)} photos; recall / average precision at IoU {LEAST_OVERLAP}, and time as a share of mtcnn's (median)\n")
-    click.echo("| detector | " + " | ".join(f"{height} px up" for height in LEAST_HEIGHTS) + " | time |")
+    click.echo(
+        f"{len(truths)} photos; recall / average precision at IoU {LEAST_OVERLAP}, and time as a share of mtcnn's (median)\n"
+    )
+    click.echo(
+        "| detector | " + " | ".join(f"{height} px up" for height in LEAST_HEIGHTS) + " | time |"
+    )
     click.echo("|---" * (len(LEAST_HEIGHTS) + 2) + "|")
     baseline = np.array([photo.seconds for photo in found[THEIRS]])
     for detector, photos in found.items():

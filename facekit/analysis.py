@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VIEW_SIDE = 900  # pixels; the longest that a notebook's picture is, so that its file stays small
-TOLD = ("face", "age_years", "age_range", "gender", "emotion", "ethnicity", "confidence_score")  # columns of a notebook's table
+TOLD = (
+    "face",
+    "age_years",
+    "age_range",
+    "gender",
+    "emotion",
+    "ethnicity",
+    "confidence_score",
+)  # columns of a notebook's table
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +40,8 @@ class Analysis:
         profiles: One a face, in the order of `faces`.
         frame: Index of a video's frame, from 0; `None` for a still.
         pixels: HxWx3 RGB uint8, the picture itself, for drawing.
-        numbers: Which face is which through a film, one a face, for the column `face`; their order where there are none.
+        numbers: Which face is which through a film, one a face, for the column `face`; their order
+            where there are none.
     """
 
     image: str
@@ -44,9 +53,13 @@ class Analysis:
 
     def __post_init__(self) -> None:
         if len(self.profiles) != len(self.faces):
-            raise ValueError(f"`profiles` must hold one a face ({len(self.faces)}); got {len(self.profiles)}.")
+            raise ValueError(
+                f"`profiles` must hold one a face ({len(self.faces)}); got {len(self.profiles)}."
+            )
         if self.numbers and len(self.numbers) != len(self.faces):
-            raise ValueError(f"`numbers` must hold one a face ({len(self.faces)}), or none; got {len(self.numbers)}.")
+            raise ValueError(
+                f"`numbers` must hold one a face ({len(self.faces)}), or none; got {len(self.numbers)}."
+            )
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -60,13 +73,28 @@ class Analysis:
         rows = []
         for index, profile in enumerate(self.profiles):
             row = dict.fromkeys(COLUMNS)
-            row |= {"image": self.image, "frame": self.frame, "face": self.numbers[index] if self.numbers else index}
-            row |= dict(zip(("x1", "y1", "x2", "y2"), _round(self.faces.boxes_xyxy[index], 1), strict=True))
+            row |= {
+                "image": self.image,
+                "frame": self.frame,
+                "face": self.numbers[index] if self.numbers else index,
+            }
+            row |= dict(
+                zip(("x1", "y1", "x2", "y2"), _round(self.faces.boxes_xyxy[index], 1), strict=True)
+            )
             row["score"] = _round(self.faces.scores[index], 4)
             row |= {name: _round(value, 4) for name, value in vars(profile).items() if name in row}
-            row |= {name: _round(getattr(profile, name), 1) for name in ("age_years", "age_low", "age_high")}
+            row |= {
+                name: _round(getattr(profile, name), 1)
+                for name in ("age_years", "age_low", "age_high")
+            }
             points = _round(self.faces.landmarks_xy[index].ravel(), 1)
-            row |= dict(zip((f"{landmark}_{axis}" for landmark in LANDMARKS for axis in "xy"), points, strict=True))
+            row |= dict(
+                zip(
+                    (f"{landmark}_{axis}" for landmark in LANDMARKS for axis in "xy"),
+                    points,
+                    strict=True,
+                )
+            )
             emotions = (f"emotion_{label}" for label in EMOTIONS)
             row |= dict(zip(emotions, _round(profile.emotion_probabilities, 4), strict=False))
             rows.append(row)
@@ -76,7 +104,14 @@ class Analysis:
         """Return a table with the columns of `COLUMNS` and their types, one row a face, also where there are none."""
         import pandas as pd  # a third of a second, which those who want no table need not wait
 
-        types = {name: "str" if name in TEXT_COLUMNS else "Int64" if name in INTEGER_COLUMNS else "float64" for name in COLUMNS}
+        types = {
+            name: "str"
+            if name in TEXT_COLUMNS
+            else "Int64"
+            if name in INTEGER_COLUMNS
+            else "float64"
+            for name in COLUMNS
+        }
         return pd.DataFrame(self.to_dicts(), columns=list(COLUMNS)).astype(types)
 
     def draw(self) -> np.ndarray:
@@ -86,12 +121,18 @@ class Analysis:
             ValueError: If the analysis was made without keeping the picture.
         """
         if self.pixels is None:
-            raise ValueError("`analysis` must hold its picture in `pixels` to be drawn; analyse the file again.")
+            raise ValueError(
+                "`analysis` must hold its picture in `pixels` to be drawn; analyse the file again."
+            )
         return draw_faces(self.pixels, self.faces, self.profiles, self.numbers)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the picture, then a line a face."""
-        table = self.to_frame()[list(TOLD)].dropna(axis="columns", how="all").to_html(index=False, border=0, na_rep="")
+        table = (
+            self.to_frame()[list(TOLD)]
+            .dropna(axis="columns", how="all")
+            .to_html(index=False, border=0, na_rep="")
+        )
         about = f"{len(self)} {'face' if len(self) == 1 else 'faces'}"
         if self.pixels is None:
             return f"<p>{about}</p>{table}"

@@ -114,7 +114,10 @@ class AttributeList(click.ParamType):
         return names
 
 
-@click.group(help=MAIN_HELP, context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
+@click.group(
+    help=MAIN_HELP,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="facekit")
 def main() -> None:
     """Hold the commands together."""
@@ -125,22 +128,41 @@ main.add_command(data)
 
 @main.command(help=ANALYZE_HELP)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write the table here: .csv, .parquet or .jsonl.")
-@click.option("--annotate", metavar="DIR", type=click.Path(path_type=Path), help="Write pictures with boxes and labels into DIR.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the table here: .csv, .parquet or .jsonl.",
+)
+@click.option(
+    "--annotate",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write pictures with boxes and labels into DIR.",
+)
 @click.option(
     "--attributes", metavar="LIST", type=AttributeList(), default=",".join(DEFAULT_ATTRIBUTES), show_default=True,
     help="Any of age,gender,emotion,ethnicity. Ethnicity is sensitive: told only where asked for.",
 )  # fmt: skip
-@click.option("--cropped", is_flag=True, help="Each picture is one face already: one row each, found or not.")
+@click.option(
+    "--cropped", is_flag=True, help="Each picture is one face already: one row each, found or not."
+)
 @click.option(
     "--min-face", metavar="PIXELS", type=click.FloatRange(min=12), default=20, show_default=True,
     help="Side of the smallest face to look for; 40 takes half the time of 20.",
 )  # fmt: skip
-@click.option("--errors", metavar="FILE.csv", type=click.Path(path_type=Path), help="List the inputs that could not be read here.")
+@click.option(
+    "--errors",
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path),
+    help="List the inputs that could not be read here.",
+)
 def analyze(inputs, output, annotate, attributes, cropped, min_face, errors) -> None:
     """Walk the inputs and write what was found."""
     if output and output.suffix.lower() not in WRITERS:
-        raise click.BadParameter(f"{output} must end in {', '.join(WRITERS)}.", param_hint="--output")
+        raise click.BadParameter(
+            f"{output} must end in {', '.join(WRITERS)}.", param_hint="--output"
+        )
     if annotate and annotate.exists() and not annotate.is_dir():
         raise click.BadParameter(f"{annotate} is a file; name a folder.", param_hint="--annotate")
     for path in (output, errors):
@@ -150,7 +172,9 @@ def analyze(inputs, output, annotate, attributes, cropped, min_face, errors) -> 
     failures: list[dict] = []
     files = _make_distinct(_list_files(inputs, failures))
     try:
-        for name, below in tqdm(files, "analysing", unit="file", disable=None if len(files) > 1 else True, leave=False):
+        for name, below in tqdm(
+            files, "analysing", unit="file", disable=None if len(files) > 1 else True, leave=False
+        ):
             try:
                 for analysis in _analyze_file(analyzer, name, annotate and annotate / below):
                     rows += analysis.to_dicts()
@@ -177,7 +201,9 @@ def _check_writable(path: Path | None) -> None:
         with path.open("a"):
             pass
     except OSError as error:
-        raise click.BadParameter(f"{path} cannot be written ({error.strerror}); name another file.") from None
+        raise click.BadParameter(
+            f"{path} cannot be written ({error.strerror}); name another file."
+        ) from None
 
 
 def _report(failures: list[dict], name: str, error: Exception) -> None:
@@ -196,7 +222,9 @@ def _list_files(inputs: tuple[str, ...], failures: list[dict]) -> Iterator[tuple
             continue
         found = [
             os.path.join(folder, name)  # noqa: PTH118 (a Path would change the name given)
-            for folder, _, names in os.walk(given, onerror=lambda error: _report(failures, error.filename, error))
+            for folder, _, names in os.walk(
+                given, onerror=lambda error: _report(failures, error.filename, error)
+            )
             for name in names
             if not name.startswith(".")
         ]
@@ -204,9 +232,14 @@ def _list_files(inputs: tuple[str, ...], failures: list[dict]) -> Iterator[tuple
         yield from ((name, Path(name).relative_to(given)) for name in pictures)
         videos = sum(name.lower().endswith(VIDEO_SUFFIXES) for name in found)
         if videos:
-            click.echo(f"facekit: {given}: {videos} videos left out; name a video itself to have it analysed.", err=True)
+            click.echo(
+                f"facekit: {given}: {videos} videos left out; name a video itself to have it analysed.",
+                err=True,
+            )
         if not pictures:
-            _report(failures, given, ImageError(f"holds no pictures ({', '.join(IMAGE_SUFFIXES)})."))
+            _report(
+                failures, given, ImageError(f"holds no pictures ({', '.join(IMAGE_SUFFIXES)}).")
+            )
 
 
 def _make_distinct(files: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
@@ -228,7 +261,9 @@ def _analyze_file(analyzer: FaceAnalyzer, name: str, drawn: Path | None) -> Iter
             _save_picture(analysis, Path(name), drawn)
         yield analysis
         return
-    frames = tqdm(analyzer.analyze_video(name), Path(name).name, unit="frame", disable=None, leave=False)
+    frames = tqdm(
+        analyzer.analyze_video(name), Path(name).name, unit="frame", disable=None, leave=False
+    )
     if not drawn:
         yield from frames
         return
@@ -242,13 +277,17 @@ def _analyze_file(analyzer: FaceAnalyzer, name: str, drawn: Path | None) -> Iter
 def _save_picture(analysis: Analysis, path: Path, drawn: Path) -> None:
     from PIL import Image
 
-    Image.fromarray(analysis.draw()).save(_place_drawing(path, drawn, (".jpg", ".jpeg")), quality=92)
+    Image.fromarray(analysis.draw()).save(
+        _place_drawing(path, drawn, (".jpg", ".jpeg")), quality=92
+    )
 
 
 def _place_drawing(source: Path, drawn: Path, suffixes: tuple[str, ...]) -> Path:
     """Return where a drawing goes: with an ending that fits, in a folder that is there, and never over the source itself."""
     drawn.parent.mkdir(parents=True, exist_ok=True)
-    target = drawn if drawn.suffix.lower() in suffixes else drawn.with_name(drawn.name + suffixes[0])
+    target = (
+        drawn if drawn.suffix.lower() in suffixes else drawn.with_name(drawn.name + suffixes[0])
+    )
     if target.exists() and target.samefile(source):
         return target.with_stem(f"{target.stem}-annotated")
     return target
@@ -266,7 +305,14 @@ def _write_table(rows: list[dict], output: Path | None) -> None:
 
 @main.command(short_help="Analyse sample photos and make a page of it.")
 @click.argument("photos", metavar="[PHOTO]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--output", metavar="DIR", type=click.Path(path_type=Path), default="demo", show_default=True, help="Folder to write to.")
+@click.option(
+    "--output",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default="demo",
+    show_default=True,
+    help="Folder to write to.",
+)
 def demo(photos, output) -> None:
     """Analyse photos that come with scikit-image and matplotlib, or your own, and make a page of it."""
     from facekit.demo import run_demo
@@ -288,19 +334,58 @@ NETWORK_OPTION = click.option(
 @click.argument("task", type=click.Choice((*ATTRIBUTES, "faces", "fusion")))
 @DATA_OPTION
 @click.option(
-    "--models", "models_dir", metavar="DIR", type=click.Path(path_type=Path), help="Enter the model here.  [default: the run's folder]"
+    "--models",
+    "models_dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Enter the model here.  [default: the run's folder]",
 )
-@click.option("--run", metavar="DIR", type=click.Path(path_type=Path), help="Where to keep the run.  [default: runs/TASK]")
+@click.option(
+    "--run",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where to keep the run.  [default: runs/TASK]",
+)
 @NETWORK_OPTION
-@click.option("--sources", metavar="LIST", default="", help="Datasets to learn from, comma-separated.  [default: those of the task]")
-@click.option("--manifest", metavar="FILE.parquet", type=click.Path(path_type=Path), help="Learn from this manifest in place of datasets.")
-@click.option("--teacher", metavar="ANSWERS.npz", type=click.Path(path_type=Path), help="Learn from a teacher's answers, too.")
-@click.option("--start-from", metavar="MODEL.keras", type=click.Path(path_type=Path), help="Take over the layers of a trained model.")
+@click.option(
+    "--sources",
+    metavar="LIST",
+    default="",
+    help="Datasets to learn from, comma-separated.  [default: those of the task]",
+)
+@click.option(
+    "--manifest",
+    metavar="FILE.parquet",
+    type=click.Path(path_type=Path),
+    help="Learn from this manifest in place of datasets.",
+)
+@click.option(
+    "--teacher",
+    metavar="ANSWERS.npz",
+    type=click.Path(path_type=Path),
+    help="Learn from a teacher's answers, too.",
+)
+@click.option(
+    "--start-from",
+    metavar="MODEL.keras",
+    type=click.Path(path_type=Path),
+    help="Take over the layers of a trained model.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
 @click.option("--learning-rate", type=float, default=2e-3, show_default=True)
-@click.option("--balance", type=float, default=0.0, show_default=True, help="Count rare classes more: 1 makes all classes count alike.")
 @click.option(
-    "--teacher-share", type=click.FloatRange(0, 1), default=0.7, show_default=True, help="Of a teacher's answer beside the label."
+    "--balance",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Count rare classes more: 1 makes all classes count alike.",
+)
+@click.option(
+    "--teacher-share",
+    type=click.FloatRange(0, 1),
+    default=0.7,
+    show_default=True,
+    help="Of a teacher's answer beside the label.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
@@ -308,25 +393,46 @@ NETWORK_OPTION = click.option(
     help="mixed_bfloat16 is faster on processors with AMX or AVX512-BF16.",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-def train(task, data_dir, models_dir, run, network, sources, manifest, teacher, start_from, resume, **options) -> None:
+def train(
+    task,
+    data_dir,
+    models_dir,
+    run,
+    network,
+    sources,
+    manifest,
+    teacher,
+    start_from,
+    resume,
+    **options,
+) -> None:
     """Hand over to `training.command`, which alone needs Keras."""
     try:
         from facekit.training.command import DataChoice, run_fusion_fit, run_training
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"Training needs {error.name}; run: pip install 'facekit[train]'") from None
+        raise click.ClickException(
+            f"Training needs {error.name}; run: pip install 'facekit[train]'"
+        ) from None
     try:
         if task == "fusion":
             run_fusion_fit(data_dir, models_dir, options["seed"])
         else:
             run = run or Path("runs", task if network == "small" else f"{task}-{network}")
             chosen = DataChoice(data_dir, tuple(filter(None, sources.split(","))), manifest)
-            run_training(task, chosen, models_dir, run, network, start_from, teacher, resume, **options)
+            run_training(
+                task, chosen, models_dir, run, network, start_from, teacher, resume, **options
+            )
     except (OSError, ValueError, ModelError) as error:
         raise click.ClickException(str(error)) from None
 
 
 @main.command()
-@click.argument("tasks", metavar="[ATTRIBUTE|paper-tables]...", nargs=-1, type=click.Choice((*ATTRIBUTES, "paper-tables")))
+@click.argument(
+    "tasks",
+    metavar="[ATTRIBUTE|paper-tables]...",
+    nargs=-1,
+    type=click.Choice((*ATTRIBUTES, "paper-tables")),
+)
 def evaluate(tasks) -> None:
     """Compute held-out figures afresh, from stored predictions: of attributes, or beside the two papers' tables."""
     from facekit.evaluation.figures import format_figure
@@ -339,11 +445,17 @@ def evaluate(tasks) -> None:
                 continue
             figures = load_figures(get_models_dir(), task)
         except OSError as error:
-            raise click.ClickException(f"The predictions of {task} cannot be read ({error}); they come with a git checkout.") from None
-        click.echo(f"{task}\n\n| data | protocol | images | figure | value | 95% interval |\n|---|---|---|---|---|---|")
+            raise click.ClickException(
+                f"The predictions of {task} cannot be read ({error}); they come with a git checkout."
+            ) from None
+        click.echo(
+            f"{task}\n\n| data | protocol | images | figure | value | 95% interval |\n|---|---|---|---|---|---|"
+        )
         for figure in figures:
             kind = "" if figure["shipped"] else ", trained for the protocol"
-            click.echo(f"| {figure['source']} {figure['split']}{kind} | {figure['protocol']} | {format_figure(figure)} |")
+            click.echo(
+                f"| {figure['source']} {figure['split']}{kind} | {figure['protocol']} | {format_figure(figure)} |"
+            )
         click.echo()
 
 
@@ -352,54 +464,125 @@ def evaluate(tasks) -> None:
 @DATA_OPTION
 @NETWORK_OPTION
 @click.option("--source", metavar="NAME", required=True, help="The dataset.")
-@click.option("--protocol", metavar="NAME", required=True, help="How to split: subject_disjoint, random_frames, augment_then_split, ...")
-@click.option("--models", "models_dir", metavar="DIR", type=click.Path(path_type=Path), help="Keep predictions here.  [default: models]")
-@click.option("--run", metavar="DIR", type=click.Path(path_type=Path), help="[default: runs/TASK-SOURCE-PROTOCOL]")
-@click.option("--start-from", metavar="MODEL.keras", type=click.Path(path_type=Path), help="A model that has not seen this dataset.")
+@click.option(
+    "--protocol",
+    metavar="NAME",
+    required=True,
+    help="How to split: subject_disjoint, random_frames, augment_then_split, ...",
+)
+@click.option(
+    "--models",
+    "models_dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Keep predictions here.  [default: models]",
+)
+@click.option(
+    "--run",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="[default: runs/TASK-SOURCE-PROTOCOL]",
+)
+@click.option(
+    "--start-from",
+    metavar="MODEL.keras",
+    type=click.Path(path_type=Path),
+    help="A model that has not seen this dataset.",
+)
 @click.option("--photos", type=click.IntRange(min=100), help="Take only so many.")
 @click.option("--epochs", type=click.IntRange(min=1), default=12, show_default=True)
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--precision", type=click.Choice(("float32", "mixed_bfloat16")), default="float32", show_default=True)
-def crossvalidate(task, network, source, protocol, data_dir, models_dir, run, start_from, photos, **options) -> None:
+@click.option(
+    "--precision",
+    type=click.Choice(("float32", "mixed_bfloat16")),
+    default="float32",
+    show_default=True,
+)
+def crossvalidate(
+    task, network, source, protocol, data_dir, models_dir, run, start_from, photos, **options
+) -> None:
     """Train and test once a fold under a protocol, and keep the predictions for `facekit evaluate`."""
     try:
         from facekit.training.crossvalidation import run_protocol
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"Training needs {error.name}; run: pip install 'facekit[train]'") from None
+        raise click.ClickException(
+            f"Training needs {error.name}; run: pip install 'facekit[train]'"
+        ) from None
     run = run or Path("runs", f"{task}-{source}-{protocol}")
     try:
         models_dir = models_dir or get_models_dir()
-        click.echo(run_protocol(task, network, source, protocol, data_dir, models_dir, run, start_from, photos, **options))
+        click.echo(
+            run_protocol(
+                task,
+                network,
+                source,
+                protocol,
+                data_dir,
+                models_dir,
+                run,
+                start_from,
+                photos,
+                **options,
+            )
+        )
     except (OSError, ValueError) as error:
         raise click.ClickException(str(error)) from None
 
 
 @main.command(help=APP_HELP, short_help="Serve a page that shows who is in view.")
-@click.argument("source", metavar="[FOLDER|VIDEO]", required=False, type=click.Path(exists=True, path_type=Path))
-@click.option("--host", metavar="ADDRESS", default="localhost", show_default=True, help="Address to listen on; 0.0.0.0 for other devices.")
+@click.argument(
+    "source", metavar="[FOLDER|VIDEO]", required=False, type=click.Path(exists=True, path_type=Path)
+)
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="localhost",
+    show_default=True,
+    help="Address to listen on; 0.0.0.0 for other devices.",
+)
 @click.option("--port", type=click.IntRange(1, 65535), default=8866, show_default=True)
-@click.option("--token", metavar="TEXT", default="", help="What opens the page, 8 characters or more.  [default: a random one]")
-@click.option("--sure", type=click.FloatRange(0, 1), help="Confidence below which a card says 'Not sure'.  [default: 0.5]")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="That a face counts.  [default: 10]")
+@click.option(
+    "--token",
+    metavar="TEXT",
+    default="",
+    help="What opens the page, 8 characters or more.  [default: a random one]",
+)
+@click.option(
+    "--sure",
+    type=click.FloatRange(0, 1),
+    help="Confidence below which a card says 'Not sure'.  [default: 0.5]",
+)
+@click.option(
+    "--minutes", type=click.FloatRange(0, min_open=True), help="That a face counts.  [default: 10]"
+)
 @click.option("--theme", type=click.Choice(("light", "dark")), default="light", show_default=True)
 @click.option("--browser/--no-browser", default=True, help="Open the page here.")
 def app(source, host, port, token, sure, minutes, theme, browser) -> None:
     """Check what can be checked before the page is there, and serve it."""
     if token and len(token) < 8:
-        raise click.BadParameter("must have 8 characters or more; leave it out for a random one.", param_hint="--token")
+        raise click.BadParameter(
+            "must have 8 characters or more; leave it out for a random one.", param_hint="--token"
+        )
     if source and not source.is_dir() and not source.name.lower().endswith(VIDEO_SUFFIXES):
-        raise click.BadParameter(f"{source} is neither a folder nor a video ({', '.join(VIDEO_SUFFIXES)}).", param_hint="SOURCE")
+        raise click.BadParameter(
+            f"{source} is neither a folder nor a video ({', '.join(VIDEO_SUFFIXES)}).",
+            param_hint="SOURCE",
+        )
     try:
         import voila  # noqa: F401 (what follows needs it)
 
         from facekit.widgets.serving import LOOPBACK, check_address, make_url, serve_app
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"The app needs {error.name}; run: pip install 'facekit[notebooks]'") from None
+        raise click.ClickException(
+            f"The app needs {error.name}; run: pip install 'facekit[notebooks]'"
+        ) from None
     try:
         check_address(host, port)
     except OSError as error:
-        raise click.ClickException(f"{host}:{port} cannot be listened on ({error.strerror}); give another --host or --port.") from None
+        raise click.ClickException(
+            f"{host}:{port} cannot be listened on ({error.strerror}); give another --host or --port."
+        ) from None
     token = token or secrets.token_urlsafe(16)
     click.echo(f"Open {make_url(host, port, token)}\nCtrl+C ends it. Nothing is stored.")
     if host not in LOOPBACK:
@@ -409,14 +592,35 @@ def app(source, host, port, token, sure, minutes, theme, browser) -> None:
             err=True,
         )
     options = {"source": source and str(source.resolve()), "sure_from": sure, "minutes": minutes}
-    serve_app({name: value for name, value in options.items() if value is not None}, host, port, token, theme, browser)
+    serve_app(
+        {name: value for name, value in options.items() if value is not None},
+        host,
+        port,
+        token,
+        theme,
+        browser,
+    )
 
 
 @main.command(help=REPORT_HELP, short_help="Make a report of a model, dataset, photo or training.")
-@click.argument("name", metavar="evaluation|dataset|photo|training", type=click.Choice(("evaluation", "dataset", "photo", "training")))
+@click.argument(
+    "name",
+    metavar="evaluation|dataset|photo|training",
+    type=click.Choice(("evaluation", "dataset", "photo", "training")),
+)
 @click.argument("more", metavar="[NAME=VALUE]...", nargs=-1)
-@click.option("--parameters", metavar="NAME=VALUE", multiple=True, help="Of the notebook; may be given often. A wrong name lists them all.")
-@click.option("--predictions", metavar="FILE.csv", type=click.Path(path_type=Path), help="For evaluation: whose answers to measure.")
+@click.option(
+    "--parameters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Of the notebook; may be given often. A wrong name lists them all.",
+)
+@click.option(
+    "--predictions",
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path),
+    help="For evaluation: whose answers to measure.",
+)
 @click.option(
     "--output", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to."
 )  # fmt: skip
@@ -433,21 +637,34 @@ def report(name, more, parameters, predictions, output) -> None:
         if given.get("predictions") and name == "evaluation":
             from facekit.evaluation.predictions import read_predictions
 
-            read_predictions(given["predictions"], given.get("attribute", ""))  # what is wrong with them is told without a report
+            read_predictions(
+                given["predictions"], given.get("attribute", "")
+            )  # what is wrong with them is told without a report
         made = run_report(name, output, given)
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"Reports need {error.name}; run: pip install 'facekit[notebooks]'") from None
+        raise click.ClickException(
+            f"Reports need {error.name}; run: pip install 'facekit[notebooks]'"
+        ) from None
     except (OSError, ValueError, ReportError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{made.page}\nnumbers in {made.numbers}, all cells in {made.notebook}, " + _tell_print(made.printed))
+    click.echo(
+        f"{made.page}\nnumbers in {made.numbers}, all cells in {made.notebook}, "
+        + _tell_print(made.printed)
+    )
 
 
 def _split_parameter(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (equals and name.isidentifier()):
-        raise click.BadParameter(f"{text!r} has not the form NAME=VALUE.", param_hint="--parameters")
+        raise click.BadParameter(
+            f"{text!r} has not the form NAME=VALUE.", param_hint="--parameters"
+        )
     return name, value
 
 
 def _tell_print(printed: Path | None) -> str:
-    return f"PDF in {printed}" if printed else "no PDF: no Chromium or Chrome that prints was found; print the page from any browser"
+    return (
+        f"PDF in {printed}"
+        if printed
+        else "no PDF: no Chromium or Chrome that prints was found; print the page from any browser"
+    )

@@ -31,8 +31,16 @@ FILM_NOISE = 9.0  # grey values, standard deviation: a cheap camera in the eveni
 POST = (456, 492)  # pixels, left and right
 
 MONTAGE_SIZE = (1200, 800)  # pixels
-# Left, top and width of each portrait in the montage, and its turn in degrees: a group as a camera might see it.
-MONTAGE_PLACES = ((40, 90, 330, 6), (430, 40, 250, 0), (760, 120, 380, -7), (330, 430, 300, -4), (720, 470, 240, 9), (90, 520, 180, 0))
+# Left, top and width of each portrait in the montage, and its turn in degrees: a group as a camera
+# might see it.
+MONTAGE_PLACES = (
+    (40, 90, 330, 6),
+    (430, 40, 250, 0),
+    (760, 120, 380, -7),
+    (330, 430, 300, -4),
+    (720, 470, 240, 9),
+    (90, 520, 180, 0),
+)
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -88,7 +96,10 @@ def run_demo(photos: Sequence[Path], output: Path) -> tuple[Path, int]:
         rows += [row | {"image": name} for row in analysis.to_dicts()]
     save_rows(rows, output / "faces.csv")
     page = output / "index.html"
-    page.write_text(PAGE.format(faces=len(rows), pictures=len(pictures), sections="\n".join(sections)), encoding="utf-8")
+    page.write_text(
+        PAGE.format(faces=len(rows), pictures=len(pictures), sections="\n".join(sections)),
+        encoding="utf-8",
+    )
     return page, len(rows)
 
 
@@ -96,14 +107,21 @@ def load_portraits() -> dict[str, np.ndarray]:
     """Return scikit-image's astronaut, matplotlib's Grace Hopper, and a group montage made of them.
 
     Raises:
-        ModuleNotFoundError: If scikit-image or matplotlib is not installed (`pip install "facekit[demo]"`).
+        ModuleNotFoundError: If scikit-image or matplotlib is not installed (`pip install
+            "facekit[demo]"`).
     """
     from matplotlib import get_data_path
     from skimage import data
 
     astronaut = data.astronaut()  # Eileen Collins; NASA, public domain
-    hopper = read_image(Path(get_data_path(), "sample_data", "grace_hopper.jpg"))  # US Navy, public domain
-    return {"astronaut.png": astronaut, "grace_hopper.jpg": hopper, "group.jpg": make_montage([astronaut[:300, 60:390], hopper])}
+    hopper = read_image(
+        Path(get_data_path(), "sample_data", "grace_hopper.jpg")
+    )  # US Navy, public domain
+    return {
+        "astronaut.png": astronaut,
+        "grace_hopper.jpg": hopper,
+        "group.jpg": make_montage([astronaut[:300, 60:390], hopper]),
+    }
 
 
 def make_montage(portraits: Sequence[np.ndarray]) -> np.ndarray:
@@ -111,14 +129,19 @@ def make_montage(portraits: Sequence[np.ndarray]) -> np.ndarray:
     ground = Image.new("RGB", MONTAGE_SIZE, (120, 125, 130))
     for index, (left, top, width, turn) in enumerate(MONTAGE_PLACES):
         portrait = Image.fromarray(portraits[index % len(portraits)])
-        portrait = portrait.resize((width, round(width * portrait.height / portrait.width)), Image.Resampling.LANCZOS)
+        portrait = portrait.resize(
+            (width, round(width * portrait.height / portrait.width)), Image.Resampling.LANCZOS
+        )
         turned = portrait.convert("RGBA").rotate(turn, Image.Resampling.BICUBIC, expand=True)
         ground.paste(turned, (left, top), turned)
     return np.array(ground)
 
 
-def make_film(path: Path, seconds: float = 8.0, frames_per_second: float = 12.5, seed: int = 0) -> pd.DataFrame:
-    """Film a drawn actor, who poses emotions in turn, beside Grace Hopper, who walks to and fro behind a post.
+def make_film(
+    path: Path, seconds: float = 8.0, frames_per_second: float = 12.5, seed: int = 0
+) -> pd.DataFrame:
+    """Film a drawn actor, who poses emotions in turn, beside Grace Hopper, who walks to and fro
+    behind a post.
 
     Args:
         path: Where to, `.mp4`.
@@ -141,16 +164,30 @@ def make_film(path: Path, seconds: float = 8.0, frames_per_second: float = 12.5,
     random = np.random.default_rng(seed)
     actor = sample_traits(FILM_ACTOR + 1)[FILM_ACTOR]
     side = FILM_SIZE[1] * 3 // 4
-    portrait = cv2.resize(load_portraits()["grace_hopper.jpg"][40:420, 80:460], (side, side), interpolation=cv2.INTER_AREA)
+    portrait = cv2.resize(
+        load_portraits()["grace_hopper.jpg"][40:420, 80:460],
+        (side, side),
+        interpolation=cv2.INTER_AREA,
+    )
     rows = []
     with VideoWriter(path, frames_per_second) as writer:
         for now in np.arange(0, seconds, 1 / frames_per_second):
             turn, into = int(now // POSE_SECONDS), now % POSE_SECONDS
             emotion = FILM_POSES[turn % len(FILM_POSES)]
             fade = min(into / TURN_SECONDS, 1)  # an expression comes at once, and goes likewise
-            posed = emotion if emotion != "neutral" or fade == 1 else FILM_POSES[turn % len(FILM_POSES) - 1]
+            posed = (
+                emotion
+                if emotion != "neutral" or fade == 1
+                else FILM_POSES[turn % len(FILM_POSES) - 1]
+            )
             sway = 5 * np.sin(2.1 * now) + random.normal(0, 0.5)
-            face = replace(actor, emotion=posed, intensity=fade if posed == emotion else 1 - fade, yaw_degrees=sway, roll_degrees=sway / 2)
+            face = replace(
+                actor,
+                emotion=posed,
+                intensity=fade if posed == emotion else 1 - fade,
+                yaw_degrees=sway,
+                roll_degrees=sway / 2,
+            )
             frame = np.full((*FILM_SIZE[::-1], 3), (120, 125, 130), np.uint8)
             frame[-ACTOR_SIDE:, 60 : 60 + ACTOR_SIDE] = draw_face(face, ACTOR_SIDE)
             left = round(340 + 60 * np.sin(0.9 * now - 0.6))
@@ -158,7 +195,11 @@ def make_film(path: Path, seconds: float = 8.0, frames_per_second: float = 12.5,
             frame[-side:, place] = portrait[:, : place.stop - place.start]
             frame[:, slice(*POST)] = (70, 60, 50)
             light = 1 + 0.12 * np.sin(7.3 * now)
-            writer.write(np.clip(frame * light + random.normal(0, FILM_NOISE, frame.shape), 0, 255).astype(np.uint8))
+            writer.write(
+                np.clip(frame * light + random.normal(0, FILM_NOISE, frame.shape), 0, 255).astype(
+                    np.uint8
+                )
+            )
             rows.append({"seconds": now, "emotion": emotion})
     return pd.DataFrame(rows)
 
@@ -172,4 +213,6 @@ def _write_section(name: str, stem: str, analysis: Analysis) -> str:
     )
     name = html.escape(name)
     original, annotated = (html.escape(f"{stem}{end}.jpg") for end in ("", "-annotated"))
-    return SECTION.format(name=name, original=original, annotated=annotated, count=len(analysis), rows=rows)
+    return SECTION.format(
+        name=name, original=original, annotated=annotated, count=len(analysis), rows=rows
+    )

@@ -1,7 +1,8 @@
-"""The records everything speaks in: Faces (where) and Profile (who, one a face); both together are an `analysis`.
+"""The records everything speaks in: Faces (where) and Profile (who, one a face); both together are
+an `analysis`.
 
-Boxes are x1, y1, x2, y2 and landmarks x, y, in pixels of the picture given. Records only check themselves; they are made by
-`detection` and `fusion`.
+Boxes are x1, y1, x2, y2 and landmarks x, y, in pixels of the picture given. Records only check
+themselves; they are made by `detection` and `fusion`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Faces:
     Attributes:
         boxes_xyxy: (faces, 4) float32, pixels.
         scores: (faces,) float32, probability of a face, 0 to 1.
-        landmarks_xy: (faces, 5, 2) float32, pixels, in the order of `taxonomy.LANDMARKS`; NaN where unknown.
+        landmarks_xy: (faces, 5, 2) float32, pixels, in the order of `taxonomy.LANDMARKS`; NaN where
+            unknown.
 
     Raises:
         ValueError: If the shapes do not belong together.
@@ -42,7 +44,11 @@ class Faces:
 
     def __post_init__(self) -> None:
         count = len(self.boxes_xyxy)
-        for name, shape in (("boxes_xyxy", (count, 4)), ("scores", (count,)), ("landmarks_xy", (count, 5, 2))):
+        for name, shape in (
+            ("boxes_xyxy", (count, 4)),
+            ("scores", (count,)),
+            ("landmarks_xy", (count, 5, 2)),
+        ):
             array = getattr(self, name)
             if array.shape != shape:
                 raise ValueError(f"`{name}` must have shape {shape}; got {array.shape}.")
@@ -58,13 +64,21 @@ class Faces:
         """Return what a notebook shows: a line a face."""
         import pandas as pd  # slow to import, and wanted in notebooks only
 
-        table = pd.DataFrame(self.boxes_xyxy, columns=["x1", "y1", "x2", "y2"]).round(1).assign(score=np.round(self.scores, 4))
-        return f"<p>{len(self)} {'face' if len(self) == 1 else 'faces'}</p>{table.to_html(border=0)}"
+        table = (
+            pd.DataFrame(self.boxes_xyxy, columns=["x1", "y1", "x2", "y2"])
+            .round(1)
+            .assign(score=np.round(self.scores, 4))
+        )
+        return (
+            f"<p>{len(self)} {'face' if len(self) == 1 else 'faces'}</p>{table.to_html(border=0)}"
+        )
 
     @classmethod
     def empty(cls) -> Faces:
         """Return the record of a picture without faces."""
-        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+        return cls(
+            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32)
+        )
 
 
 @dataclass(frozen=True)
@@ -72,10 +86,12 @@ class Profile:
     """What is told of one face; an attribute that was not asked for is `None`.
 
     Attributes:
-        age_years: Mean of the age distribution; `age_low` and `age_high` are meant to hold the true age four times in five.
+        age_years: Mean of the age distribution; `age_low` and `age_high` are meant to hold the true
+            age four times in five.
         age_range: The age class, by name.
         gender_probability, emotion_probability, ethnicity_probability: Of the label given, 0 to 1.
-        emotion_probabilities: One an emotion, in the order of `taxonomy.EMOTIONS`, summing to 1; empty where not asked for.
+        emotion_probabilities: One an emotion, in the order of `taxonomy.EMOTIONS`, summing to 1;
+            empty where not asked for.
         confidence_score: 0 to 1; the higher, the likelier that the whole profile is right.
     """
 

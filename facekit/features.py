@@ -1,7 +1,9 @@
-"""Describe faces by hand-made numbers, as was done before networks learned them: HOG, LBP and Haar wavelets.
+"""Describe faces by hand-made numbers, as was done before networks learned them: HOG, LBP and Haar
+wavelets.
 
-Crops are (faces, side, side, 1) uint8 as `images` cuts them; each function returns one row of numbers a face, for a classifier to learn
-from. They want scikit-image and PyWavelets (`pip install "facekit[notebooks]"`).
+Crops are (faces, side, side, 1) uint8 as `images` cuts them; each function returns one row of
+numbers a face, for a classifier to learn from. They want scikit-image and PyWavelets (`pip install
+"facekit[notebooks]"`).
 """
 
 from __future__ import annotations
@@ -14,13 +16,18 @@ from skimage.feature import hog, local_binary_pattern
 CELL = 8  # pixels a side of the squares whose histograms are taken: about an eye, in a crop of 64
 DIRECTIONS = 8  # of edges told apart
 NEIGHBOURS = 8  # pixels around each, at a distance of one
-PATTERNS = NEIGHBOURS + 2  # that are told apart: uniform ones by their count of brighter neighbours, and all others together
-THUMBNAIL_SIDE = 12  # pixels: a face's colours, and hardly more of its form than eyes, hair and mouth
+PATTERNS = (
+    NEIGHBOURS + 2
+)  # that are told apart: uniform ones by their count of brighter neighbours, and all others together
+THUMBNAIL_SIDE = (
+    12  # pixels: a face's colours, and hardly more of its form than eyes, hair and mouth
+)
 WAVELET_LEVELS = 4  # halvings; the finest two are left out, for they hold noise and little else
 
 
 def compute_hog(crops: np.ndarray) -> np.ndarray:
-    """Return histograms of oriented gradients: in each cell, how strong edges are in each direction.
+    """Return histograms of oriented gradients: in each cell, how strong edges are in each
+    direction.
 
     Args:
         crops: (faces, side, side, 1) uint8.
@@ -35,7 +42,8 @@ def compute_hog(crops: np.ndarray) -> np.ndarray:
 
 
 def compute_lbp(crops: np.ndarray) -> np.ndarray:
-    """Return histograms of local binary patterns: in each cell, how often which neighbours are brighter than their middle.
+    """Return histograms of local binary patterns: in each cell, how often which neighbours are
+    brighter than their middle.
 
     Args:
         crops: (faces, side, side, 1) uint8; the side is a multiple of `CELL`.
@@ -48,13 +56,18 @@ def compute_lbp(crops: np.ndarray) -> np.ndarray:
     rows = []
     for crop in crops:
         patterns = local_binary_pattern(crop[..., 0], NEIGHBOURS, 1, "uniform").astype(int)
-        cells = patterns.reshape(crop.shape[0] // CELL, CELL, crop.shape[1] // CELL, CELL).swapaxes(1, 2).reshape(-1, CELL * CELL)
+        cells = (
+            patterns.reshape(crop.shape[0] // CELL, CELL, crop.shape[1] // CELL, CELL)
+            .swapaxes(1, 2)
+            .reshape(-1, CELL * CELL)
+        )
         rows.append((cells[..., None] == np.arange(PATTERNS)).mean(axis=1).ravel())
     return np.array(rows, np.float32).reshape(len(crops), -1 if rows else 0)
 
 
 def compute_wavelets(crops: np.ndarray) -> np.ndarray:
-    """Return the coarse coefficients of a Haar wavelet transform: means of squares, and differences between halves of squares.
+    """Return the coarse coefficients of a Haar wavelet transform: means of squares, and differences
+    between halves of squares.
 
     Args:
         crops: (faces, side, side, 1) uint8.
@@ -66,11 +79,14 @@ def compute_wavelets(crops: np.ndarray) -> np.ndarray:
     """
     means, *details = pywt.wavedec2(crops[..., 0] / 255, "haar", level=WAVELET_LEVELS, axes=(1, 2))
     kept = [means, *(band for level in details[:2] for band in level)]
-    return np.concatenate([band.reshape(len(crops), np.prod(band.shape[1:], dtype=int)) for band in kept], axis=1).astype(np.float32)
+    return np.concatenate(
+        [band.reshape(len(crops), np.prod(band.shape[1:], dtype=int)) for band in kept], axis=1
+    ).astype(np.float32)
 
 
 def compute_thumbnails(crops: np.ndarray, side: int = THUMBNAIL_SIDE) -> np.ndarray:
-    """Return the values of small versions of the crops: what is left when form is all but taken away.
+    """Return the values of small versions of the crops: what is left when form is all but taken
+    away.
 
     Args:
         crops: (faces, side, side, channels) uint8, grey or colour.
@@ -79,5 +95,7 @@ def compute_thumbnails(crops: np.ndarray, side: int = THUMBNAIL_SIDE) -> np.ndar
     Returns:
         (faces, features) float32 from 0 to 1.
     """
-    rows = [cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA).ravel() / 255 for crop in crops]
+    rows = [
+        cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA).ravel() / 255 for crop in crops
+    ]
     return np.array(rows, np.float32).reshape(len(crops), -1 if rows else 0)

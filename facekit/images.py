@@ -1,7 +1,7 @@
 """Read pictures and cut faces out of them: the one preprocessing that training and analysis share.
 
-Reading turns any file into HxWx3 RGB uint8, upright. Cutting turns a picture and five landmarks into an upright square crop,
-float32 from -1 to 1. Where the faces are is found by `detection`.
+Reading turns any file into HxWx3 RGB uint8, upright. Cutting turns a picture and five landmarks
+into an upright square crop, float32 from -1 to 1. Where the faces are is found by `detection`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,24 @@ from facekit.faces import Faces
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".avif",
 )  # fmt: skip
-FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF")  # none that runs a program, as EPS does
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "BMP",
+    "DIB",
+    "GIF",
+    "WEBP",
+    "TIFF",
+    "PPM",
+    "AVIF",
+)  # none that runs a program, as EPS does
 MAX_PIXELS = 150_000_000  # 450 MB decoded: more than any camera gives, less than a laptop has
 
-# Where the landmarks lie in a crop of side 1, in the order of `taxonomy.LANDMARKS`: about the mean over UTKFace and FER2013, made
-# symmetric, so that either's own crops hold nearly all that is cut.
-TEMPLATE_XY = np.array([[0.32, 0.35], [0.68, 0.35], [0.5, 0.57], [0.34, 0.73], [0.66, 0.73]], np.float32)
+# Where the landmarks lie in a crop of side 1, in the order of `taxonomy.LANDMARKS`: about the mean
+# over UTKFace and FER2013, made symmetric, so that either's own crops hold nearly all that is cut.
+TEMPLATE_XY = np.array(
+    [[0.32, 0.35], [0.68, 0.35], [0.5, 0.57], [0.34, 0.73], [0.66, 0.73]], np.float32
+)
 
 
 class ImageError(ValueError):
@@ -37,8 +49,8 @@ class ImageError(ValueError):
 def read_image(path: str | Path) -> np.ndarray:
     """Read a picture as it is meant to be seen.
 
-    The EXIF orientation is applied; greyscale, palette, CMYK and 16-bit pictures become 8-bit RGB; transparent parts become white;
-    of an animation the first frame is taken.
+    The EXIF orientation is applied; greyscale, palette, CMYK and 16-bit pictures become 8-bit RGB;
+    transparent parts become white; of an animation the first frame is taken.
 
     Args:
         path: The file.
@@ -48,12 +60,15 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ImageError: If it is empty, damaged, not a picture, unreadable, or larger than `MAX_PIXELS` when decoded.
+        ImageError: If it is empty, damaged, not a picture, unreadable, or larger than `MAX_PIXELS`
+            when decoded.
     """
     path = Path(path)
     with _explain_failures(path):
         if path.is_dir():
-            raise ImageError(f"{path}: is a folder, not a picture; `facekit analyze` takes folders.")
+            raise ImageError(
+                f"{path}: is a folder, not a picture; `facekit analyze` takes folders."
+            )
         return _decode(path, path, path.stat().st_size)
 
 
@@ -84,7 +99,9 @@ def _decode(file: Path | io.BytesIO, name: str | Path, size_bytes: int) -> np.nd
             if width * height > MAX_PIXELS:
                 raise _make_size_error(name, f"{width} x {height} pixels")
             with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, struct.error):
-                ImageOps.exif_transpose(picture, in_place=True)  # a damaged EXIF block is no reason to lose the picture
+                ImageOps.exif_transpose(
+                    picture, in_place=True
+                )  # a damaged EXIF block is no reason to lose the picture
             return _convert_to_rgb(picture)
 
 
@@ -98,23 +115,31 @@ def _explain_failures(name: str | Path) -> Iterator[None]:
     except Image.DecompressionBombError:
         raise _make_size_error(name, "too many pixels") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: is not a picture that can be read; save it as JPEG or PNG.") from None
+        raise ImageError(
+            f"{name}: is not a picture that can be read; save it as JPEG or PNG."
+        ) from None
     except PermissionError:
         raise ImageError(f"{name}: may not be read; change its permissions.") from None
     except ImageError:
         raise
     except Exception as error:  # every decoder of Pillow has ways of its own to fail
-        raise ImageError(f"{name}: the picture is damaged ({error}); copy or download it again.") from None
+        raise ImageError(
+            f"{name}: the picture is damaged ({error}); copy or download it again."
+        ) from None
 
 
 def _make_size_error(name: str | Path, size: str) -> ImageError:
     bound = MAX_PIXELS // 1_000_000
-    return ImageError(f"{name}: has {size}, more than the {bound} million that are decoded; make it smaller first.")
+    return ImageError(
+        f"{name}: has {size}, more than the {bound} million that are decoded; make it smaller first."
+    )
 
 
 def _convert_to_rgb(picture: Image.Image) -> np.ndarray:
     mode = picture.mode
-    if mode == "F" or mode.startswith("I"):  # 16-bit and floating point: Pillow would clip these to 8 bits
+    if mode == "F" or mode.startswith(
+        "I"
+    ):  # 16-bit and floating point: Pillow would clip these to 8 bits
         values = np.nan_to_num(np.asarray(picture, np.float32))
         brightest = values.max(initial=0)
         scale = 255 if brightest <= 1 else 1 if brightest <= 255 else 255 / 65535
@@ -152,7 +177,8 @@ def normalise(crops: np.ndarray) -> np.ndarray:
 
 
 def estimate_similarity(source_xy: np.ndarray, target_xy: np.ndarray) -> np.ndarray:
-    """Find the rotation, uniform scale and shift that bring points closest to others (least squares).
+    """Find the rotation, uniform scale and shift that bring points closest to others (least
+    squares).
 
     Args:
         source_xy: (points, 2).
@@ -161,7 +187,8 @@ def estimate_similarity(source_xy: np.ndarray, target_xy: np.ndarray) -> np.ndar
     Returns:
         (2, 3) matrix for `cv2.warpAffine`.
 
-    Reference: Umeyama, 1991; in two dimensions and without reflection it is one division of complex numbers.
+    Reference: Umeyama, 1991; in two dimensions and without reflection it is one division of complex
+        numbers.
     """
     source = source_xy.astype(np.float64) @ (1, 1j)
     target = target_xy.astype(np.float64) @ (1, 1j)
@@ -199,12 +226,15 @@ def cut_crops(image: np.ndarray, faces: Faces, size: int, channels: int = 1) -> 
 
 def _cut_crop(image: np.ndarray, points_xy: np.ndarray, size: int, channels: int) -> np.ndarray:
     matrix = estimate_similarity(points_xy, TEMPLATE_XY * size)
-    # Take the part of the picture that the crop can show, a little larger, so that a large picture costs no more than a small one.
+    # Take the part of the picture that the crop can show, a little larger, so that a large picture
+    # costs no more than a small one.
     inverse = cv2.invertAffineTransform(matrix)
     corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * size @ inverse[:, :2].T + inverse[:, 2]
     height, width = image.shape[:2]
     left, top = np.clip(np.floor(corners.min(axis=0)) - 2, 0, (width - 1, height - 1)).astype(int)
-    right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 2, (left + 1, top + 1), (width, height)).astype(int)
+    right, bottom = np.clip(
+        np.ceil(corners.max(axis=0)) + 2, (left + 1, top + 1), (width, height)
+    ).astype(int)
     part = np.ascontiguousarray(image[top:bottom, left:right])
     if channels == 1:
         part = convert_to_grey(part)
@@ -217,5 +247,7 @@ def _cut_crop(image: np.ndarray, points_xy: np.ndarray, size: int, channels: int
         matrix[:, 2] += matrix[:, :2] @ (ratio / 2 - 0.5)
         matrix[:, :2] *= ratio
         part = small
-    crop = cv2.warpAffine(part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(
+        part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return crop.reshape(size, size, channels)

@@ -18,7 +18,8 @@ def open_session(name: str) -> onnxruntime.InferenceSession:
     """Open a shipped model, once a process.
 
     Raises:
-        ModelError: If the model is unlisted, missing, damaged, or not one that ONNX Runtime can run.
+        ModelError: If the model is unlisted, missing, damaged, or not one that ONNX Runtime can
+            run.
     """
     entry, path = find_model(name)
     return _open_session(path, entry.sha256)
@@ -37,15 +38,21 @@ def load_session(path: Path) -> onnxruntime.InferenceSession:
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait leave the processor to others
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # threads that wait leave the processor to others
     options.enable_cpu_mem_arena = False  # an arena keeps the largest picture's memory for ever
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class of its own for every way to fail
-        raise ModelError(f"{path}: ONNX Runtime cannot run this model ({error}); reinstall facekit.") from error
+        raise ModelError(
+            f"{path}: ONNX Runtime cannot run this model ({error}); reinstall facekit."
+        ) from error
 
 
-def run_session(session: onnxruntime.InferenceSession, inputs: np.ndarray, outputs: Sequence[str] | None = None) -> list[np.ndarray]:
+def run_session(
+    session: onnxruntime.InferenceSession, inputs: np.ndarray, outputs: Sequence[str] | None = None
+) -> list[np.ndarray]:
     """Run an open model over a batch of any length, `BATCH` at a time.
 
     Args:
@@ -62,6 +69,8 @@ def run_session(session: onnxruntime.InferenceSession, inputs: np.ndarray, outpu
     return [np.concatenate(batches) for batches in zip(*parts, strict=True)]
 
 
-def run_model(name: str, inputs: np.ndarray, outputs: Sequence[str] | None = None) -> list[np.ndarray]:
+def run_model(
+    name: str, inputs: np.ndarray, outputs: Sequence[str] | None = None
+) -> list[np.ndarray]:
     """Run a shipped model, as `run_session` does."""
     return run_session(open_session(name), inputs, outputs)

@@ -38,7 +38,8 @@ class MissingPackageError(ImportError):
 
 
 def require_training(what: str = "This lesson trains a network") -> None:
-    """Stop a lesson that trains where TensorFlow is not installed, and keep TensorFlow's own remarks out of the others.
+    """Stop a lesson that trains where TensorFlow is not installed, and keep TensorFlow's own
+    remarks out of the others.
 
     Args:
         what: Needs it; how the sentence begins.
@@ -54,7 +55,9 @@ def require_training(what: str = "This lesson trains a network") -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _mute_errors():  # what TensorFlow tells of the machine before that is heeded
         importlib.import_module("keras")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of what several small networks cost
+    logging.getLogger("tensorflow").setLevel(
+        logging.ERROR
+    )  # it warns of what several small networks cost
     for message, category in KERAS_REMARKS:
         warnings.filterwarnings("ignore", message, category)
 
@@ -73,22 +76,28 @@ def _mute_errors() -> Iterator[None]:
 
 
 def load_faces(
-    task: Task, dataset: str, data_dir: str | Path, count: int, seed: int = 0, bias: Bias | None = None
+    task: Task,
+    dataset: str,
+    data_dir: str | Path,
+    count: int,
+    seed: int = 0,
+    bias: Bias | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return faces for a lesson to train on: drawn on the spot, or drawn by lot from a dataset.
 
     Args:
         task: What is to be learned; it tells the form of the crops.
-        dataset: `synthetic`, another name of `datasets.adapters`, or the path of a manifest, `.parquet`.
+        dataset: `synthetic`, another name of `datasets.adapters`, or the path of a manifest,
+            `.parquet`.
         data_dir: Holds the datasets under their usual names, and keeps the crops that are cut.
         count: Of the faces, in all splits together; 0 for all that a dataset has.
         seed: Of the faces.
-        bias: How unfair the faces to train on are; not at all by default. Of a dataset's faces the rare group is thinned out alone: what
-            is behind them cannot be changed.
+        bias: How unfair the faces to train on are; not at all by default. Of a dataset's faces the
+            rare group is thinned out alone: what is behind them cannot be changed.
 
     Returns:
-        The manifest, its splits `train`, `validation` and `test`, with all traits in columns where the faces are drawn; and the crops,
-        (faces, 64, 64, channels) uint8.
+        The manifest, its splits `train`, `validation` and `test`, with all traits in columns where
+        the faces are drawn; and the crops, (faces, 64, 64, channels) uint8.
 
     Raises:
         FileNotFoundError: If the dataset is not there.
@@ -103,14 +112,19 @@ def load_faces(
         from facekit.training.command import DataChoice, load_data
 
         own = Path(dataset) if dataset.endswith(".parquet") else None
-        manifest, crops, _ = load_data([task], DataChoice(Path(data_dir), (dataset,), own), seed, CROP_SIDE, task.channels)
+        manifest, crops, _ = load_data(
+            [task], DataChoice(Path(data_dir), (dataset,), own), seed, CROP_SIDE, task.channels
+        )
         used = manifest[manifest["split"].isin(("train", "validation", "test"))]
         used = used.sample(min(count, len(used)) if count else len(used), random_state=seed)
         if bias:
             used = used[(used["split"] != "train") | bias.keep(used, seed)]
         return used.reset_index(drop=True), crops[used.index]
     faces, splits = sample_splits(count, seed, bias or FAIR)
-    manifest, crops = tabulate_traits(faces).assign(split=splits), draw_crops(faces, CROP_SIDE, task.channels)
+    manifest, crops = (
+        tabulate_traits(faces).assign(split=splits),
+        draw_crops(faces, CROP_SIDE, task.channels),
+    )
     manifest.insert(0, "path", [f"{number:06d}.png" for number in range(count)])  # names, not files
     return manifest, equalise_crops(crops) if task.equalise else crops
 

@@ -24,7 +24,8 @@ class FaceAnalyzer:
     """Analyse pictures with one set of options.
 
     Attributes:
-        attributes: Out of `taxonomy.ATTRIBUTES`. Ethnicity is sensitive and told only where asked for.
+        attributes: Out of `taxonomy.ATTRIBUTES`. Ethnicity is sensitive and told only where asked
+            for.
         min_face_size: Side in pixels of the smallest face looked for.
         cropped: Whether each picture is one face already; then exactly one face comes out of each.
         age_scheme: Key of `taxonomy.AGE_SCHEMES`, for the age classes.
@@ -41,9 +42,13 @@ class FaceAnalyzer:
     def __post_init__(self) -> None:
         unknown = [name for name in self.attributes if name not in ATTRIBUTES]
         if unknown or not self.attributes or isinstance(self.attributes, str):
-            raise ValueError(f"`attributes` must be one or more of {', '.join(ATTRIBUTES)}; got {self.attributes!r}.")
+            raise ValueError(
+                f"`attributes` must be one or more of {', '.join(ATTRIBUTES)}; got {self.attributes!r}."
+            )
         if self.age_scheme not in AGE_SCHEMES:
-            raise ValueError(f"`age_scheme` must be one of {', '.join(AGE_SCHEMES)}; got {self.age_scheme!r}.")
+            raise ValueError(
+                f"`age_scheme` must be one of {', '.join(AGE_SCHEMES)}; got {self.age_scheme!r}."
+            )
         MTCNN(self.min_face_size)  # checks the size
 
     def detect(self, pixels: np.ndarray) -> Faces:
@@ -54,7 +59,9 @@ class FaceAnalyzer:
         """Return each attribute network's probabilities, (faces, classes)."""
         specs = {name: find_model(name)[0] for name in dict.fromkeys(self.attributes)}
         crops, answers = {}, {}
-        for file in dict.fromkeys(spec.file for spec in specs.values()):  # one network may tell several attributes
+        for file in dict.fromkeys(
+            spec.file for spec in specs.values()
+        ):  # one network may tell several attributes
             names = [name for name, spec in specs.items() if spec.file == file]
             form = specs[names[0]].input
             shape = form["size"], form["channels"]
@@ -88,14 +95,21 @@ class FaceAnalyzer:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            VideoError: If it cannot be read, or ends before its end; the frames before that have been given by then.
+            VideoError: If it cannot be read, or ends before its end; the frames before that have
+                been given by then.
         """
         for index, pixels in read_frames(path):
             yield self._analyze_pixels(pixels, str(path), index)
 
-    def _analyze_pixels(self, pixels: np.ndarray, name: str = "", frame: int | None = None) -> Analysis:
+    def _analyze_pixels(
+        self, pixels: np.ndarray, name: str = "", frame: int | None = None
+    ) -> Analysis:
         faces = self.detect(pixels)
-        profiles = fuse_profiles(self.infer(pixels, faces), load_constants(), self.age_scheme) if len(faces) else ()
+        profiles = (
+            fuse_profiles(self.infer(pixels, faces), load_constants(), self.age_scheme)
+            if len(faces)
+            else ()
+        )
         return Analysis(name, faces, profiles, frame, pixels)
 
 
@@ -118,5 +132,7 @@ def analyze(image: str | Path | np.ndarray, **options) -> Analysis:
 def _check_pixels(image) -> np.ndarray:
     pixels = np.asarray(image)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
-        raise ValueError(f"`image` must be a path or HxWx3 RGB uint8; got {pixels.dtype} of shape {pixels.shape}.")
+        raise ValueError(
+            f"`image` must be a path or HxWx3 RGB uint8; got {pixels.dtype} of shape {pixels.shape}."
+        )
     return pixels

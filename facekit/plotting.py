@@ -1,7 +1,8 @@
 """Plot what other modules computed, Axes in and Axes out; and put an audit's plots on one page.
 
-Nothing here computes, shows or touches `rcParams`. Colours are Okabe and Ito's, as those of `drawing`, which colour-blind readers can
-tell apart; heat maps use cividis, made for them. Counts come from `datasets.audit`, histories from `training.loop`.
+Nothing here computes, shows or touches `rcParams`. Colours are Okabe and Ito's, as those of
+`drawing`, which colour-blind readers can tell apart; heat maps use cividis, made for them. Counts
+come from `datasets.audit`, histories from `training.loop`.
 """
 
 from __future__ import annotations
@@ -20,16 +21,34 @@ from matplotlib.patches import Rectangle
 from facekit.datasets.audit import NO_SPLIT, Audit
 from facekit.taxonomy import AGES_YEARS, LABELS
 
-SPLIT_COLOURS = {"train": "#0072B2", "validation": "#E69F00", "test": "#009E73", "excluded": "#999999", NO_SPLIT: "#56B4E9"}
+SPLIT_COLOURS = {
+    "train": "#0072B2",
+    "validation": "#E69F00",
+    "test": "#009E73",
+    "excluded": "#999999",
+    NO_SPLIT: "#56B4E9",
+}
 PLAIN_COLOUR, MARKED_COLOUR, QUIET_COLOUR = "#0072B2", "#D55E00", "#666666"
-SERIES_COLOURS = (PLAIN_COLOUR, MARKED_COLOUR, "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000")  # for curves in turn
+SERIES_COLOURS = (
+    PLAIN_COLOUR,
+    MARKED_COLOUR,
+    "#009E73",
+    "#E69F00",
+    "#CC79A7",
+    "#56B4E9",
+    "#000000",
+)  # for curves in turn
 LARGEST_LIFT = 4  # of the scale of colours: beyond it, and below its inverse, they stay as they are
 FINDINGS_WIDTH = 1.7  # of the axis of shares: room for words beside a full bar
-PAGE_INCHES = (15, 10.5)  # three plots beside each other, readable on a screen and on a sheet across
+PAGE_INCHES = (
+    15,
+    10.5,
+)  # three plots beside each other, readable on a screen and on a sheet across
 
 
 def plot_findings(findings: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Plot findings as bars of their shares, each with its counts, details and remedy; leaks are marked.
+    """Plot findings as bars of their shares, each with its counts, details and remedy; leaks are
+    marked.
 
     Args:
         findings: Of `audit.Audit`.
@@ -43,11 +62,26 @@ def plot_findings(findings: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         counts = "" if pd.isna(told["count"]) else f"{told['count']:,} of {told['total']:,}"
         share = 0 if pd.isna(told["share"]) else told["share"]
         text = "   ".join(filter(None, (counts, told["detail"])))
-        ax.annotate(text, (share, row), (5, 0), textcoords="offset points", va="center", fontsize="small")
+        ax.annotate(
+            text, (share, row), (5, 0), textcoords="offset points", va="center", fontsize="small"
+        )
         if share > 0:
-            ax.text(FINDINGS_WIDTH, row, told["remedy"], ha="right", va="center", color=QUIET_COLOUR, fontsize="small", style="italic")
+            ax.text(
+                FINDINGS_WIDTH,
+                row,
+                told["remedy"],
+                ha="right",
+                va="center",
+                color=QUIET_COLOUR,
+                fontsize="small",
+                style="italic",
+            )
     ax.set(yticks=rows, yticklabels=findings["finding"], ylim=(len(rows) - 0.4, -0.6))
-    ax.set(xticks=(0, 0.25, 0.5, 0.75, 1), xticklabels=("0%", "25%", "50%", "75%", "100%"), xlim=(0, FINDINGS_WIDTH))
+    ax.set(
+        xticks=(0, 0.25, 0.5, 0.75, 1),
+        xticklabels=("0%", "25%", "50%", "75%", "100%"),
+        xlim=(0, FINDINGS_WIDTH),
+    )
     ax.tick_params(axis="y", length=0)
     return ax
 
@@ -72,10 +106,12 @@ def plot_ages(age_counts: pd.Series, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_subgroups(cell_counts: pd.Series, *, ax: Axes | None = None) -> Axes:
-    """Plot faces by subgroup as a heat map, its colours on a logarithmic scale; empty subgroups stay white.
+    """Plot faces by subgroup as a heat map, its colours on a logarithmic scale; empty subgroups
+    stay white.
 
     Args:
-        cell_counts: Of `audit.Audit`: the first level of the index makes the rows, the others the columns.
+        cell_counts: Of `audit.Audit`: the first level of the index makes the rows, the others the
+            columns.
         ax: Where to; new Axes by default.
     """
     ax = _prepare(ax, f"Faces by {' x '.join(cell_counts.index.names)}")
@@ -89,7 +125,12 @@ def plot_subgroups(cell_counts: pd.Series, *, ax: Axes | None = None) -> Axes:
         colour = "white" if count and scale(count) < 0.5 else "black"
         ax.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize="small")
     columns = ["\n".join(np.atleast_1d(column)) for column in table.columns]
-    ax.set(yticks=range(len(table)), yticklabels=table.index, xticks=range(len(columns)), xticklabels=columns)
+    ax.set(
+        yticks=range(len(table)),
+        yticklabels=table.index,
+        xticks=range(len(columns)),
+        xticklabels=columns,
+    )
     ax.set_xticks(np.arange(len(columns)) - 0.5, minor=True)
     ax.set_yticks(np.arange(len(table)) - 0.5, minor=True)
     ax.grid(which="minor", color="white", linewidth=1.5)
@@ -108,20 +149,36 @@ def plot_labels(label_counts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     ax = _prepare(ax, "Faces by label and split")
     attributes = label_counts.index.get_level_values(0)
-    rows = np.arange(len(label_counts)) + pd.factorize(attributes)[0] * 0.8  # a gap between attributes
+    rows = (
+        np.arange(len(label_counts)) + pd.factorize(attributes)[0] * 0.8
+    )  # a gap between attributes
     ends = np.zeros(len(label_counts))
     for split, counts in label_counts.items():
         ax.barh(rows, counts, 0.75, left=ends, color=SPLIT_COLOURS[split], label=split)
         ends = ends + counts.to_numpy()
     for row, end in zip(rows, ends, strict=True):
-        ax.annotate(f"{end:,.0f}", (end, row), (4, 0), textcoords="offset points", va="center", color=QUIET_COLOUR, fontsize="small")
+        ax.annotate(
+            f"{end:,.0f}",
+            (end, row),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            color=QUIET_COLOUR,
+            fontsize="small",
+        )
     ax.set(yticks=rows, yticklabels=label_counts.index.get_level_values(-1), xlabel="faces")
     ax.margins(x=0.12)
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     if label_counts.shape[1]:
-        ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(SPLIT_COLOURS), columnspacing=1)
+        ax.legend(
+            frameon=False,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.1),
+            ncols=len(SPLIT_COLOURS),
+            columnspacing=1,
+        )
     return ax
 
 
@@ -130,18 +187,23 @@ def plot_history(history: pd.DataFrame, metric: str = "loss", *, ax: Axes | None
 
     Args:
         history: A run's `history.csv`, or what `evaluation.papers.load_history` makes of it.
-        metric: A column of it, such as `loss` or `accuracy`; `val_` and its name is that of validation.
+        metric: A column of it, such as `loss` or `accuracy`; `val_` and its name is that of
+            validation.
         ax: Where to; new Axes by default.
 
     Raises:
         ValueError: If there is no such column.
     """
     if metric not in history or f"val_{metric}" not in history:
-        raise ValueError(f"`metric` must be one of {', '.join(name for name in history if f'val_{name}' in history)}; got {metric!r}.")
+        raise ValueError(
+            f"`metric` must be one of {', '.join(name for name in history if f'val_{name}' in history)}; got {metric!r}."
+        )
     ax = _prepare(ax, metric.replace("_", " "))
     for split, column in (("train", metric), ("validation", f"val_{metric}")):
         ax.plot(history["epoch"] + 1, history[column], color=SPLIT_COLOURS[split], label=split)
-    kept = history.loc[history["kept"].idxmax() if "kept" in history else history["val_loss"].idxmin()]
+    kept = history.loc[
+        history["kept"].idxmax() if "kept" in history else history["val_loss"].idxmin()
+    ]
     ax.plot(kept["epoch"] + 1, kept[f"val_{metric}"], "o", color=MARKED_COLOUR, label="kept")
     ax.set(xlabel="epoch")
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -159,7 +221,15 @@ def plot_confusion(shares: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = _prepare(ax, "What each label was told as")
     ax.imshow(shares, cmap="cividis", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares.to_numpy(float)):
-        ax.text(column, row, f"{share:.0%}", ha="center", va="center", color="white" if share < 0.5 else "black", fontsize="small")
+        ax.text(
+            column,
+            row,
+            f"{share:.0%}",
+            ha="center",
+            va="center",
+            color="white" if share < 0.5 else "black",
+            fontsize="small",
+        )
     ax.set(xlabel="told", ylabel="true", xticks=range(shares.shape[1]), yticks=range(len(shares)))
     ax.set_xticklabels(shares.columns, rotation=40, ha="right", rotation_mode="anchor")
     ax.set_yticklabels(shares.index)
@@ -175,8 +245,11 @@ def _compare(ax: Axes | None, table: pd.DataFrame) -> tuple[int, str, list[pd.Se
     return drawn, colour, [table["share"] - table["low"], table["high"] - table["share"]]
 
 
-def plot_calibration(table: pd.DataFrame, label: str = "answers", *, ax: Axes | None = None) -> Axes:
-    """Plot how often answers are right against the probability that they were told with; honest ones lie on the diagonal.
+def plot_calibration(
+    table: pd.DataFrame, label: str = "answers", *, ax: Axes | None = None
+) -> Axes:
+    """Plot how often answers are right against the probability that they were told with; honest
+    ones lie on the diagonal.
 
     Args:
         table: Of `metrics.tabulate_calibration`.
@@ -187,14 +260,17 @@ def plot_calibration(table: pd.DataFrame, label: str = "answers", *, ax: Axes | 
     ax = _prepare(ax, "Calibration")
     if not drawn:
         ax.plot([0, 1], [0, 1], "--", color=QUIET_COLOUR, label="honest")
-    ax.errorbar(table["probability"], table["share"], spread, fmt="o-", capsize=3, color=colour, label=label)
+    ax.errorbar(
+        table["probability"], table["share"], spread, fmt="o-", capsize=3, color=colour, label=label
+    )
     ax.set(xlabel="probability told", ylabel="share right", ylim=(0, 1.03))
     ax.legend(frameon=False)
     return ax
 
 
 def plot_groups(table: pd.DataFrame, label: str = "answers", *, ax: Axes | None = None) -> Axes:
-    """Plot the share of right answers in each group with its interval; several tables on the same Axes stand below each other.
+    """Plot the share of right answers in each group with its interval; several tables on the same
+    Axes stand below each other.
 
     Args:
         table: Of `metrics.tabulate_groups`.
@@ -204,8 +280,21 @@ def plot_groups(table: pd.DataFrame, label: str = "answers", *, ax: Axes | None 
     drawn, colour, spread = _compare(ax, table)
     ax = _prepare(ax, "Right, by group")
     rows = np.arange(len(table))
-    ax.errorbar(table["share"], rows + 0.18 * drawn, xerr=spread, fmt="o", capsize=3, color=colour, label=label)
-    ax.set(yticks=rows, yticklabels=table.index, xlim=(0, 1.03), xlabel="share right, with the 95% interval")
+    ax.errorbar(
+        table["share"],
+        rows + 0.18 * drawn,
+        xerr=spread,
+        fmt="o",
+        capsize=3,
+        color=colour,
+        label=label,
+    )
+    ax.set(
+        yticks=rows,
+        yticklabels=table.index,
+        xlim=(0, 1.03),
+        xlabel="share right, with the 95% interval",
+    )
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(axis="x", alpha=0.4)
     ax.legend(frameon=False)
@@ -213,7 +302,12 @@ def plot_groups(table: pd.DataFrame, label: str = "answers", *, ax: Axes | None 
 
 
 def plot_pictures(
-    pictures: np.ndarray, titles: Sequence[str] = (), columns: int = 6, inches: float = 1.6, *, ax: Axes | None = None
+    pictures: np.ndarray,
+    titles: Sequence[str] = (),
+    columns: int = 6,
+    inches: float = 1.6,
+    *,
+    ax: Axes | None = None,
 ) -> Axes:
     """Lay pictures of one size out in rows, each with a title below.
 
@@ -230,7 +324,10 @@ def plot_pictures(
     rows, gap, line = max(-(-count // columns), 1), width // 16, height * lines // 6
     cell_height, cell_width = height + line + gap, width + gap
     if ax is None:
-        ax = plt.subplots(figsize=(inches * columns, inches * rows * cell_height / cell_width), layout="constrained")[1]
+        ax = plt.subplots(
+            figsize=(inches * columns, inches * rows * cell_height / cell_width),
+            layout="constrained",
+        )[1]
     ax.set(xlim=(0, columns * cell_width), ylim=(rows * cell_height, 0), aspect="equal")
     ax.axis("off")
     if not count:
@@ -238,14 +335,24 @@ def plot_pictures(
     for index, picture in enumerate(pictures):
         left, top = index % columns * cell_width, index // columns * cell_height
         shown = picture[..., 0] if channels == 1 else picture
-        ax.imshow(shown, cmap="gray", vmin=0, vmax=255, extent=(left, left + width, top + height, top))
+        ax.imshow(
+            shown, cmap="gray", vmin=0, vmax=255, extent=(left, left + width, top + height, top)
+        )
         if titles:
-            ax.text(left + width / 2, top + height + height / 48, titles[index], ha="center", va="top", fontsize=9)
+            ax.text(
+                left + width / 2,
+                top + height + height / 48,
+                titles[index],
+                ha="center",
+                va="top",
+                fontsize=9,
+            )
     return ax
 
 
 def plot_lifts(lifts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Plot how many times more often than by chance labels meet as a heat map; its colours are a logarithmic scale about 1.
+    """Plot how many times more often than by chance labels meet as a heat map; its colours are a
+    logarithmic scale about 1.
 
     Args:
         lifts: Of `fusion.FusionConstants`, with the labels as index and columns.
@@ -255,15 +362,29 @@ def plot_lifts(lifts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     scale = LogNorm(1 / LARGEST_LIFT, LARGEST_LIFT, clip=True)
     ax.imshow(lifts, cmap="cividis", norm=scale, aspect="auto")
     for (row, column), lift in np.ndenumerate(lifts.to_numpy(float)):
-        ax.text(column, row, f"{lift:.2f}", ha="center", va="center", color="white" if scale(lift) < 0.5 else "black", fontsize="small")
-    ax.set(yticks=range(len(lifts)), yticklabels=lifts.index, xticks=range(lifts.shape[1]), xticklabels=lifts.columns)
+        ax.text(
+            column,
+            row,
+            f"{lift:.2f}",
+            ha="center",
+            va="center",
+            color="white" if scale(lift) < 0.5 else "black",
+            fontsize="small",
+        )
+    ax.set(
+        yticks=range(len(lifts)),
+        yticklabels=lifts.index,
+        xticks=range(lifts.shape[1]),
+        xticklabels=lifts.columns,
+    )
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax
 
 
 def plot_age_errors(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Plot how many years answers are off in each class of the true age, with intervals, and which way they lean.
+    """Plot how many years answers are off in each class of the true age, with intervals, and which
+    way they lean.
 
     Args:
         table: Of `figures.tabulate_age_errors`.
@@ -273,7 +394,15 @@ def plot_age_errors(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     places = np.arange(len(table))
     spread = [table["off"] - table["low"], table["high"] - table["off"]]
     ax.bar(places, table["bias"], 0.6, color="#56B4E9", label="mean of told minus true")
-    ax.errorbar(places, table["off"], spread, fmt="o", capsize=4, color=MARKED_COLOUR, label="mean absolute error, with the 95% interval")
+    ax.errorbar(
+        places,
+        table["off"],
+        spread,
+        fmt="o",
+        capsize=4,
+        color=MARKED_COLOUR,
+        label="mean absolute error, with the 95% interval",
+    )
     ax.axhline(0, color=QUIET_COLOUR, linewidth=1)
     ax.set(xticks=places, xticklabels=table.index, xlabel="true age, years", ylabel="years")
     ax.grid(axis="y", alpha=0.4)
@@ -281,7 +410,9 @@ def plot_age_errors(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_roc(curves: dict[str, tuple[np.ndarray, np.ndarray]], title: str = "ROC", *, ax: Axes | None = None) -> Axes:
+def plot_roc(
+    curves: dict[str, tuple[np.ndarray, np.ndarray]], title: str = "ROC", *, ax: Axes | None = None
+) -> Axes:
     """Plot receiver operating characteristics, and the diagonal of one who guesses.
 
     Args:
@@ -291,16 +422,27 @@ def plot_roc(curves: dict[str, tuple[np.ndarray, np.ndarray]], title: str = "ROC
     """
     ax = _prepare(ax, title)
     ax.plot((0, 1), (0, 1), "--", color=QUIET_COLOUR, linewidth=1)
-    for (name, (false_rates, true_rates)), colour in zip(curves.items(), SERIES_COLOURS, strict=False):
+    for (name, (false_rates, true_rates)), colour in zip(
+        curves.items(), SERIES_COLOURS, strict=False
+    ):
         ax.plot(false_rates, true_rates, color=colour, label=name)
-    ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    ax.set(
+        xlabel="false positive rate",
+        ylabel="true positive rate",
+        xlim=(-0.01, 1.01),
+        ylim=(-0.01, 1.01),
+        aspect="equal",
+    )
     if curves:
         ax.legend(frameon=False, loc="lower right")
     return ax
 
 
-def plot_answers(attribute: str, answers: dict[str, np.ndarray], title: str = "", *, ax: Axes | None = None) -> Axes:
-    """Plot answers to one face beside each other: lines over the years for age, bars for other attributes.
+def plot_answers(
+    attribute: str, answers: dict[str, np.ndarray], title: str = "", *, ax: Axes | None = None
+) -> Axes:
+    """Plot answers to one face beside each other: lines over the years for age, bars for other
+    attributes.
 
     Args:
         attribute: A key of `taxonomy.LABELS`.
@@ -310,16 +452,30 @@ def plot_answers(attribute: str, answers: dict[str, np.ndarray], title: str = ""
     """
     ax = _prepare(ax, title or attribute)
     height = 0.8 / max(len(answers), 1)
-    for index, ((name, answer), colour) in enumerate(zip(answers.items(), SERIES_COLOURS, strict=False)):
+    for index, ((name, answer), colour) in enumerate(
+        zip(answers.items(), SERIES_COLOURS, strict=False)
+    ):
         if attribute == "age":
             ax.plot(AGES_YEARS, answer, color=colour, label=name)
         else:
-            ax.barh(np.arange(len(answer)) + (index + 0.5) * height - 0.4, answer, height, color=colour, label=name)
+            ax.barh(
+                np.arange(len(answer)) + (index + 0.5) * height - 0.4,
+                answer,
+                height,
+                color=colour,
+                label=name,
+            )
     if attribute == "age":
         ax.set(xlabel="years", ylabel="probability")
     else:
         labels = LABELS[attribute]
-        ax.set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.5, -0.5), xlabel="probability", xlim=(0, 1))
+        ax.set(
+            yticks=range(len(labels)),
+            yticklabels=labels,
+            ylim=(len(labels) - 0.5, -0.5),
+            xlabel="probability",
+            xlim=(0, 1),
+        )
         ax.tick_params(axis="y", length=0)
     if len(answers) > 1:
         ax.legend(frameon=False)
@@ -340,14 +496,22 @@ def plot_confidence(parts: dict[str, float], *, ax: Axes | None = None) -> Axes:
         end += part
     ax.set(xlim=(0, 1), yticks=(), xlabel="what each attribute adds")
     ax.spines["left"].set_visible(False)
-    ax.legend(frameon=False, ncols=len(parts), loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+    ax.legend(
+        frameon=False, ncols=len(parts), loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0
+    )
     return ax
 
 
 def plot_separation(
-    probabilities: np.ndarray, is_positive: np.ndarray, label: str, threshold: float | None = None, *, ax: Axes | None = None
+    probabilities: np.ndarray,
+    is_positive: np.ndarray,
+    label: str,
+    threshold: float | None = None,
+    *,
+    ax: Axes | None = None,
 ) -> Axes:
-    """Plot how well a label's probability parts the faces that have it from all others, as two histograms.
+    """Plot how well a label's probability parts the faces that have it from all others, as two
+    histograms.
 
     Args:
         probabilities: (images,) of the label, 0 to 1.
@@ -358,16 +522,32 @@ def plot_separation(
     """
     ax = _prepare(ax, f"How sure of {label}")
     bins = np.linspace(0, 1, 41)
-    ax.hist(probabilities[~is_positive], bins, color=SERIES_COLOURS[0], alpha=0.7, label=f"not {label}")
-    ax.hist(probabilities[is_positive], bins, histtype="step", linewidth=2, color=SERIES_COLOURS[1], label=label)
+    ax.hist(
+        probabilities[~is_positive], bins, color=SERIES_COLOURS[0], alpha=0.7, label=f"not {label}"
+    )
+    ax.hist(
+        probabilities[is_positive],
+        bins,
+        histtype="step",
+        linewidth=2,
+        color=SERIES_COLOURS[1],
+        label=label,
+    )
     if threshold is not None:
         ax.axvline(threshold, color="black", linewidth=1.5)
-    ax.set(xlabel=f"probability of {label}", ylabel="faces, on a logarithmic scale", xlim=(0, 1), yscale="log")
+    ax.set(
+        xlabel=f"probability of {label}",
+        ylabel="faces, on a logarithmic scale",
+        xlim=(0, 1),
+        yscale="log",
+    )
     ax.legend(frameon=False)
     return ax
 
 
-def plot_thresholds(table: pd.DataFrame, threshold: float | None = None, *, ax: Axes | None = None) -> Axes:
+def plot_thresholds(
+    table: pd.DataFrame, threshold: float | None = None, *, ax: Axes | None = None
+) -> Axes:
     """Plot what a decision's shares become while its threshold moves.
 
     Args:
@@ -377,9 +557,25 @@ def plot_thresholds(table: pd.DataFrame, threshold: float | None = None, *, ax: 
     """
     ax = _prepare(ax, "What a threshold does")
     shares = ("accuracy", "precision", "recall", "false_positive_rate")
-    for name, colour, style in zip(shares, ("black", *SERIES_COLOURS[2:0:-1], SERIES_COLOURS[0]), ("-", "--", "-.", ":"), strict=True):
-        told = "" if threshold is None or np.isnan(table.loc[threshold, name]) else f" {table.loc[threshold, name]:.1%}"
-        ax.plot(table.index, table[name], style, color=colour, linewidth=2, label=f"{name.replace('_', ' ')}{told}")
+    for name, colour, style in zip(
+        shares,
+        ("black", *SERIES_COLOURS[2:0:-1], SERIES_COLOURS[0]),
+        ("-", "--", "-.", ":"),
+        strict=True,
+    ):
+        told = (
+            ""
+            if threshold is None or np.isnan(table.loc[threshold, name])
+            else f" {table.loc[threshold, name]:.1%}"
+        )
+        ax.plot(
+            table.index,
+            table[name],
+            style,
+            color=colour,
+            linewidth=2,
+            label=f"{name.replace('_', ' ')}{told}",
+        )
         if told:
             ax.plot(threshold, table.loc[threshold, name], "o", color=colour)
     if threshold is not None:
@@ -389,26 +585,52 @@ def plot_thresholds(table: pd.DataFrame, threshold: float | None = None, *, ax: 
     return ax
 
 
-def plot_levels(levels: Sequence[np.ndarray], titles: Sequence[str] = (), *, ax: Axes | None = None) -> Axes:
-    """Lay pictures or maps of several sizes out beside each other, all at the same scale, each with a title below.
+def plot_levels(
+    levels: Sequence[np.ndarray], titles: Sequence[str] = (), *, ax: Axes | None = None
+) -> Axes:
+    """Lay pictures or maps of several sizes out beside each other, all at the same scale, each with
+    a title below.
 
     Args:
-        levels: (height, width, 3) uint8 pictures, or (height, width) probabilities, which get a bar of their colours.
+        levels: (height, width, 3) uint8 pictures, or (height, width) probabilities, which get a bar
+            of their colours.
         titles: One a level, or none.
         ax: To draw on; made where there is none.
     """
     gap = max((level.shape[1] for level in levels), default=0) / 12
-    width, height = sum(level.shape[1] + gap for level in levels), max((level.shape[0] for level in levels), default=0)
-    ax = ax or plt.subplots(figsize=(11, min(1 + 11 * height / max(width, 1), 6)), layout="constrained")[1]
+    width, height = (
+        sum(level.shape[1] + gap for level in levels),
+        max((level.shape[0] for level in levels), default=0),
+    )
+    ax = (
+        ax
+        or plt.subplots(
+            figsize=(11, min(1 + 11 * height / max(width, 1), 6)), layout="constrained"
+        )[1]
+    )
     ax.set(aspect="equal")
     ax.axis("off")
     left, mapped = 0.0, None
     for index, level in enumerate(levels):
         rows, columns = level.shape[:2]
-        drawn = ax.imshow(level, cmap="cividis", vmin=0, vmax=1, extent=(left, left + columns, rows, 0), interpolation="nearest")
+        drawn = ax.imshow(
+            level,
+            cmap="cividis",
+            vmin=0,
+            vmax=1,
+            extent=(left, left + columns, rows, 0),
+            interpolation="nearest",
+        )
         mapped = drawn if level.ndim == 2 else mapped
         if titles:
-            ax.text(left + columns / 2, rows + gap / 4, titles[index], ha="center", va="top", fontsize=10)
+            ax.text(
+                left + columns / 2,
+                rows + gap / 4,
+                titles[index],
+                ha="center",
+                va="top",
+                fontsize=10,
+            )
         left += columns + gap
     ax.set(xlim=(0, max(left - gap, 1)), ylim=(max(height + gap, 1), 0))
     if mapped is not None:
@@ -441,18 +663,41 @@ def plot_boxes(
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     ax.axis("off")
     colours = [colour] * len(boxes_xyxy) if isinstance(colour, str) else colour
-    for index, ((left, top, right, bottom), each) in enumerate(zip(boxes_xyxy, colours, strict=True)):
-        ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, linewidth=1.8, edgecolor=each))
+    for index, ((left, top, right, bottom), each) in enumerate(
+        zip(boxes_xyxy, colours, strict=True)
+    ):
+        ax.add_patch(
+            Rectangle(
+                (left, top), right - left, bottom - top, fill=False, linewidth=1.8, edgecolor=each
+            )
+        )
         if labels:
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
-            ax.text(left, top, labels[index], color="black", fontsize=9, va="bottom", clip_on=True, bbox=box)
+            ax.text(
+                left,
+                top,
+                labels[index],
+                color="black",
+                fontsize=9,
+                va="bottom",
+                clip_on=True,
+                bbox=box,
+            )
         if landmarks_xy is not None:
-            ax.plot(*landmarks_xy[index].T, "o", markersize=4, color=each, markeredgecolor="white", markeredgewidth=0.6)
+            ax.plot(
+                *landmarks_xy[index].T,
+                "o",
+                markersize=4,
+                color=each,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+            )
     return ax
 
 
 def save_audit_page(audit: Audit, path: Path, title: str = "") -> None:
-    """Put an audit's plots on one page: the findings, and those of labels and ages that the dataset has.
+    """Put an audit's plots on one page: the findings, and those of labels and ages that the dataset
+    has.
 
     Args:
         audit: Of `audit.audit_manifest`.
@@ -468,7 +713,9 @@ def save_audit_page(audit: Audit, path: Path, title: str = "") -> None:
         panels.append((plot_ages, audit.age_counts))
     if audit.cell_counts.index.nlevels > 1:
         panels.append((plot_subgroups, audit.cell_counts))
-    for ax, (plot, data) in zip(below.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    for ax, (plot, data) in zip(
+        below.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
         plot(data, ax=ax)
     figure.savefig(path, dpi=120)
 

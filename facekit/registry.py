@@ -1,6 +1,8 @@
-"""Find the shipped models: which file serves which task, how its input is cut, its labels, its metrics, its checksum.
+"""Find the shipped models: which file serves which task, how its input is cut, its labels, its
+metrics, its checksum.
 
-`models/index.json` is the registry. Running the models is left to `inference`, training them to `training`.
+`models/index.json` is the registry. Running the models is left to `inference`, training them to
+`training`.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ class ModelEntry:
         task: `detection` or an attribute.
         file: The ONNX file, relative to the index.
         sha256: Of that file, hexadecimal.
-        input: `size` of the square input in pixels (`None` for any), its `channels`, and for attributes whether crops are to be
-            `equalise`d.
+        input: `size` of the square input in pixels (`None` for any), its `channels`, and for
+            attributes whether crops are to be `equalise`d.
         labels: Class names in the order of the output; empty for detection.
         training_data, licence: What it learned from and what that allows.
         metrics: Held-out figures with the split's name, the count and a 95% interval.
@@ -66,9 +68,13 @@ def load_index(models_dir: Path | None = None) -> dict[str, ModelEntry]:
         entries = json.loads(path.read_text(encoding="utf-8"))
         return {name: ModelEntry(name, **entry) for name, entry in entries.items()}
     except FileNotFoundError:
-        raise ModelError(f"{path}: the index of models is missing; reinstall facekit, or set {MODELS_VARIABLE}.") from None
+        raise ModelError(
+            f"{path}: the index of models is missing; reinstall facekit, or set {MODELS_VARIABLE}."
+        ) from None
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: the index of models cannot be read ({error}); reinstall facekit.") from None
+        raise ModelError(
+            f"{path}: the index of models cannot be read ({error}); reinstall facekit."
+        ) from None
 
 
 def save_entry(entry: ModelEntry, models_dir: Path) -> None:
@@ -90,7 +96,8 @@ def find_model(name: str, models_dir: Path | None = None) -> tuple[ModelEntry, P
     """Return a model's entry and its checked file.
 
     Raises:
-        ModelError: If it is not in the index, or its file is missing or is not the one that was listed.
+        ModelError: If it is not in the index, or its file is missing or is not the one that was
+            listed.
     """
     models_dir = models_dir or get_models_dir()
     index = models_dir / "index.json"
@@ -101,14 +108,22 @@ def find_model(name: str, models_dir: Path | None = None) -> tuple[ModelEntry, P
 def _find_model(name: str, models_dir: Path, index_changed: int) -> tuple[ModelEntry, Path]:
     index = load_index(models_dir)
     if name not in index:
-        raise ModelError(f"{models_dir / 'index.json'}: no model is listed for {name!r}; known are {', '.join(index)}.")
+        raise ModelError(
+            f"{models_dir / 'index.json'}: no model is listed for {name!r}; known are {', '.join(index)}."
+        )
     entry = index[name]
     path = models_dir / entry.file
     try:
         actual = hash_file(path)
     except OSError as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise ModelError(f"{path}: the model file {reason}; reinstall facekit, or `git checkout -- models`.") from None
+        reason = (
+            "is missing"
+            if isinstance(error, FileNotFoundError)
+            else f"cannot be read ({error.strerror})"
+        )
+        raise ModelError(
+            f"{path}: the model file {reason}; reinstall facekit, or `git checkout -- models`."
+        ) from None
     if actual != entry.sha256:
         raise ModelError(
             f"{path}: the model file is damaged or was changed (sha256 {actual[:12]}..., listed is {entry.sha256[:12]}...); "

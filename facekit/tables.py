@@ -1,6 +1,7 @@
 """Write rows of `faces.COLUMNS` as CSV, JSON lines or Parquet, and as text for a terminal.
 
-Without pandas, which would double the time that the command takes to start; whoever wants a data frame has `Analysis.to_frame()`.
+Without pandas, which would double the time that the command takes to start; whoever wants a data
+frame has `Analysis.to_frame()`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from typing import TextIO
 
 from facekit.faces import COLUMNS, INTEGER_COLUMNS, TEXT_COLUMNS
 
-SHOWN = ("image", "frame", "face", "age_years", "age_range", "gender", "emotion", "ethnicity", "confidence_score")  # a terminal's width
+SHOWN = (
+    "image",
+    "frame",
+    "face",
+    "age_years",
+    "age_range",
+    "gender",
+    "emotion",
+    "ethnicity",
+    "confidence_score",
+)  # a terminal's width
 
 
 def write_csv(rows: Iterable[dict], file: TextIO, header: bool = True) -> None:
@@ -25,7 +36,9 @@ def write_csv(rows: Iterable[dict], file: TextIO, header: bool = True) -> None:
 
 
 def _save_csv(rows: list[dict], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:  # a file name need not be text
+    with path.open(
+        "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:  # a file name need not be text
         write_csv(rows, file)
 
 
@@ -35,15 +48,23 @@ def _save_jsonl(rows: list[dict], path: Path) -> None:
 
 
 def _save_parquet(rows: list[dict], path: Path) -> None:
-    # Built from text: pyarrow.array imports pandas, and the thread of Arrow's CSV reader sometimes aborts Python as it exits
-    # (https://github.com/apache/arrow/issues/34314).
+    # Built from text: pyarrow.array imports pandas, and the thread of Arrow's CSV reader sometimes
+    # aborts Python as it exits (https://github.com/apache/arrow/issues/34314).
     import pyarrow
     from pyarrow import lib, parquet
 
     def build_column(name: str) -> pyarrow.Array:
         builder = lib.StringBuilder()
-        builder.append_values([None if row[name] is None else str(row[name]).encode(errors="replace") for row in rows])
-        kind = pyarrow.string() if name in TEXT_COLUMNS else pyarrow.int64() if name in INTEGER_COLUMNS else pyarrow.float64()
+        builder.append_values(
+            [None if row[name] is None else str(row[name]).encode(errors="replace") for row in rows]
+        )
+        kind = (
+            pyarrow.string()
+            if name in TEXT_COLUMNS
+            else pyarrow.int64()
+            if name in INTEGER_COLUMNS
+            else pyarrow.float64()
+        )
         return builder.finish().cast(kind)
 
     parquet.write_table(pyarrow.table({name: build_column(name) for name in COLUMNS}), path)
@@ -70,7 +91,10 @@ def format_rows(rows: list[dict]) -> str:
     shown = [name for name in SHOWN if any(row[name] is not None for row in rows)]
     lines = [shown, *([_format_cell(row[name]) for name in shown] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(shown))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def _format_cell(value) -> str:

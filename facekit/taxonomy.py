@@ -1,14 +1,18 @@
 """Label sets, and the mappings from each dataset's labels to them.
 
-A tuple's order is the class index everywhere: in the networks' outputs, in tables, in legends. How labels are drawn is left to
-`drawing` and `plotting`.
+A tuple's order is the class index everywhere: in the networks' outputs, in tables, in legends. How
+labels are drawn is left to `drawing` and `plotting`.
 """
 
 import itertools
 from collections.abc import Sequence
 
 ATTRIBUTES = ("age", "gender", "emotion", "ethnicity")
-DEFAULT_ATTRIBUTES = ("age", "gender", "emotion")  # ethnicity is sensitive, and is told only where asked for
+DEFAULT_ATTRIBUTES = (
+    "age",
+    "gender",
+    "emotion",
+)  # ethnicity is sensitive, and is told only where asked for
 
 GENDERS = ("female", "male")
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
@@ -26,16 +30,26 @@ AGE_SCHEMES = {
 }
 DEFAULT_AGE_SCHEME = "paper"
 
-LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # left and right as the viewer sees them
+LANDMARKS = (
+    "left_eye",
+    "right_eye",
+    "nose",
+    "mouth_left",
+    "mouth_right",
+)  # left and right as the viewer sees them
 
 UTKFACE_GENDERS = {0: "male", 1: "female"}
 UTKFACE_ETHNICITIES = {0: "white", 1: "black", 2: "asian", 3: "indian", 4: "other"}
-FER2013_CODES = dict(enumerate(("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")))  # in the original csv
+FER2013_CODES = dict(
+    enumerate(("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"))
+)  # in the original csv
 FER2013_EMOTIONS = {
     "angry": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness",
     "neutral": "neutral", "sad": "sadness", "surprise": "surprise",
 }  # fmt: skip
-CK_PLUS_CODES = dict(enumerate(("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")))  # in `Emotion/`
+CK_PLUS_CODES = dict(
+    enumerate(("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"))
+)  # in `Emotion/`
 CK_PLUS_EMOTIONS = {
     "neutral": "neutral", "anger": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness",
     "sadness": "sadness", "surprise": "surprise",
@@ -46,11 +60,13 @@ FAIRFACE_ETHNICITIES = {
     "White": "white", "Black": "black", "East Asian": "asian", "Southeast Asian": "asian", "Indian": "indian",
     "Middle Eastern": "other", "Latino_Hispanic": "other",
 }  # fmt: skip
-# The middle of each range, years; of an open one, five years from its bound for FairFace and ten for the coarser DataTurks.
+# The middle of each range, years; of an open one, five years from its bound for FairFace and ten
+# for the coarser DataTurks.
 FAIRFACE_AGES = {
     "0-2": 1.5, "3-9": 6.5, "10-19": 15.0, "20-29": 25.0, "30-39": 35.0, "40-49": 45.0, "50-59": 55.0, "60-69": 65.0, "more than 70": 75.0,
 }  # fmt: skip
-# Each label belongs to one attribute, but for a plain `others`, which annotators gave for ethnicity and gender alike.
+# Each label belongs to one attribute, but for a plain `others`, which annotators gave for ethnicity
+# and gender alike.
 DATATURKS_LABELS = {
     "gender": {"G_Female": "female", "G_Male": "male"},
     "ethnicity": {
@@ -59,11 +75,18 @@ DATATURKS_LABELS = {
     },
     "emotion": {
         "Emotion_Angry": "anger", "Emotion_Happy": "happiness", "Emotion_Neutral": "neutral", "Emotion_Sad": "sadness",
-        "Emotion_Disgust": "disgust", "Emotion_Fear": "fear", "Emotion_Surprise": "surprise",  # not in the file of 2018
+        # not in the file of 2018
+        "Emotion_Disgust": "disgust", "Emotion_Fear": "fear", "Emotion_Surprise": "surprise",
     },
     "age": {"Age_below20": 10.0, "Age_20_30": 25.0, "Age_30_40": 35.0, "Age_40_50": 45.0, "Age_above_50": 60.0},
 }  # fmt: skip
-DATATURKS_AGES = {"Age_below20": 0, "Age_20_30": 20, "Age_30_40": 30, "Age_40_50": 40, "Age_above_50": 50}  # first year of each
+DATATURKS_AGES = {
+    "Age_below20": 0,
+    "Age_20_30": 20,
+    "Age_30_40": 30,
+    "Age_40_50": 40,
+    "Age_above_50": 50,
+}  # first year of each
 
 
 def find_first_years(scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME) -> tuple[int, ...]:
@@ -81,7 +104,9 @@ def find_first_years(scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME) -> tuple[
         return AGE_SCHEMES[scheme]
     starts = tuple(scheme)
     if starts[:1] != (0,) or any(first >= after for first, after in itertools.pairwise(starts)):
-        raise ValueError(f"`scheme` must be first years that begin with 0 and rise; got {', '.join(map(str, starts)) or 'none'}.")
+        raise ValueError(
+            f"`scheme` must be first years that begin with 0 and rise; got {', '.join(map(str, starts)) or 'none'}."
+        )
     return starts
 
 
@@ -92,12 +117,16 @@ def name_age_ranges(scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME) -> tuple[s
         ValueError: As `find_first_years`.
     """
     starts = find_first_years(scheme)
-    ends = (f"{first}-{after - 1}" if after - first > 1 else f"{first}" for first, after in itertools.pairwise(starts))
+    ends = (
+        f"{first}-{after - 1}" if after - first > 1 else f"{first}"
+        for first, after in itertools.pairwise(starts)
+    )
     return (*ends, f"{starts[-1]}+")
 
 
 def find_age_range(age_years: float, scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME) -> str:
-    """Return the name of the class of `scheme` that holds `age_years`; a fraction counts with the year begun.
+    """Return the name of the class of `scheme` that holds `age_years`; a fraction counts with the
+    year begun.
 
     Raises:
         ValueError: If the age is negative, or the scheme unknown.

@@ -1,6 +1,8 @@
-"""Follow faces from frame to frame and smooth over time what is told of them. Finding and asking is left to `live`.
+"""Follow faces from frame to frame and smooth over time what is told of them. Finding and asking is
+left to `live`.
 
-Time is given in seconds with each frame, so that frames may come as irregularly as a camera's do. Boxes are x1, y1, x2, y2 in pixels.
+Time is given in seconds with each frame, so that frames may come as irregularly as a camera's do.
+Boxes are x1, y1, x2, y2 in pixels.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import numpy as np
 from facekit.detection.boxes import compute_overlaps
 from facekit.faces import Faces
 
-# Of an alpha-beta filter: how much of what was not foreseen goes into the place, and how much into the velocity.
+# Of an alpha-beta filter: how much of what was not foreseen goes into the place, and how much into
+# the velocity.
 PLACE_GAIN, VELOCITY_GAIN = 0.7, 0.35
 SHORTEST_SECONDS = 0.001  # between frames; a clock may stand still
 COASTING_SECONDS = 0.4  # time constant in which a head that is out of sight is thought to slow down
@@ -60,7 +63,8 @@ class FaceTracker:
     """Tell which face of a frame is which of the frames before, by how much their boxes overlap.
 
     Attributes:
-        person_seconds: Time constant of smoothing for what does not change in a person: age, gender, ethnicity. 0 does not smooth.
+        person_seconds: Time constant of smoothing for what does not change in a person: age,
+            gender, ethnicity. 0 does not smooth.
         emotion_seconds: The same for emotion; the longer, the calmer, and the later.
         patience_seconds: How long a face may be out of sight and come back as itself.
         min_overlap: Overlap (IoU) from which two boxes may be one face.
@@ -83,14 +87,21 @@ class FaceTracker:
 
     def forget(self, seconds: float) -> None:
         """Drop the faces that were out of sight for too long; and all of them, where the clock went back."""
-        self.tracks = [track for track in self.tracks if 0 <= seconds - track.seen_seconds <= self.patience_seconds]
+        self.tracks = [
+            track
+            for track in self.tracks
+            if 0 <= seconds - track.seen_seconds <= self.patience_seconds
+        ]
 
     def predict(self, seconds: float) -> np.ndarray:
         """Return where the faces that are followed will be, (tracks, 4) float32."""
-        return np.array([track.predict(seconds) for track in self.tracks], np.float32).reshape(-1, 4)
+        return np.array([track.predict(seconds) for track in self.tracks], np.float32).reshape(
+            -1, 4
+        )
 
     def follow(self, faces: Faces, seconds: float) -> list[Track]:
-        """Match the faces of a frame with those that are followed, the greatest overlap first; the others are new.
+        """Match the faces of a frame with those that are followed, the greatest overlap first; the
+        others are new.
 
         Args:
             faces: Of the frame.
@@ -102,8 +113,13 @@ class FaceTracker:
         self.forget(seconds)
         found: list[Track | None] = [None] * len(faces)
         # A head may go on, or stop: either is itself.
-        places = self.predict(seconds), np.array([track.box_xyxy for track in self.tracks]).reshape(-1, 4)
-        overlaps = np.maximum(*(compute_overlaps(faces.boxes_xyxy, boxes) for boxes in places))  # (faces, tracks)
+        places = (
+            self.predict(seconds),
+            np.array([track.box_xyxy for track in self.tracks]).reshape(-1, 4),
+        )
+        overlaps = np.maximum(
+            *(compute_overlaps(faces.boxes_xyxy, boxes) for boxes in places)
+        )  # (faces, tracks)
         while overlaps.size and overlaps.max() >= self.min_overlap:
             face, track = np.unravel_index(overlaps.argmax(), overlaps.shape)
             found[face] = self.tracks[track]
@@ -117,7 +133,8 @@ class FaceTracker:
         return found
 
     def remember(self, track: Track, answers: dict[str, np.ndarray], seconds: float) -> None:
-        """Blend new answers into a face's: their plain mean at first, then an exponential one, in which old answers fade.
+        """Blend new answers into a face's: their plain mean at first, then an exponential one, in
+        which old answers fade.
 
         Args:
             track: The face.

@@ -10,12 +10,16 @@ import cv2
 import numpy as np
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
-# Containers count their frames a little wrong, and count those too that an edit list hides, as where a clip was trimmed. More than
-# this share missing, and more than this time, means a broken end.
-COUNT_SLACK = 0.05  # share of the frames announced that may be missing, for containers count a little wrong
+# Containers count their frames a little wrong, and count those too that an edit list hides, as
+# where a clip was trimmed. More than this share missing, and more than this time, means a broken
+# end.
+COUNT_SLACK = (
+    0.05  # share of the frames announced that may be missing, for containers count a little wrong
+)
 FRAMES_SLACK = 3  # and at least so many: trimmed clips hide a few frames before their beginning
 
-# FFmpeg's own complaints are silenced, for what fails is said in our words. OpenCV reads this when it first opens a video.
+# FFmpeg's own complaints are silenced, for what fails is said in our words. OpenCV reads this when
+# it first opens a video.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
@@ -42,7 +46,9 @@ def open_video(path: str | Path) -> cv2.VideoCapture:
     finally:
         cv2.utils.logging.setLogLevel(level)
     if not capture.isOpened():
-        raise VideoError(f"{path}: cannot be read as a video; it may be cut off or not a video. Convert it to MP4, or copy it again.")
+        raise VideoError(
+            f"{path}: cannot be read as a video; it may be cut off or not a video. Convert it to MP4, or copy it again."
+        )
     return capture
 
 
@@ -51,7 +57,8 @@ def read_frames(path: str | Path) -> Iterator[tuple[int, np.ndarray]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        VideoError: If it cannot be read, or ends well before the number of frames that it announces.
+        VideoError: If it cannot be read, or ends well before the number of frames that it
+            announces.
     """
     capture = open_video(path)
     try:
@@ -65,7 +72,9 @@ def read_frames(path: str | Path) -> Iterator[tuple[int, np.ndarray]]:
         capture.release()
     count = index + 1
     if count == 0 or announced - count > slack:
-        raise VideoError(f"{path}: the video breaks off after {count} of {announced:.0f} frames; what came before is kept. Copy it again.")
+        raise VideoError(
+            f"{path}: the video breaks off after {count} of {announced:.0f} frames; what came before is kept. Copy it again."
+        )
 
 
 def measure_frame_rate(path: str | Path) -> float:
@@ -108,9 +117,18 @@ class VideoWriter:
         """
         if self._writer is None:
             self._size_hw = pixels.shape[:2]
-            self._writer = cv2.VideoWriter(self.path, cv2.VideoWriter.fourcc(*"mp4v"), self.frames_per_second, self._size_hw[::-1])
+            self._writer = cv2.VideoWriter(
+                self.path,
+                cv2.VideoWriter.fourcc(*"mp4v"),
+                self.frames_per_second,
+                self._size_hw[::-1],
+            )
             if not self._writer.isOpened():
-                raise OSError(f"{self.path}: the video cannot be written; check the folder and its permissions.")
+                raise OSError(
+                    f"{self.path}: the video cannot be written; check the folder and its permissions."
+                )
         if pixels.shape[:2] != self._size_hw:  # OpenCV would drop it without a word
-            raise ValueError(f"`pixels` must be {self._size_hw} high and wide like the first frame; got {pixels.shape[:2]}.")
+            raise ValueError(
+                f"`pixels` must be {self._size_hw} high and wide like the first frame; got {pixels.shape[:2]}."
+            )
         self._writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))

@@ -36,7 +36,11 @@ PROFILE = Profile(
 def make_faces(count) -> Faces:
     numbers = np.arange(count, dtype=np.float32)
     boxes = numbers[:, None] + np.array([1.04, 2, 3, 4], np.float32)
-    return Faces(boxes, 1 - numbers / 10, numbers[:, None, None] + np.arange(10, dtype=np.float32).reshape(5, 2))
+    return Faces(
+        boxes,
+        1 - numbers / 10,
+        numbers[:, None, None] + np.arange(10, dtype=np.float32).reshape(5, 2),
+    )
 
 
 @pytest.fixture
@@ -71,22 +75,39 @@ def test_a_row_tells_box_profile_and_landmarks(analysis):
         "emotion_anger": 0.1, "emotion_happiness": 0.7, "emotion_surprise": 0.0,
     }  # fmt: skip
     assert {name: row[name] for name in expected} == expected
-    assert {type(value) for value in row.values()} == {str, int, float, type(None)}, "plain Python, so that JSON takes it"
+    assert {type(value) for value in row.values()} == {str, int, float, type(None)}, (
+        "plain Python, so that JSON takes it"
+    )
 
 
 def test_what_was_not_asked_for_is_none(analysis):
     row = analysis.to_dicts()[1]
     told = {name for name, value in row.items() if value is not None}
-    assert told == {"image", "face", "x1", "y1", "x2", "y2", "score", *(name for name in CONTRACT if name.endswith(("_x", "_y")))}
+    assert told == {
+        "image",
+        "face",
+        "x1",
+        "y1",
+        "x2",
+        "y2",
+        "score",
+        *(name for name in CONTRACT if name.endswith(("_x", "_y"))),
+    }
 
 
 def test_unknown_landmarks_are_empty_cells():
-    faces = Faces(np.zeros((1, 4), np.float32), np.zeros(1, np.float32), np.full((1, 5, 2), np.nan, np.float32))
+    faces = Faces(
+        np.zeros((1, 4), np.float32),
+        np.zeros(1, np.float32),
+        np.full((1, 5, 2), np.nan, np.float32),
+    )
     analysis = Analysis("one.jpg", faces, (Profile(),), frame=7)
     assert analysis.to_dicts()[0]["nose_x"] is None
     frame = analysis.to_frame()
     assert frame["nose_x"].isna().all()
-    assert frame.to_csv(index=False).splitlines()[1] == "one.jpg,7,0,0.0,0.0,0.0,0.0,0.0" + "," * (len(COLUMNS) - 8)
+    assert frame.to_csv(index=False).splitlines()[1] == "one.jpg,7,0,0.0,0.0,0.0,0.0,0.0" + "," * (
+        len(COLUMNS) - 8
+    )
 
 
 def test_types_are_the_same_with_rows_and_without(analysis):
@@ -107,7 +128,9 @@ def test_without_the_picture_there_is_nothing_to_draw(analysis):
 class TestNotebookView:
     def test_the_picture_and_a_line_a_face(self):
         pixels = np.full((1200, 600, 3), 128, np.uint8)
-        view = Analysis("<party>.jpg", make_faces(2), (PROFILE, Profile()), pixels=pixels)._repr_html_()
+        view = Analysis(
+            "<party>.jpg", make_faces(2), (PROFILE, Profile()), pixels=pixels
+        )._repr_html_()
         assert 'alt="&lt;party&gt;.jpg, with 2 faces marked"' in view
         encoded = re.search('base64,([^"]+)', view)[1]
         assert Image.open(io.BytesIO(base64.b64decode(encoded))).size == (450, 900)

@@ -43,11 +43,18 @@ def test_folder_with_bad_files(folder, tmp_path):
     assert result.exit_code == 1
     table = pd.read_csv(output)
     assert table.columns.tolist() == list(COLUMNS)
-    assert table["image"].tolist() == [str(folder / "a.png"), str(folder / "deep" / "deeper" / "b.JPG")]
+    assert table["image"].tolist() == [
+        str(folder / "a.png"),
+        str(folder / "deep" / "deeper" / "b.JPG"),
+    ]
     assert table["frame"].isna().all()
     assert table["ethnicity"].isna().all()
     failed = pd.read_csv(errors)
-    assert sorted(Path(path).name for path in failed["image"]) == ["cut.jpg", "empty.jpg", "text.jpg"]
+    assert sorted(Path(path).name for path in failed["image"]) == [
+        "cut.jpg",
+        "empty.jpg",
+        "text.jpg",
+    ]
     for path, message in zip(failed["image"], failed["error"], strict=True):
         assert message.startswith(path)
         assert f"facekit: {message}" in result.stderr
@@ -58,7 +65,11 @@ def test_folder_with_bad_files(folder, tmp_path):
 def test_formats_hold_the_same(folder, tmp_path, suffix):
     output = tmp_path / f"faces{suffix}"
     assert run("analyze", folder / "a.png", "--output", output).exit_code == 0
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda path: pd.read_json(path, lines=True)}
+    readers = {
+        ".csv": pd.read_csv,
+        ".parquet": pd.read_parquet,
+        ".jsonl": lambda path: pd.read_json(path, lines=True),
+    }
     table = readers[suffix](output)
     assert table.columns.tolist() == list(COLUMNS)
     assert table.loc[0, "gender"] == "female"
@@ -76,7 +87,12 @@ def test_without_output_csv_is_printed(folder):
 def test_cropped_gives_one_row_an_image(folder, tmp_path):
     Image.fromarray(np.full((48, 48), 120, np.uint8)).save(folder / "flat.png")
     output = tmp_path / "faces.jsonl"
-    assert run("analyze", folder / "flat.png", folder / "a.png", "--cropped", "--output", output).exit_code == 0
+    assert (
+        run(
+            "analyze", folder / "flat.png", folder / "a.png", "--cropped", "--output", output
+        ).exit_code
+        == 0
+    )
     rows = [json.loads(line) for line in output.read_text().splitlines()]
     assert [(row["face"], row["score"] > 0) for row in rows] == [(0, False), (0, True)]
     assert rows[0]["left_eye_x"] is None
@@ -92,17 +108,34 @@ def test_no_faces_give_an_empty_table(tmp_path):
 def test_annotated_pictures_keep_their_places(folder, tmp_path):
     drawn = tmp_path / "drawn"
     assert run("analyze", folder, "--annotate", drawn, "--min-face", 60).exit_code == 1
-    assert sorted(str(path.relative_to(drawn)) for path in drawn.rglob("*.*")) == ["a.png.jpg", "deep/deeper/b.JPG"]
+    assert sorted(str(path.relative_to(drawn)) for path in drawn.rglob("*.*")) == [
+        "a.png.jpg",
+        "deep/deeper/b.JPG",
+    ]
 
 
 def test_drawings_of_like_names_keep_apart(folder, tmp_path):
     drawn = tmp_path / "drawn"
     (folder / "deep" / "a.png").write_bytes((folder / "a.png").read_bytes())
-    assert run("analyze", folder / "a.png", folder / "deep" / "a.png", "--annotate", drawn, "--min-face", 60).exit_code == 0
+    assert (
+        run(
+            "analyze",
+            folder / "a.png",
+            folder / "deep" / "a.png",
+            "--annotate",
+            drawn,
+            "--min-face",
+            60,
+        ).exit_code
+        == 0
+    )
     assert sorted(path.name for path in drawn.iterdir()) == ["a-2.png.jpg", "a.png.jpg"]
 
 
-@pytest.mark.parametrize("output", [[], ["--output", "faces.csv"], ["--output", "faces.jsonl"], ["--output", "faces.parquet"]])
+@pytest.mark.parametrize(
+    "output",
+    [[], ["--output", "faces.csv"], ["--output", "faces.jsonl"], ["--output", "faces.parquet"]],
+)
 def test_names_that_are_no_text(folder, monkeypatch, output):
     monkeypatch.chdir(folder)
     odd = os.fsencode(folder) + b"/caf\xe9.png"
@@ -137,7 +170,11 @@ def test_video_and_its_broken_end(portraits, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [("nowhere.jpg", "nowhere.jpg: no such file"), ("empty", "holds no pictures"), ("empty.mp4", "the file is empty")],
+    [
+        ("nowhere.jpg", "nowhere.jpg: no such file"),
+        ("empty", "holds no pictures"),
+        ("empty.mp4", "the file is empty"),
+    ],
 )
 def test_inputs_that_cannot_be_read(tmp_path, monkeypatch, given, message):
     monkeypatch.chdir(tmp_path)
@@ -152,7 +189,10 @@ def test_inputs_that_cannot_be_read(tmp_path, monkeypatch, given, message):
     ("arguments", "message"),
     [
         ([], "Missing argument"),
-        (["x.jpg", "--attributes", "age,height"], "'age,height' is not a list of age, gender, emotion, ethnicity"),
+        (
+            ["x.jpg", "--attributes", "age,height"],
+            "'age,height' is not a list of age, gender, emotion, ethnicity",
+        ),
         (["x.jpg", "--output", "faces.xls"], "must end in .csv, .parquet, .jsonl"),
         (["x.jpg", "--min-face", "3"], "--min-face"),
         (["x.jpg", "--annotate", __file__], "is a file; name a folder"),
@@ -164,11 +204,19 @@ def test_wrong_usage(arguments, message):
     assert message in result.stderr
 
 
-@pytest.mark.parametrize(("damage", "message"), [(Path.unlink, "is missing"), (lambda path: path.write_bytes(b"x"), "damaged")])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [(Path.unlink, "is missing"), (lambda path: path.write_bytes(b"x"), "damaged")],
+)
 def test_broken_model(folder, tmp_path, monkeypatch, damage, message):
     models = tmp_path / "models"
     source = Path(__file__).parent.parent / "models"
-    for name in ("index.json", "fusion.json", *(f"mtcnn/{net}.onnx" for net in ("pnet", "rnet", "onet")), "faces/faces.onnx"):
+    for name in (
+        "index.json",
+        "fusion.json",
+        *(f"mtcnn/{net}.onnx" for net in ("pnet", "rnet", "onet")),
+        "faces/faces.onnx",
+    ):
         (models / name).parent.mkdir(parents=True, exist_ok=True)
         (models / name).write_bytes((source / name).read_bytes())
     damage(models / "faces" / "faces.onnx")
@@ -181,7 +229,10 @@ def test_broken_model(folder, tmp_path, monkeypatch, damage, message):
 
 def test_help_names_what_there_is():
     text = run("--help").stdout
-    assert all(name in text for name in ("analyze", "demo", "train", "facekit analyze photos/ --output faces.csv"))
+    assert all(
+        name in text
+        for name in ("analyze", "demo", "train", "facekit analyze photos/ --output faces.csv")
+    )
 
 
 def test_demo(tmp_path):
@@ -189,7 +240,11 @@ def test_demo(tmp_path):
     assert result.exit_code == 0
     assert f"8 faces found; open {tmp_path / 'index.html'}" in result.stdout
     table = pd.read_csv(tmp_path / "faces.csv")
-    assert table["image"].value_counts().to_dict() == {"group.jpg": 6, "astronaut.png": 1, "grace_hopper.jpg": 1}
+    assert table["image"].value_counts().to_dict() == {
+        "group.jpg": 6,
+        "astronaut.png": 1,
+        "grace_hopper.jpg": 1,
+    }
     page = (tmp_path / "index.html").read_text()
     for name in ("astronaut", "grace_hopper", "group"):
         assert f"{name}.jpg" in page
@@ -214,7 +269,10 @@ def test_evaluate_prints_the_figures_of_the_index():
 def test_evaluate_prints_the_papers_tables():
     result = run("evaluate", "paper-tables")
     assert result.exit_code == 0
-    assert next(line for line in result.stdout.splitlines() if line.startswith("## Table")) == "## Table 2. Age"
+    assert (
+        next(line for line in result.stdout.splitlines() if line.startswith("## Table"))
+        == "## Table 2. Age"
+    )
 
 
 class TestCrossvalidate:
@@ -222,16 +280,56 @@ class TestCrossvalidate:
         from facekit.training import crossvalidation
 
         calls = []
-        monkeypatch.setattr(crossvalidation, "run_protocol", lambda *args, **options: calls.append((args, options)) or "there.parquet")
-        line = ["emotion", "--data", "raw", "--source", "ck_plus", "--protocol", "random_frames", "--models", tmp_path, "--photos", 200]
+        monkeypatch.setattr(
+            crossvalidation,
+            "run_protocol",
+            lambda *args, **options: calls.append((args, options)) or "there.parquet",
+        )
+        line = [
+            "emotion",
+            "--data",
+            "raw",
+            "--source",
+            "ck_plus",
+            "--protocol",
+            "random_frames",
+            "--models",
+            tmp_path,
+            "--photos",
+            200,
+        ]
         result = run("crossvalidate", *line, "--epochs", 2)
         assert (result.exit_code, result.stdout) == (0, "there.parquet\n")
         run_folder = Path("runs/emotion-ck_plus-random_frames")
         options = {"epochs": 2, "learning_rate": 1e-3, "seed": 0, "precision": "float32"}
-        assert calls == [(("emotion", "small", "ck_plus", "random_frames", Path("raw"), tmp_path, run_folder, None, 200), options)]
+        assert calls == [
+            (
+                (
+                    "emotion",
+                    "small",
+                    "ck_plus",
+                    "random_frames",
+                    Path("raw"),
+                    tmp_path,
+                    run_folder,
+                    None,
+                    200,
+                ),
+                options,
+            )
+        ]
 
     def test_data_that_is_not_there(self, tmp_path):
-        result = run("crossvalidate", "emotion", "--data", tmp_path, "--source", "ck_plus", "--protocol", "random_frames")
+        result = run(
+            "crossvalidate",
+            "emotion",
+            "--data",
+            tmp_path,
+            "--source",
+            "ck_plus",
+            "--protocol",
+            "random_frames",
+        )
         assert result.exit_code == 1
         assert "ck_plus is not there; get it from" in result.stderr
 
@@ -244,13 +342,18 @@ class TestTrain:
 
         calls = []
         for name in ("run_training", "run_fusion_fit"):
-            monkeypatch.setattr(command, name, lambda *arguments, **options: calls.append((arguments, options)))
+            monkeypatch.setattr(
+                command, name, lambda *arguments, **options: calls.append((arguments, options))
+            )
         return calls
 
     def test_without_its_data(self, tmp_path):
         result = run("train", "gender", "--data", tmp_path, "--run", tmp_path / "run")
         assert result.exit_code == 1
-        assert f"Error: {tmp_path / 'UTKFace'}: utkface is not there; get it from https://" in result.stderr
+        assert (
+            f"Error: {tmp_path / 'UTKFace'}: utkface is not there; get it from https://"
+            in result.stderr
+        )
 
     def test_defaults(self, calls):
         from facekit.training.command import DataChoice
@@ -258,7 +361,16 @@ class TestTrain:
 
         assert run("train", "gender", "--data", "raw").exit_code == 0
         ((arguments, options),) = calls
-        assert arguments == ("gender", DataChoice(Path("raw")), None, Path("runs/gender"), "small", None, None, False)
+        assert arguments == (
+            "gender",
+            DataChoice(Path("raw")),
+            None,
+            Path("runs/gender"),
+            "small",
+            None,
+            None,
+            False,
+        )
         assert vars(TrainingConfig()).items() >= options.items()
 
     def test_every_option_is_handed_over(self, calls):
@@ -273,7 +385,16 @@ class TestTrain:
         assert run("train", "faces", "--data", "raw", *line, "--resume").exit_code == 0
         ((arguments, options),) = calls
         data = DataChoice(Path("raw"), ("utkface", "fairface"), Path("all.parquet"))
-        assert arguments == ("faces", data, Path("m"), Path("r"), "teacher", Path("faces.keras"), Path("answers.npz"), True)
+        assert arguments == (
+            "faces",
+            data,
+            Path("m"),
+            Path("r"),
+            "teacher",
+            Path("faces.keras"),
+            Path("answers.npz"),
+            True,
+        )
         assert options == {
             "epochs": 3, "learning_rate": 0.01, "balance": 0.5, "teacher_share": 0, "seed": 7,
             "precision": "mixed_bfloat16",
@@ -304,13 +425,19 @@ class TestTrain:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process its peak memory")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="only Linux tells a process its peak memory"
+)
 class TestApp:
     @pytest.fixture
     def served(self, monkeypatch) -> list[tuple]:
-        pytest.importorskip("voila", reason="Voila is not installed: pip install 'facekit[notebooks]'")
+        pytest.importorskip(
+            "voila", reason="Voila is not installed: pip install 'facekit[notebooks]'"
+        )
         calls = []
-        monkeypatch.setattr("facekit.widgets.serving.serve_app", lambda *arguments: calls.append(arguments))
+        monkeypatch.setattr(
+            "facekit.widgets.serving.serve_app", lambda *arguments: calls.append(arguments)
+        )
         return calls
 
     def test_defaults_keep_to_this_machine(self, served):
@@ -324,8 +451,29 @@ class TestApp:
         assert "https" not in result.stderr
 
     def test_other_devices(self, served, tmp_path):
-        result = run("app", tmp_path, "--host", "0.0.0.0", "--port", 8899, "--token", "open-sesame", "--sure", 0.7, "--no-browser")
-        assert served == [({"source": str(tmp_path), "sure_from": 0.7}, "0.0.0.0", 8899, "open-sesame", "light", False)]
+        result = run(
+            "app",
+            tmp_path,
+            "--host",
+            "0.0.0.0",
+            "--port",
+            8899,
+            "--token",
+            "open-sesame",
+            "--sure",
+            0.7,
+            "--no-browser",
+        )
+        assert served == [
+            (
+                {"source": str(tmp_path), "sure_from": 0.7},
+                "0.0.0.0",
+                8899,
+                "open-sesame",
+                "light",
+                False,
+            )
+        ]
         assert "cameras to https" in result.stderr
 
     @pytest.mark.parametrize(
@@ -349,7 +497,10 @@ class TestApp:
         monkeypatch.setitem(sys.modules, "voila", None)
         result = run("app")
         assert result.exit_code == 1
-        assert result.stderr.strip() == "Error: The app needs voila; run: pip install 'facekit[notebooks]'"
+        assert (
+            result.stderr.strip()
+            == "Error: The app needs voila; run: pip install 'facekit[notebooks]'"
+        )
 
 
 def test_a_hundred_megapixels_fit_in_a_laptop(portraits, tmp_path):
@@ -363,7 +514,9 @@ def test_a_hundred_megapixels_fit_in_a_laptop(portraits, tmp_path):
         "print(*[line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')])"
     )
     arguments = ["analyze", photo, "--min-face", "100", "--output", tmp_path / "faces.csv"]
-    result = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
     assert int(result.stdout) < 1_500_000  # kilobytes
     table = pd.read_csv(tmp_path / "faces.csv")
     assert len(table) == 1
@@ -372,9 +525,28 @@ def test_a_hundred_megapixels_fit_in_a_laptop(portraits, tmp_path):
 
 def test_analysis_imports_nothing_heavy(folder):
     program = "import sys; from facekit.cli import main; main(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
-    arguments = ["analyze", folder / "a.png", "--output", folder / "faces.parquet", "--annotate", folder / "drawn"]
-    result = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    arguments = [
+        "analyze",
+        folder / "a.png",
+        "--output",
+        folder / "faces.parquet",
+        "--annotate",
+        folder / "drawn",
+    ]
+    result = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
     loaded = set(result.stdout.split())
-    heavy = {"tensorflow", "keras", "pandas.plotting", "matplotlib", "IPython", "jupyter_client", "ipywidgets", "scipy", "skimage"}
+    heavy = {
+        "tensorflow",
+        "keras",
+        "pandas.plotting",
+        "matplotlib",
+        "IPython",
+        "jupyter_client",
+        "ipywidgets",
+        "scipy",
+        "skimage",
+    }
     assert not loaded & heavy
     assert "onnxruntime" in loaded

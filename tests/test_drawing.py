@@ -32,7 +32,12 @@ def find_changed(picture: np.ndarray) -> np.ndarray:
 def cover(shape_hw, box, margin: float) -> np.ndarray:
     """A mask of a box, grown by a margin."""
     rows, columns = np.indices(shape_hw)
-    return (columns >= box[0] - margin) & (columns <= box[2] + margin) & (rows >= box[1] - margin) & (rows <= box[3] + margin)
+    return (
+        (columns >= box[0] - margin)
+        & (columns <= box[2] + margin)
+        & (rows >= box[1] - margin)
+        & (rows <= box[3] + margin)
+    )
 
 
 @pytest.fixture
@@ -55,7 +60,9 @@ def check_places(places: list[np.ndarray], size_hw: tuple[int, int]) -> None:
     corners = np.array(places).reshape(-1, 4)
     assert (corners[:, :2] >= 0).all()
     assert (corners[:, 2:] <= size_hw[::-1]).all()
-    shared = np.minimum(corners[:, None, 2:], corners[None, :, 2:]) - np.maximum(corners[:, None, :2], corners[None, :, :2])
+    shared = np.minimum(corners[:, None, 2:], corners[None, :, 2:]) - np.maximum(
+        corners[:, None, :2], corners[None, :, :2]
+    )
     overlapping = (shared > 0).all(axis=2)
     assert not overlapping[~np.eye(len(corners), dtype=bool)].any()
 
@@ -83,7 +90,11 @@ def test_only_box_and_label_are_drawn(places):
 @pytest.mark.parametrize(("numbers", "expected"), [((), "#1  30"), ((7, 4), "#4  30")])
 def test_labels_say_which_face_it_is(numbers, expected, monkeypatch):
     lines = []
-    monkeypatch.setattr(drawing, "write_label", lambda profile, number: lines.append(write_label(profile, number)) or lines[-1])
+    monkeypatch.setattr(
+        drawing,
+        "write_label",
+        lambda profile, number: lines.append(write_label(profile, number)) or lines[-1],
+    )
     boxes = [(100, 100, 200, 200), (300, 300, 400, 400)]
     analysis = make_analysis((500, 500), boxes, [Profile(), Profile(age_years=30.2)])
     drawing.draw_faces(analysis.pixels, analysis.faces, analysis.profiles, numbers)
@@ -92,7 +103,11 @@ def test_labels_say_which_face_it_is(numbers, expected, monkeypatch):
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
 def test_boxes_have_the_colour_of_the_emotion(emotion):
-    picture = Analysis.draw(make_analysis((700, 700), [(300, 200, 500, 420)], [Profile(emotion=emotion, emotion_probability=0.5)]))
+    picture = Analysis.draw(
+        make_analysis(
+            (700, 700), [(300, 200, 500, 420)], [Profile(emotion=emotion, emotion_probability=0.5)]
+        )
+    )
     assert tuple(picture[300, 301]) == ImageColor.getrgb(EMOTION_COLOURS[emotion])
 
 
@@ -103,7 +118,9 @@ def test_the_picture_given_is_not_drawn_into():
 
 
 def test_landmarks_are_drawn_where_they_are_known():
-    points = np.array([[[350, 260], [450, 260], [np.nan, np.nan], [360, np.nan], [440, 370]]], np.float32)
+    points = np.array(
+        [[[350, 260], [450, 260], [np.nan, np.nan], [360, np.nan], [440, 370]]], np.float32
+    )
     picture = Analysis.draw(make_analysis((700, 700), [(300, 200, 500, 420)], landmarks=points))
     changed = find_changed(picture)
     for x, y in ((350, 260), (450, 260), (440, 370)):
@@ -114,7 +131,13 @@ def test_landmarks_are_drawn_where_they_are_known():
 
 @pytest.mark.parametrize(
     ("size_hw", "drawn_hw"),
-    [((48, 48), (640, 640)), ((50, 100), (320, 640)), ((600, 200), (640, 213)), ((640, 300), (640, 300)), ((1, 1), (640, 640))],
+    [
+        ((48, 48), (640, 640)),
+        ((50, 100), (320, 640)),
+        ((600, 200), (640, 213)),
+        ((640, 300), (640, 300)),
+        ((1, 1), (640, 640)),
+    ],
 )
 def test_small_pictures_are_enlarged(size_hw, drawn_hw):
     assert max(drawn_hw) == LEAST_SIDE
@@ -145,7 +168,9 @@ def test_without_faces_nothing_is_drawn():
 
 def test_a_profile_without_attributes_has_no_label(places):
     box = (300, 200, 500, 420)
-    changed = find_changed(Analysis.draw(make_analysis((700, 700), [box], [Profile(confidence_score=0.5)])))
+    changed = find_changed(
+        Analysis.draw(make_analysis((700, 700), [box], [Profile(confidence_score=0.5)]))
+    )
     assert places == []
     assert not changed[~cover(changed.shape, box, 4)].any()
 
@@ -165,7 +190,10 @@ def test_a_profile_of_one_attribute_is_labelled(places, profile):
     check_places(places, (700, 700))
 
 
-@pytest.mark.parametrize("box", [(0, 0, 80, 90), (819, 0, 899, 90), (0, 509, 80, 599), (819, 509, 899, 599), (0, 0, 899, 599)])
+@pytest.mark.parametrize(
+    "box",
+    [(0, 0, 80, 90), (819, 0, 899, 90), (0, 509, 80, 599), (819, 509, 899, 599), (0, 0, 899, 599)],
+)
 def test_labels_stay_inside_at_the_edges(places, box):
     Analysis.draw(make_analysis((600, 900), [box]))
     assert len(places) == 1
@@ -175,7 +203,10 @@ def test_labels_stay_inside_at_the_edges(places, box):
 @pytest.mark.parametrize("size_hw", [(2000, 60), (60, 2000), (640, 12)])
 def test_narrow_pictures_do_not_cut_labels(places, size_hw):
     height, width = size_hw
-    assert Analysis.draw(make_analysis(size_hw, [(0, 0, width - 1, height - 1)])).shape == (*size_hw, 3)
+    assert Analysis.draw(make_analysis(size_hw, [(0, 0, width - 1, height - 1)])).shape == (
+        *size_hw,
+        3,
+    )
     check_places(places, size_hw)
 
 
@@ -184,6 +215,8 @@ def test_labels_of_a_crowd_never_overlap(places, seed):
     generator = np.random.default_rng(seed)
     sides = generator.uniform(25, 90, 60)
     corners = generator.uniform(0, 1, (60, 2)) * (np.array([900, 600]) - sides[:, None])
-    Analysis.draw(make_analysis((600, 900), np.concatenate([corners, corners + sides[:, None]], axis=1)))
+    Analysis.draw(
+        make_analysis((600, 900), np.concatenate([corners, corners + sides[:, None]], axis=1))
+    )
     assert 20 <= len(places) <= 60
     check_places(places, (600, 900))

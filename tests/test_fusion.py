@@ -38,7 +38,10 @@ def make_answer(attribute: str, **shares: float) -> np.ndarray:
 def make_lift(first: str, second: str, **changes: float) -> np.ndarray:
     """A table of ones but for what is given as `row_column=lift`; age is in its classes, called `a0` to `a6`."""
     rows, columns = (
-        [f"a{index}" for index in range(len(name_age_ranges()))] if name == "age" else list(LABELS[name]) for name in (first, second)
+        [f"a{index}" for index in range(len(name_age_ranges()))]
+        if name == "age"
+        else list(LABELS[name])
+        for name in (first, second)
     )
     table = np.ones((len(rows), len(columns)))
     for pair, lift in changes.items():
@@ -59,7 +62,9 @@ class TestConstants:
             make_constants(strength=strength)
 
     def test_lifts_must_fit_the_taxonomy(self):
-        with pytest.raises(ValueError, match=r"`lifts` of age and gender must have shape \(7, 2\); got \(101, 2\)"):
+        with pytest.raises(
+            ValueError, match=r"`lifts` of age and gender must have shape \(7, 2\); got \(101, 2\)"
+        ):
             make_constants(lifts={("age", "gender"): np.ones((101, 2))})
 
     def test_a_pair_is_found_whichever_way_round_it_is_kept(self):
@@ -80,10 +85,14 @@ class TestConstants:
         loaded = load_constants(tmp_path)
         assert loaded.temperatures == constants.temperatures
         assert loaded.reliabilities == constants.reliabilities
-        assert {name: tuple(ends) for name, ends in loaded.certainty_ranges.items()} == constants.certainty_ranges
+        assert {
+            name: tuple(ends) for name, ends in loaded.certainty_ranges.items()
+        } == constants.certainty_ranges
         assert loaded.strength == 0.35
         assert loaded.lifts.keys() == {("age", "gender")}
-        np.testing.assert_array_equal(loaded.lifts["age", "gender"], constants.lifts["age", "gender"])
+        np.testing.assert_array_equal(
+            loaded.lifts["age", "gender"], constants.lifts["age", "gender"]
+        )
 
     def test_constants_saved_later_are_loaded_later(self, tmp_path):
         for strength in (0.1, 0.2):
@@ -109,7 +118,10 @@ class TestConstants:
     def test_what_cannot_be_read_is_a_model_error(self, tmp_path, text):
         if text is not None:
             (tmp_path / "fusion.json").write_text(text)
-        with pytest.raises(ModelError, match=r"fusion\.json: the constants of fusion cannot be read .* reinstall facekit"):
+        with pytest.raises(
+            ModelError,
+            match=r"fusion\.json: the constants of fusion cannot be read .* reinstall facekit",
+        ):
             load_constants(tmp_path)
 
 
@@ -128,11 +140,15 @@ class TestCalibrate:
         assert sharper.all() if temperature < 1 else not sharper.any()
 
     def test_by_hand(self):
-        np.testing.assert_allclose(calibrate(np.array([[0.9, 0.1]]), 2.0), [[0.75, 0.25]])  # the roots are 3 to 1
+        np.testing.assert_allclose(
+            calibrate(np.array([[0.9, 0.1]]), 2.0), [[0.75, 0.25]]
+        )  # the roots are 3 to 1
         np.testing.assert_allclose(calibrate(np.array([[0.75, 0.25]]), 0.5), [[0.9, 0.1]])
 
     def test_certainty_is_no_trap(self):
-        np.testing.assert_allclose(calibrate(np.array([[1.0, 0.0]], np.float32), 0.2), [[1, 0]], atol=1e-9)
+        np.testing.assert_allclose(
+            calibrate(np.array([[1.0, 0.0]], np.float32), 0.2), [[1, 0]], atol=1e-9
+        )
 
     def test_no_faces(self):
         assert calibrate(np.zeros((0, 7)), 2.0).shape == (0, 7)
@@ -141,7 +157,9 @@ class TestCalibrate:
 class TestCorrelate:
     lifts = {  # noqa: RUF012, read only
         ("age", "gender"): make_lift("age", "gender", a0_female=3, a6_male=0.2),
-        ("gender", "ethnicity"): make_lift("gender", "ethnicity", female_white=0.5, female_black=2, male_white=1.5, male_black=0.5),
+        ("gender", "ethnicity"): make_lift(
+            "gender", "ethnicity", female_white=0.5, female_black=2, male_white=1.5, male_black=0.5
+        ),
     }
 
     def test_strength_0_changes_nothing(self):
@@ -162,30 +180,49 @@ class TestCorrelate:
         np.testing.assert_allclose(fused["emotion"], answers["emotion"])
         assert np.abs(fused["gender"] - answers["gender"]).max() > 0.01
 
-    @pytest.mark.parametrize(("strength", "female"), [(1.0, 0.57 / 1.05), (0.5, 0.6 * 0.95**0.5 / (0.6 * 0.95**0.5 + 0.4 * 1.2**0.5))])
+    @pytest.mark.parametrize(
+        ("strength", "female"),
+        [(1.0, 0.57 / 1.05), (0.5, 0.6 * 0.95**0.5 / (0.6 * 0.95**0.5 + 0.4 * 1.2**0.5))],
+    )
     @pytest.mark.parametrize("turned", [False, True])
     def test_by_hand(self, strength, female, turned):
         # Expected lifts: female 0.7 * 0.5 + 0.3 * 2 = 0.95, male 0.7 * 1.5 + 0.3 * 0.5 = 1.2;
         # white 0.6 * 0.5 + 0.4 * 1.5 = 0.9, black 0.6 * 2 + 0.4 * 0.5 = 1.4.
-        answers = {"gender": make_answer("gender", female=0.6, male=0.4), "ethnicity": make_answer("ethnicity", white=0.7, black=0.3)}
+        answers = {
+            "gender": make_answer("gender", female=0.6, male=0.4),
+            "ethnicity": make_answer("ethnicity", white=0.7, black=0.3),
+        }
         table = self.lifts["gender", "ethnicity"]
         lifts = {("ethnicity", "gender"): table.T} if turned else {("gender", "ethnicity"): table}
         fused = correlate(answers, make_constants(lifts=lifts, strength=strength))
         np.testing.assert_allclose(fused["gender"], [[female, 1 - female]])
         white, black = 0.7 * 0.9**strength, 0.3 * 1.4**strength
         np.testing.assert_allclose(
-            fused["ethnicity"], make_answer("ethnicity", white=white / (white + black), black=black / (white + black))
+            fused["ethnicity"],
+            make_answer("ethnicity", white=white / (white + black), black=black / (white + black)),
         )
 
     def test_a_forbidden_pair_parts(self):
-        answers = {"age": make_answer("age", y1=0.25, y2=0.25, y30=0.2, y40=0.3), "gender": make_answer("gender", male=1)}
-        fused = correlate(answers, make_constants(lifts={("age", "gender"): make_lift("age", "gender", a0_male=0)}))
+        answers = {
+            "age": make_answer("age", y1=0.25, y2=0.25, y30=0.2, y40=0.3),
+            "gender": make_answer("gender", male=1),
+        }
+        fused = correlate(
+            answers,
+            make_constants(lifts={("age", "gender"): make_lift("age", "gender", a0_male=0)}),
+        )
         np.testing.assert_allclose(fused["age"], make_answer("age", y30=0.4, y40=0.6))
         np.testing.assert_allclose(fused["gender"], answers["gender"])
 
     def test_the_years_of_a_class_are_pulled_alike(self):
-        answers = {"age": make_answer("age", y3=0.1, y9=0.4, y10=0.5), "gender": make_answer("gender", female=1)}
-        fused = correlate(answers, make_constants(lifts={("age", "gender"): make_lift("age", "gender", a1_female=3)}))
+        answers = {
+            "age": make_answer("age", y3=0.1, y9=0.4, y10=0.5),
+            "gender": make_answer("gender", female=1),
+        }
+        fused = correlate(
+            answers,
+            make_constants(lifts={("age", "gender"): make_lift("age", "gender", a1_female=3)}),
+        )
         np.testing.assert_allclose(fused["age"], make_answer("age", y3=0.15, y9=0.6, y10=0.25))
 
     def test_faces_do_not_pull_at_each_other(self):
@@ -199,12 +236,19 @@ class TestCorrelate:
 
     def test_no_faces(self):
         fused = correlate(make_random_answers(0), make_constants(lifts=self.lifts))
-        assert {name: answer.shape for name, answer in fused.items()} == {name: (0, len(LABELS[name])) for name in ATTRIBUTES}
+        assert {name: answer.shape for name, answer in fused.items()} == {
+            name: (0, len(LABELS[name])) for name in ATTRIBUTES
+        }
 
 
 class TestCertainty:
     def test_it_is_the_probability_of_the_label(self):
-        np.testing.assert_allclose(measure_certainty("emotion", make_answer("emotion", fear=0.3, sadness=0.45, anger=0.25)), [0.45])
+        np.testing.assert_allclose(
+            measure_certainty(
+                "emotion", make_answer("emotion", fear=0.3, sadness=0.45, anger=0.25)
+            ),
+            [0.45],
+        )
 
     @pytest.mark.parametrize(
         ("shares", "certainty"),
@@ -217,7 +261,9 @@ class TestCertainty:
         ],
     )
     def test_age_is_as_certain_as_the_class_of_its_mean(self, shares, certainty):
-        np.testing.assert_allclose(measure_certainty("age", make_answer("age", **shares)), [certainty], atol=1e-12)
+        np.testing.assert_allclose(
+            measure_certainty("age", make_answer("age", **shares)), [certainty], atol=1e-12
+        )
 
     @pytest.mark.parametrize("attribute", ATTRIBUTES)
     def test_no_faces(self, attribute):
@@ -226,44 +272,73 @@ class TestCertainty:
 
 class TestConfidence:
     def test_by_hand(self):
-        answers = {"gender": make_answer("gender", female=0.75, male=0.25), "emotion": make_answer("emotion", fear=0.98, anger=0.02)}
+        answers = {
+            "gender": make_answer("gender", female=0.75, male=0.25),
+            "emotion": make_answer("emotion", fear=0.98, anger=0.02),
+        }
         constants = make_constants(
-            reliabilities={"gender": 0.9, "emotion": 0.6}, certainty_ranges={"gender": (0.5, 1.0), "emotion": (0.3, 0.95)}
+            reliabilities={"gender": 0.9, "emotion": 0.6},
+            certainty_ranges={"gender": (0.5, 1.0), "emotion": (0.3, 0.95)},
         )
-        # Gender lies halfway in its range, emotion beyond the end of it: (0.9 * 0.5 + 0.6 * 1) / 1.5.
+        # Gender lies halfway in its range, emotion beyond the end of it: (0.9 * 0.5 + 0.6 * 1) /
+        # 1.5.
         np.testing.assert_allclose(score_confidence(answers, constants), [0.7])
 
     def test_it_is_the_sum_of_what_attributes_add(self):
-        answers = {"gender": make_answer("gender", female=1), "emotion": make_answer("emotion", fear=0.5, anger=0.5)}
-        parts = split_confidence(answers, make_constants(reliabilities={"gender": 0.9, "emotion": 0.1}))
-        assert {name: part.tolist() for name, part in parts.items()} == {"gender": [0.9], "emotion": [0.05]}
+        answers = {
+            "gender": make_answer("gender", female=1),
+            "emotion": make_answer("emotion", fear=0.5, anger=0.5),
+        }
+        parts = split_confidence(
+            answers, make_constants(reliabilities={"gender": 0.9, "emotion": 0.1})
+        )
+        assert {name: part.tolist() for name, part in parts.items()} == {
+            "gender": [0.9],
+            "emotion": [0.05],
+        }
 
     def test_certainty_is_scaled_by_its_range(self):
         answer = np.array([[0.5, 0.5], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9], [1, 0]])
         constants = make_constants(certainty_ranges={"gender": (0.6, 0.8)})
-        np.testing.assert_allclose(scale_certainty("gender", answer, constants), [0, 0, 0.5, 1, 1], atol=1e-12)
+        np.testing.assert_allclose(
+            scale_certainty("gender", answer, constants), [0, 0, 0.5, 1, 1], atol=1e-12
+        )
 
     def test_it_lies_between_0_and_1(self):
-        confidences = score_confidence(make_random_answers(200), make_constants(certainty_ranges=dict.fromkeys(ATTRIBUTES, (0.4, 0.6))))
+        confidences = score_confidence(
+            make_random_answers(200),
+            make_constants(certainty_ranges=dict.fromkeys(ATTRIBUTES, (0.4, 0.6))),
+        )
         assert confidences.shape == (200,)
         assert confidences.min() >= 0
         assert confidences.max() <= 1
 
     def test_it_grows_with_certainty(self):
         shares = np.linspace(0.5, 1, 11)
-        confidences = score_confidence({"gender": np.stack([shares, 1 - shares], axis=1)}, make_constants())
+        confidences = score_confidence(
+            {"gender": np.stack([shares, 1 - shares], axis=1)}, make_constants()
+        )
         assert (np.diff(confidences) > 0).all()
 
     def test_the_more_reliable_attribute_weighs_more(self):
-        answers = {"gender": make_answer("gender", female=1), "emotion": make_answer("emotion", fear=0.5, anger=0.5)}
+        answers = {
+            "gender": make_answer("gender", female=1),
+            "emotion": make_answer("emotion", fear=0.5, anger=0.5),
+        }
         trusted, doubted = (
-            score_confidence(answers, make_constants(reliabilities={"gender": weight, "emotion": 0.5}))[0] for weight in (0.9, 0.1)
+            score_confidence(
+                answers, make_constants(reliabilities={"gender": weight, "emotion": 0.5})
+            )[0]
+            for weight in (0.9, 0.1)
         )
         assert trusted > doubted
 
     def test_a_range_without_width_does_not_divide_by_zero(self):
         answers = {"gender": np.array([[0.5, 0.5], [0.9, 0.1]])}
-        np.testing.assert_array_equal(score_confidence(answers, make_constants(certainty_ranges={"gender": (0.5, 0.5)})), [0, 1])
+        np.testing.assert_array_equal(
+            score_confidence(answers, make_constants(certainty_ranges={"gender": (0.5, 0.5)})),
+            [0, 1],
+        )
 
     def test_no_faces(self):
         assert score_confidence(make_random_answers(0), make_constants()).shape == (0,)
@@ -278,7 +353,12 @@ class TestFuse:
             "ethnicity": make_answer("ethnicity", asian=0.9, other=0.1),
         }
         (profile,) = fuse_profiles(answers, make_constants())
-        assert (profile.gender, profile.emotion, profile.ethnicity, profile.age_range) == ("female", "fear", "asian", "28-45")
+        assert (profile.gender, profile.emotion, profile.ethnicity, profile.age_range) == (
+            "female",
+            "fear",
+            "asian",
+            "28-45",
+        )
         assert profile.gender_probability == pytest.approx(0.8)
         assert profile.emotion_probability == pytest.approx(0.6)
         assert profile.ethnicity_probability == pytest.approx(0.9)
@@ -287,10 +367,15 @@ class TestFuse:
         assert sum(profile.emotion_probabilities) == pytest.approx(1)
         assert profile.emotion_probabilities[EMOTIONS.index("surprise")] == pytest.approx(0.4)
         assert profile.confidence_score == pytest.approx((0.75 + 0.8 + 0.6 + 0.9) / 4)
-        assert all(type(value) in (float, str, tuple) for value in vars(profile).values())  # no NumPy: JSON must take it
+        assert all(
+            type(value) in (float, str, tuple) for value in vars(profile).values()
+        )  # no NumPy: JSON must take it
 
     def test_temperature_and_lifts_take_part(self):
-        answers = {"gender": make_answer("gender", female=0.9, male=0.1), "ethnicity": make_answer("ethnicity", white=1)}
+        answers = {
+            "gender": make_answer("gender", female=0.9, male=0.1),
+            "ethnicity": make_answer("ethnicity", white=1),
+        }
         constants = make_constants(
             temperatures={"gender": 2.0, "ethnicity": 1.0},
             lifts={("gender", "ethnicity"): make_lift("gender", "ethnicity", male_white=6)},
@@ -307,7 +392,11 @@ class TestFuse:
             ({"y100": 1.0}, 100, 100),
             ({"y1": 0.11, "y50": 0.78, "y90": 0.11}, 1, 90),
             ({"y10": 0.09, "y50": 0.82, "y90": 0.09}, 50, 50),
-            ({"y10": 0.95, "y90": 0.05}, 10, 14),  # the mean lies beyond both quantiles, and is taken in
+            (
+                {"y10": 0.95, "y90": 0.05},
+                10,
+                14,
+            ),  # the mean lies beyond both quantiles, and is taken in
         ],
     )
     def test_the_range_of_age_holds_its_mean(self, shares, low, high):
@@ -316,7 +405,10 @@ class TestFuse:
         assert profile.age_high == pytest.approx(high, abs=1e-6)
         assert profile.age_low <= profile.age_years <= profile.age_high
 
-    @pytest.mark.parametrize(("scheme", "name"), [("paper", "10-20"), ("decades", "10-19"), ("fairface", "10-19"), ("stages", "13-19")])
+    @pytest.mark.parametrize(
+        ("scheme", "name"),
+        [("paper", "10-20"), ("decades", "10-19"), ("fairface", "10-19"), ("stages", "13-19")],
+    )
     def test_schemes(self, scheme, name):
         (profile,) = fuse_profiles({"age": make_answer("age", y19=1)}, make_constants(), scheme)
         assert profile.age_range == name
@@ -332,7 +424,11 @@ class TestFuse:
 
     def test_faces_keep_their_order(self):
         answers = {"gender": np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], np.float32)}
-        assert [profile.gender for profile in fuse_profiles(answers, make_constants())] == ["female", "male", "female"]
+        assert [profile.gender for profile in fuse_profiles(answers, make_constants())] == [
+            "female",
+            "male",
+            "female",
+        ]
 
     def test_no_faces(self):
         assert fuse_profiles(make_random_answers(0), make_constants()) == ()
@@ -340,11 +436,26 @@ class TestFuse:
     @pytest.mark.parametrize(
         ("answers", "message"),
         [
-            ({}, r"`answers` must hold at least one attribute, all for equally many faces; got \[\] faces"),
-            ({"gender": np.ones((2, 2)), "emotion": np.ones((3, 7))}, r"equally many faces; got \[2, 3\] faces"),
-            ({"gender": np.ones((2, 3))}, r"`answers` of gender must have shape \(faces, 2\); got \(2, 3\)"),
-            ({"age": np.ones(101)}, r"`answers` of age must have shape \(faces, 101\); got \(101,\)"),
-            ({"height": np.ones((2, 2))}, r"`answers` must be of age, gender, emotion, ethnicity; got 'height'"),
+            (
+                {},
+                r"`answers` must hold at least one attribute, all for equally many faces; got \[\] faces",
+            ),
+            (
+                {"gender": np.ones((2, 2)), "emotion": np.ones((3, 7))},
+                r"equally many faces; got \[2, 3\] faces",
+            ),
+            (
+                {"gender": np.ones((2, 3))},
+                r"`answers` of gender must have shape \(faces, 2\); got \(2, 3\)",
+            ),
+            (
+                {"age": np.ones(101)},
+                r"`answers` of age must have shape \(faces, 101\); got \(101,\)",
+            ),
+            (
+                {"height": np.ones((2, 2))},
+                r"`answers` must be of age, gender, emotion, ethnicity; got 'height'",
+            ),
         ],
     )
     def test_errors(self, answers, message):

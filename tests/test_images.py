@@ -33,14 +33,19 @@ def make_colours(height, width) -> np.ndarray:
 def make_faces(landmarks_xy=None, box_xyxy=(0, 0, 1, 1)) -> Faces:
     """One face; without landmarks unless they are given."""
     landmarks = np.full((5, 2), np.nan) if landmarks_xy is None else landmarks_xy
-    return Faces(np.array([box_xyxy], np.float32), np.ones(1, np.float32), landmarks[None].astype(np.float32))
+    return Faces(
+        np.array([box_xyxy], np.float32), np.ones(1, np.float32), landmarks[None].astype(np.float32)
+    )
 
 
 def write_png_header(path, width, height):
     """Write a PNG that announces a size and holds not one pixel."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
-    body = b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
 
 
@@ -124,14 +129,20 @@ def test_transparent_colour_of_a_palette_becomes_white(tmp_path):
 
 def test_cmyk_jpeg_becomes_rgb(tmp_path):
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "print.jpg")
-    np.testing.assert_allclose(read_image(tmp_path / "print.jpg"), np.broadcast_to(RED, (16, 16, 3)), atol=6)
+    np.testing.assert_allclose(
+        read_image(tmp_path / "print.jpg"), np.broadcast_to(RED, (16, 16, 3)), atol=6
+    )
 
 
-@pytest.mark.parametrize(("name", "file_format"), [("many.gif", "GIF"), ("many.tif", "TIFF"), ("many.jpg", "MPO")])
+@pytest.mark.parametrize(
+    ("name", "file_format"), [("many.gif", "GIF"), ("many.tif", "TIFF"), ("many.jpg", "MPO")]
+)
 def test_the_first_of_many_frames_is_read(name, file_format, tmp_path):
     first, second = Image.new("RGB", (16, 16), RED), Image.new("RGB", (16, 16), (0, 0, 255))
     first.save(tmp_path / name, file_format, save_all=True, append_images=[second])
-    np.testing.assert_allclose(read_image(tmp_path / name), np.broadcast_to(RED, (16, 16, 3)), atol=6)
+    np.testing.assert_allclose(
+        read_image(tmp_path / name), np.broadcast_to(RED, (16, 16, 3)), atol=6
+    )
 
 
 def test_missing_file_is_an_error(tmp_path):
@@ -148,8 +159,14 @@ def test_folder_is_an_error(tmp_path):
     ("content", "message"),
     [
         (b"", r"bad\.jpg: the file is empty; copy or download it again\."),
-        (b"Dear diary, today", r"bad\.jpg: is not a picture that can be read; save it as JPEG or PNG\."),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", r"bad\.jpg: is not a picture that can be read"),  # would run a program
+        (
+            b"Dear diary, today",
+            r"bad\.jpg: is not a picture that can be read; save it as JPEG or PNG\.",
+        ),
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+            r"bad\.jpg: is not a picture that can be read",
+        ),  # would run a program
     ],
     ids=["empty", "text", "program"],
 )
@@ -159,20 +176,28 @@ def test_what_is_no_picture_is_an_error(content, message, tmp_path):
         read_image(tmp_path / "bad.jpg")
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF"])
+@pytest.mark.parametrize(
+    "file_format", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF"]
+)
 def test_half_a_picture_is_an_error(file_format, tmp_path):
     path = tmp_path / "half.jpg"
     Image.fromarray(make_colours(64, 64)).save(path, file_format)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ImageError, match=r"half\.jpg: (the picture is damaged \(.+\); copy or download it again|is not a picture)"):
+    with pytest.raises(
+        ImageError,
+        match=r"half\.jpg: (the picture is damaged \(.+\); copy or download it again|is not a picture)",
+    ):
         read_image(path)
 
 
 @pytest.mark.parametrize("side", [13_000, 60_000], ids=["above ours", "above Pillow's"])
 def test_a_bomb_is_refused_undecoded(side, tmp_path):
     write_png_header(tmp_path / "bomb.png", side, side)  # decoding would find it damaged
-    with pytest.raises(ImageError, match=r"bomb\.png: has .* pixels, more than the 150 million that are decoded; make it smaller first\."):
+    with pytest.raises(
+        ImageError,
+        match=r"bomb\.png: has .* pixels, more than the 150 million that are decoded; make it smaller first\.",
+    ):
         read_image(tmp_path / "bomb.png")
 
 
@@ -184,7 +209,10 @@ def test_a_picture_in_memory_is_read_as_from_its_file(tmp_path):
     np.testing.assert_array_equal(decode_image(path.read_bytes(), "turned.png"), read_image(path))
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"", "a.png: the file is empty"), (b"text", "a.png: is not a picture that can be read")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "a.png: the file is empty"), (b"text", "a.png: is not a picture that can be read")],
+)
 def test_what_is_no_picture_in_memory_is_an_error(content, message):
     with pytest.raises(ImageError, match=message):
         decode_image(content, "a.png")
@@ -217,7 +245,9 @@ def test_similarity_is_recovered(degrees, scale):
     source = np.array([[3, 4], [10, 5], [7, 20], [-2, 9]])
     turn = scale * np.exp(1j * np.radians(degrees))
     known = np.array([[turn.real, -turn.imag, 11], [turn.imag, turn.real, -6]])
-    np.testing.assert_allclose(estimate_similarity(source, source @ known[:, :2].T + known[:, 2]), known, atol=1e-9)
+    np.testing.assert_allclose(
+        estimate_similarity(source, source @ known[:, :2].T + known[:, 2]), known, atol=1e-9
+    )
 
 
 def test_similarity_of_coinciding_points_is_a_shift():
@@ -231,11 +261,21 @@ def test_landmarks_land_on_the_template(degrees, side):
     landmarks = (TEMPLATE_XY * side + 150 - side / 2) @ turn[:, :2].T + turn[:, 2]
     image = np.zeros((300, 300, 3), np.uint8)
     for x, y in landmarks:  # sixteenths of a pixel
-        cv2.circle(image, (round(x * 16), round(y * 16)), round(side * 0.04 * 16), WHITE, -1, cv2.LINE_AA, shift=4)
+        cv2.circle(
+            image,
+            (round(x * 16), round(y * 16)),
+            round(side * 0.04 * 16),
+            WHITE,
+            -1,
+            cv2.LINE_AA,
+            shift=4,
+        )
     crops = cut_crops(image, make_faces(landmarks), 96)
     assert crops.shape == (1, 96, 96, 1)
     assert crops.dtype == np.uint8
-    centroids = cv2.connectedComponentsWithStats((crops[0, ..., 0] > 100).astype(np.uint8))[3][1:]  # the first is the ground
+    centroids = cv2.connectedComponentsWithStats((crops[0, ..., 0] > 100).astype(np.uint8))[3][
+        1:
+    ]  # the first is the ground
     in_order = sorted(centroids.tolist(), key=lambda point: (round(point[1] / 10), point[0]))
     np.testing.assert_allclose(in_order, TEMPLATE_XY * 96, atol=0.8)
 
@@ -254,7 +294,10 @@ def test_without_landmarks_the_box_is_cut():
     image = make_colours(100, 90)
     crops = cut_crops(image, make_faces(box_xyxy=(20, 30, 68, 78)), 48)
     np.testing.assert_array_equal(crops[0, ..., 0], convert_to_grey(image)[30:78, 20:68])
-    np.testing.assert_array_equal(cut_crops(image, make_faces(box_xyxy=(20, 30, 68, 78)), 48, channels=3)[0], image[30:78, 20:68])
+    np.testing.assert_array_equal(
+        cut_crops(image, make_faces(box_xyxy=(20, 30, 68, 78)), 48, channels=3)[0],
+        image[30:78, 20:68],
+    )
 
 
 def test_beyond_the_frame_the_edge_is_repeated():
@@ -270,7 +313,9 @@ def test_a_huge_face_is_averaged_over_areas():
     crops = cut_crops(image, make_faces(box_xyxy=(0, 0, 2400, 2400)), 48)
     averaged = cv2.blur(image[..., 0], (51, 51), borderType=cv2.BORDER_REPLICATE)[::50, ::50]
     inner = np.s_[1:-1, 1:-1]  # the frame's edge has no neighbours to average with
-    np.testing.assert_allclose(crops[0, ..., 0][inner].astype(int), averaged[inner].astype(int), atol=6)
+    np.testing.assert_allclose(
+        crops[0, ..., 0][inner].astype(int), averaged[inner].astype(int), atol=6
+    )
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (3, 40_000)])
@@ -279,7 +324,9 @@ def test_odd_pictures_are_cut(size_hw):
     assert (cut_crops(image, make_faces(box_xyxy=(0, 0, size_hw[1], size_hw[0])), 48) == 50).all()
 
 
-@pytest.mark.parametrize("box", [(20, 30, 68, 78), (-15.5, 4.3, 80.1, 120.2), (3, 3, 20, 20), (0, 0, 400, 400)])
+@pytest.mark.parametrize(
+    "box", [(20, 30, 68, 78), (-15.5, 4.3, 80.1, 120.2), (3, 3, 20, 20), (0, 0, 400, 400)]
+)
 def test_colour_crops_show_what_grey_ones_do(box):
     image = make_colours(300, 400)
     faces = make_faces(box_xyxy=box)
@@ -287,7 +334,9 @@ def test_colour_crops_show_what_grey_ones_do(box):
     assert colour.shape == (32, 32, 3)
     assert colour.dtype == np.uint8
     assert np.ptp(colour.astype(int), axis=2).max() > 20  # coloured
-    np.testing.assert_allclose(convert_to_grey(colour).astype(int), grey[..., 0].astype(int), atol=2)
+    np.testing.assert_allclose(
+        convert_to_grey(colour).astype(int), grey[..., 0].astype(int), atol=2
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -298,7 +347,9 @@ def test_every_face_gets_a_crop(channels):
     crops = cut_crops(image, faces, 24, channels)
     assert crops.shape == (2, 24, 24, channels)
     for crop, box in zip(crops, boxes, strict=True):
-        np.testing.assert_array_equal(crop, cut_crops(image, make_faces(box_xyxy=box), 24, channels)[0])
+        np.testing.assert_array_equal(
+            crop, cut_crops(image, make_faces(box_xyxy=box), 24, channels)[0]
+        )
 
 
 @pytest.mark.parametrize("channels", [1, 3])

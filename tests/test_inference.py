@@ -22,13 +22,17 @@ def test_the_order_is_kept_over_batches():
     inputs = make_inputs(BATCH + 1)
     whole = run_model("rnet", inputs)[0]
     for index in (0, BATCH - 1, BATCH):
-        np.testing.assert_allclose(whole[index], run_model("rnet", inputs[[index]])[0][0], atol=1e-5)
+        np.testing.assert_allclose(
+            whole[index], run_model("rnet", inputs[[index]])[0][0], atol=1e-5
+        )
 
 
 def test_a_session_is_opened_once():
     session = open_session("rnet")
     assert open_session("rnet") is session
-    np.testing.assert_array_equal(run_session(session, make_inputs(2))[0], run_model("rnet", make_inputs(2))[0])
+    np.testing.assert_array_equal(
+        run_session(session, make_inputs(2))[0], run_model("rnet", make_inputs(2))[0]
+    )
 
 
 def test_unlisted_model_is_an_error():
@@ -38,10 +42,15 @@ def test_unlisted_model_is_an_error():
 
 def test_a_listed_file_that_is_no_model_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "rnet.onnx").write_text("Dear diary, today")
-    entry = ModelEntry("rnet", "detection", "rnet.onnx", hash_file(tmp_path / "rnet.onnx"), {"size": 24})
+    entry = ModelEntry(
+        "rnet", "detection", "rnet.onnx", hash_file(tmp_path / "rnet.onnx"), {"size": 24}
+    )
     save_entry(entry, tmp_path)
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
-    with pytest.raises(ModelError, match=r"rnet\.onnx: ONNX Runtime cannot run this model \(.+\); reinstall facekit\."):
+    with pytest.raises(
+        ModelError,
+        match=r"rnet\.onnx: ONNX Runtime cannot run this model \(.+\); reinstall facekit\.",
+    ):
         open_session("rnet")
 
 

@@ -35,7 +35,9 @@ def test_lessons_that_train_say_what_is_missing(monkeypatch):
     assert caught.value._render_traceback_() == [str(caught.value)]  # the sentence alone
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed"
+)
 def test_lessons_that_train_go_on_where_it_is_there():
     require_training()
     assert "keras" in sys.modules
@@ -47,21 +49,49 @@ class TestLoadFaces:
     def test_drawn_faces_come_with_their_traits(self):
         manifest, crops = load_faces(self.TASK, "synthetic", "", 20, seed=1)
         assert crops.shape == (20, 64, 64, 1)
-        assert {"path", "age", "gender", "ethnicity", "emotion", "subject", "group", "source", "split", "skin_tone"} <= set(manifest)
-        assert manifest["split"].value_counts().to_dict() == {"train": 14, "test": 4, "validation": 2}
+        assert {
+            "path",
+            "age",
+            "gender",
+            "ethnicity",
+            "emotion",
+            "subject",
+            "group",
+            "source",
+            "split",
+            "skin_tone",
+        } <= set(manifest)
+        assert manifest["split"].value_counts().to_dict() == {
+            "train": 14,
+            "test": 4,
+            "validation": 2,
+        }
         again = load_faces(self.TASK, "synthetic", "", 20, seed=1)
         np.testing.assert_array_equal(crops, again[1])
 
-    @pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
+    @pytest.mark.skipif(
+        importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed"
+    )
     @pytest.mark.parametrize("own", [True, False])
     def test_a_dataset_gives_a_sample(self, own, tmp_path, monkeypatch):
         from facekit.training import command
 
-        whole = pd.DataFrame({"gender": ["female", "male"] * 20, "split": ["train", "test", "excluded", "validation"] * 10})
+        whole = pd.DataFrame(
+            {
+                "gender": ["female", "male"] * 20,
+                "split": ["train", "test", "excluded", "validation"] * 10,
+            }
+        )
         numbered = np.arange(40)[:, None, None, None] * np.ones((1, 64, 64, 1))
         asked = []
-        monkeypatch.setattr(command, "load_data", lambda *given: (asked.append(given), (whole, numbered, np.ones(40)))[1])
-        manifest, crops = load_faces(self.TASK, "mine.parquet" if own else "utkface", tmp_path, 12, bias=Bias(rare_share=0.0))
+        monkeypatch.setattr(
+            command,
+            "load_data",
+            lambda *given: (asked.append(given), (whole, numbered, np.ones(40)))[1],
+        )
+        manifest, crops = load_faces(
+            self.TASK, "mine.parquet" if own else "utkface", tmp_path, 12, bias=Bias(rare_share=0.0)
+        )
         assert asked[0][1].manifest == (Path("mine.parquet") if own else None)
         assert "excluded" not in set(manifest["split"])
         assert not ((manifest["split"] == "train") & (manifest["gender"] == "female")).any()

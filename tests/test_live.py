@@ -9,7 +9,12 @@ from facekit.video import VideoWriter
 
 
 def shift(pixels: np.ndarray, by: float) -> np.ndarray:
-    moved = cv2.warpAffine(pixels, np.float32([[1, 0, by], [0, 1, 0]]), pixels.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.warpAffine(
+        pixels,
+        np.float32([[1, 0, by], [0, 1, 0]]),
+        pixels.shape[1::-1],
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     return np.ascontiguousarray(moved)
 
 
@@ -54,7 +59,10 @@ def test_it_searches_seldom_and_small(portrait, searches):
 def test_a_lost_face_is_searched_for_at_once(portrait, searches):
     live = LiveAnalyzer(("emotion",), search_seconds=10)
     grey = np.full_like(portrait, 128)
-    assert [len(live.analyze(pixels, index / 10)) for index, pixels in enumerate((portrait, portrait, grey, grey, portrait))] == [
+    assert [
+        len(live.analyze(pixels, index / 10))
+        for index, pixels in enumerate((portrait, portrait, grey, grey, portrait))
+    ] == [
         1,
         1,
         0,
@@ -97,7 +105,9 @@ def test_a_video(portrait, tmp_path):
         for index in range(4):
             writer.write(shift(portrait, 3 * index))
     analyses = list(LiveAnalyzer(("gender",)).analyze_video(tmp_path / "film.mp4"))
-    assert [(analysis.frame, analysis.numbers) for analysis in analyses] == [(index, (0,)) for index in range(4)]
+    assert [(analysis.frame, analysis.numbers) for analysis in analyses] == [
+        (index, (0,)) for index in range(4)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every notebook runs and gives what is stored, and is in the form that the course promises.
 
-`make notebooks` stores the outputs; cells whose numbers differ from machine to machine carry the tag `nbval-ignore-output`.
+`make notebooks` stores the outputs; cells whose numbers differ from machine to machine carry the
+tag `nbval-ignore-output`.
 """
 
 import re
@@ -21,7 +22,9 @@ ALL = [*LESSONS, *SOLUTIONS, *REPORTS]
 MAX_BYTES = 6_000_000  # of all together
 CELL_SECONDS = 300
 # Folders that are somebody's own, where no web address or markup stands before them.
-ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<>-])(/(home|root|tmp|usr|opt|var|mnt|work|content|private|Users|workspace)/\S+|[A-Z]:\\\w+)")
+ABSOLUTE_PATH = re.compile(
+    r"(?<![\w.:/<>-])(/(home|root|tmp|usr|opt|var|mnt|work|content|private|Users|workspace)/\S+|[A-Z]:\\\w+)"
+)
 PICTURE = re.compile(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+")
 
 
@@ -31,10 +34,32 @@ def name_notebook(path: Path) -> str:
 
 def run_nbval(path: Path) -> subprocess.CompletedProcess:
     """Run a notebook and compare its outputs with the stored ones."""
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-sanitize-with", NOTEBOOKS / "nbval.cfg", path]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--nbval-current-env",
+        "--nbval-sanitize-with",
+        NOTEBOOKS / "nbval.cfg",
+        path,
+    ]
     # Our settings make warnings errors; nbval's own are not ours to mend.
-    options = ["-o", "filterwarnings=default", "--disable-warnings", "--color=no", "-q", f"--nbval-cell-timeout={CELL_SECONDS}"]
-    return subprocess.run([*command, *options, "-p", "no:cacheprovider"], cwd=ROOT, capture_output=True, text=True, check=False)
+    options = [
+        "-o",
+        "filterwarnings=default",
+        "--disable-warnings",
+        "--color=no",
+        "-q",
+        f"--nbval-cell-timeout={CELL_SECONDS}",
+    ]
+    return subprocess.run(
+        [*command, *options, "-p", "no:cacheprovider"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def list_texts(notebook: nbformat.NotebookNode) -> list[str]:
@@ -43,7 +68,9 @@ def list_texts(notebook: nbformat.NotebookNode) -> list[str]:
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             texts.append(output.get("text", ""))
-            texts += [text for kind, text in output.get("data", {}).items() if kind.startswith("text/")]
+            texts += [
+                text for kind, text in output.get("data", {}).items() if kind.startswith("text/")
+            ]
     return [PICTURE.sub("", text) for text in texts]
 
 
@@ -53,7 +80,10 @@ def list_texts(notebook: nbformat.NotebookNode) -> list[str]:
 def save_small_notebook(path: Path, source: str, stored: str, tags: tuple[str, ...] = ()) -> Path:
     """Write a notebook of one cell that was run and printed `stored`."""
     cell = new_code_cell(
-        source, execution_count=1, outputs=[new_output("stream", name="stdout", text=stored)], metadata={"tags": list(tags)}
+        source,
+        execution_count=1,
+        outputs=[new_output("stream", name="stdout", text=stored)],
+        metadata={"tags": list(tags)},
     )
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     nbformat.write(new_notebook(cells=[cell], metadata={"kernelspec": kernel}), path)
@@ -69,7 +99,12 @@ def save_small_notebook(path: Path, source: str, stored: str, tags: tuple[str, .
     ],
 )
 def test_a_changed_number_fails(tmp_path, stored, tags, passes):
-    path = save_small_notebook(tmp_path / "small.ipynb", "print(f'accuracy {0.64611:.4f} at {hex(id(0) | 2**40)}')", stored, tags)
+    path = save_small_notebook(
+        tmp_path / "small.ipynb",
+        "print(f'accuracy {0.64611:.4f} at {hex(id(0) | 2**40)}')",
+        stored,
+        tags,
+    )
     result = run_nbval(path)
     assert (result.returncode == 0) == passes, result.stdout + result.stderr
     if not passes:
@@ -98,7 +133,9 @@ def test_sanitizing_keeps_numbers():
 def test_there_are_notebooks():
     assert {path.stem for path in REPORTS} == {"evaluation", "dataset", "photo", "training"}
     assert LESSONS[0].name == "00_start_here.ipynb"
-    assert [path.name for path in SOLUTIONS] == [path.name for path in LESSONS], "each lesson has its solutions, and no others"
+    assert [path.name for path in SOLUTIONS] == [path.name for path in LESSONS], (
+        "each lesson has its solutions, and no others"
+    )
 
 
 def test_notebooks_are_small():
@@ -111,12 +148,22 @@ class TestForm:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "not run from top to bottom: `make notebooks`"
+        assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), (
+            "not run from top to bottom: `make notebooks`"
+        )
         assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
 
     def test_one_cell_of_parameters(self, path):
-        tagged = [cell for cell in nbformat.read(path, as_version=4).cells if "parameters" in cell.metadata.get("tags", [])]
-        assert [cell.cell_type for cell in tagged] == ["code"] if path not in SOLUTIONS else len(tagged) <= 1
+        tagged = [
+            cell
+            for cell in nbformat.read(path, as_version=4).cells
+            if "parameters" in cell.metadata.get("tags", [])
+        ]
+        assert (
+            [cell.cell_type for cell in tagged] == ["code"]
+            if path not in SOLUTIONS
+            else len(tagged) <= 1
+        )
 
     def test_title(self, path):
         first = nbformat.read(path, as_version=4).cells[0]
@@ -126,23 +173,41 @@ class TestForm:
         number = path.stem.partition("_")[0]
         if path in LESSONS:
             assert title.startswith(f"# {number} ")
-            for part in ("**You will learn**", "**Before you start**", "**Minutes**", "mybinder.org", path.name):
+            for part in (
+                "**You will learn**",
+                "**Before you start**",
+                "**Minutes**",
+                "mybinder.org",
+                path.name,
+            ):
                 assert part in first.source
         others = [
-            line for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown" for line in cell.source.splitlines()
+            line
+            for cell in nbformat.read(path, as_version=4).cells
+            if cell.cell_type == "markdown"
+            for line in cell.source.splitlines()
         ]
         assert sum(line.startswith("# ") for line in others) == 1, "one title"
         if path in LESSONS:
             assert "## Summary" in others
             assert "## Exercises" in others
-            assert 3 <= sum(bool(re.match(r"\d\. ", line)) for line in others[others.index("## Exercises") :]) <= 5
+            assert (
+                3
+                <= sum(
+                    bool(re.match(r"\d\. ", line))
+                    for line in others[others.index("## Exercises") :]
+                )
+                <= 5
+            )
             assert f"(solutions/{path.name})" in "\n".join(others)
 
     def test_nothing_is_defined(self, path):
         """What is worth a name belongs into the package, except where the definition is the lesson, which the tag `definition` says."""
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "code" and "definition" not in cell.metadata.get("tags", []):
-                assert not re.search(r"^\s*(async def|def|class)\s", cell.source, re.MULTILINE), cell.source
+                assert not re.search(r"^\s*(async def|def|class)\s", cell.source, re.MULTILINE), (
+                    cell.source
+                )
 
     def test_outputs_are_clean(self, path):
         notebook = nbformat.read(path, as_version=4)
@@ -170,7 +235,9 @@ class TestForm:
             for output in cell.get("outputs", ()):
                 for kind in ("image/png", "image/jpeg"):
                     if kind in output.get("data", {}):
-                        assert output.metadata.get(kind, {}).get("alt"), f"show(figure, alt) in: {cell.source}"
+                        assert output.metadata.get(kind, {}).get("alt"), (
+                            f"show(figure, alt) in: {cell.source}"
+                        )
 
     @pytest.mark.slow
     def test_outputs_are_those_stored(self, path):

@@ -79,13 +79,18 @@ def test_only_what_is_asked_for_is_told(portraits):
 
 
 def test_age_schemes(portraits):
-    assert facekit.analyze(portraits["astronaut.png"], age_scheme="stages").profiles[0].age_range in ("13-19", "20-39", "40-59")
+    assert facekit.analyze(portraits["astronaut.png"], age_scheme="stages").profiles[
+        0
+    ].age_range in ("13-19", "20-39", "40-59")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"attributes": ("age", "height")}, "`attributes` must be one or more of age, gender, emotion, ethnicity"),
+        (
+            {"attributes": ("age", "height")},
+            "`attributes` must be one or more of age, gender, emotion, ethnicity",
+        ),
         ({"attributes": ()}, "`attributes` must be"),
         ({"attributes": "age"}, "`attributes` must be"),
         ({"age_scheme": "weeks"}, "`age_scheme` must be one of paper"),
@@ -97,7 +102,15 @@ def test_wrong_options(options, message):
         facekit.FaceAnalyzer(**options)
 
 
-@pytest.mark.parametrize("image", [np.zeros((9, 9)), np.zeros((9, 9, 3)), np.zeros((9, 9, 4), np.uint8), np.zeros((0, 9, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((9, 9)),
+        np.zeros((9, 9, 3)),
+        np.zeros((9, 9, 4), np.uint8),
+        np.zeros((0, 9, 3), np.uint8),
+    ],
+)
 def test_wrong_array(image):
     with pytest.raises(ValueError, match="HxWx3 RGB uint8"):
         facekit.analyze(image)
@@ -120,12 +133,22 @@ def test_a_network_of_several_attributes_runs_once_and_tells_what_is_asked(portr
     analyzer = facekit.FaceAnalyzer(("gender", "emotion", "age"))
     answers = analyzer.infer(pixels, facekit.detect_faces(pixels))
     assert runs == [("gender", ["gender", "age"]), ("emotion", ["emotion"])]
-    assert {name: answer.shape for name, answer in answers.items()} == {"gender": (1, 2), "emotion": (1, 7), "age": (1, 101)}
+    assert {name: answer.shape for name, answer in answers.items()} == {
+        "gender": (1, 2),
+        "emotion": (1, 7),
+        "age": (1, 101),
+    }
 
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("task", "pattern"), [("age", "UTKFace"), ("gender", "UTKFace"), ("ethnicity", "UTKFace"), ("emotion", "fer2013/validation/*")]
+    ("task", "pattern"),
+    [
+        ("age", "UTKFace"),
+        ("gender", "UTKFace"),
+        ("ethnicity", "UTKFace"),
+        ("emotion", "fer2013/validation/*"),
+    ],
 )
 def test_analysis_cuts_faces_as_training_did(data_dir, task, pattern):
     """The stored test predictions, made from training's crops, are what analysis gives for the same files."""
@@ -133,10 +156,19 @@ def test_analysis_cuts_faces_as_training_did(data_dir, task, pattern):
         pytest.skip(f"{data_dir / pattern} is not there")
     predictions = pd.read_parquet(get_models_dir() / task / "predictions.parquet")
     source = "fer2013" if task == "emotion" else "utkface"
-    sample = predictions[(predictions["split"] == "test") & (predictions["source"] == source)].iloc[::100].head(20)
+    sample = (
+        predictions[(predictions["split"] == "test") & (predictions["source"] == source)]
+        .iloc[::100]
+        .head(20)
+    )
     analyzer = facekit.FaceAnalyzer((task,), cropped=True)
     for _, row in sample.iterrows():
-        (path,) = (found for folder in data_dir.glob(pattern) for found in [Path(folder, row["image"])] if found.exists())
+        (path,) = (
+            found
+            for folder in data_dir.glob(pattern)
+            for found in [Path(folder, row["image"])]
+            if found.exists()
+        )
         pixels = facekit.read_image(path)
         answer = analyzer.infer(pixels, analyzer.detect(pixels))[task][0]
         np.testing.assert_allclose(answer, row.filter(like="p_").to_numpy(float), atol=1e-3)

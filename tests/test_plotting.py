@@ -47,9 +47,22 @@ def agg():
 def audit(tmp_path, monkeypatch) -> Audit:
     monkeypatch.setattr("facekit.datasets.audit._hash_image", str)
     rows = [
-        {"path": f"{index}.jpg", "age": age, "gender": gender, "ethnicity": "black", "group": index // 2, "split": split}
+        {
+            "path": f"{index}.jpg",
+            "age": age,
+            "gender": gender,
+            "ethnicity": "black",
+            "group": index // 2,
+            "split": split,
+        }
         for index, (age, gender, split) in enumerate(
-            [(30, "female", "train"), (50, "female", "train"), (31, "male", "test"), (2, "male", "train"), (31, "male", "validation")]
+            [
+                (30, "female", "train"),
+                (50, "female", "train"),
+                (31, "male", "test"),
+                (2, "male", "train"),
+                (31, "male", "validation"),
+            ]
         )
     ]
     return audit_manifest(make_manifest(rows, "mine"), scores=np.array([1, 1, 0, 1, 1]))
@@ -62,7 +75,12 @@ def bare_audit(monkeypatch) -> Audit:
     return audit_manifest(make_manifest([{"path": "a.jpg"}, {"path": "b.jpg"}], "mine"))
 
 
-PLOTS = [(plot_findings, "findings"), (plot_ages, "age_counts"), (plot_subgroups, "cell_counts"), (plot_labels, "label_counts")]
+PLOTS = [
+    (plot_findings, "findings"),
+    (plot_ages, "age_counts"),
+    (plot_subgroups, "cell_counts"),
+    (plot_labels, "label_counts"),
+]
 
 
 @pytest.mark.parametrize(("plot", "field"), PLOTS)
@@ -93,7 +111,9 @@ def get_texts(ax: plt.Axes) -> list[str]:
 
 def test_findings_show_counts_details_and_remedies(audit):
     ax = plot_findings(audit.findings)
-    assert [label.get_text() for label in ax.get_yticklabels()] == audit.findings["finding"].tolist()
+    assert [label.get_text() for label in ax.get_yticklabels()] == audit.findings[
+        "finding"
+    ].tolist()
     assert [bar.get_width() for bar in ax.patches] == audit.findings["share"].fillna(0).tolist()
     assert "1 of 5" in get_texts(ax)
     assert "look at them: no face, or an unusual one" in get_texts(ax)
@@ -114,7 +134,10 @@ def test_heaped_years_are_marked(audit):
 def test_subgroups_are_written_into_their_cells(audit):
     ax = plot_subgroups(audit.cell_counts)
     assert len(ax.texts) == audit.cell_counts.size
-    assert [label.get_text() for label in ax.get_xticklabels()][2:4] == ["black\nfemale", "black\nmale"]
+    assert [label.get_text() for label in ax.get_xticklabels()][2:4] == [
+        "black\nfemale",
+        "black\nmale",
+    ]
     assert sum(int(text) for text in get_texts(ax)) == 5
     assert np.isfinite(ax.images[0].get_array().filled(np.nan)).sum() == 4  # the others stay white
 
@@ -129,10 +152,15 @@ def test_labels_are_stacked_by_split(audit):
     assert [container.get_label() for container in ax.containers] == ["train", "validation", "test"]
     assert get_texts(ax)[:3] == ["1", "0", "0"]  # ages 0-2, 3-9, 10-20
     for container in ax.containers:
-        assert mpl.colors.to_hex(container[0].get_facecolor()).upper() == SPLIT_COLOURS[container.get_label()]
+        assert (
+            mpl.colors.to_hex(container[0].get_facecolor()).upper()
+            == SPLIT_COLOURS[container.get_label()]
+        )
 
 
-@pytest.mark.parametrize(("name", "start"), [("page.png", b"\x89PNG"), ("page.svg", b"<?xml"), ("page.pdf", b"%PDF")])
+@pytest.mark.parametrize(
+    ("name", "start"), [("page.png", b"\x89PNG"), ("page.svg", b"<?xml"), ("page.pdf", b"%PDF")]
+)
 def test_a_page_in_the_form_that_its_ending_names(audit, name, start, tmp_path):
     save_audit_page(audit, tmp_path / name, "mine: 5 faces")
     assert (tmp_path / name).read_bytes().startswith(start)
@@ -145,7 +173,13 @@ def test_a_page_without_labels(bare_audit, tmp_path):
 
 
 HISTORY = pd.DataFrame(
-    {"epoch": [0, 1, 2], "loss": [3, 2, 1], "val_loss": [3, 1, 2], "accuracy": [0, 0.5, 1], "val_accuracy": [0, 0.4, 0.3]}
+    {
+        "epoch": [0, 1, 2],
+        "loss": [3, 2, 1],
+        "val_loss": [3, 1, 2],
+        "accuracy": [0, 0.5, 1],
+        "val_accuracy": [0, 0.4, 0.3],
+    }
 )
 
 
@@ -178,11 +212,24 @@ def test_lifts_are_written_into_their_cells():
 
 
 def test_age_errors_have_their_intervals_and_bias():
-    table = pd.DataFrame({"count": [5, 3], "off": [2.0, 6.0], "low": [1.0, 3.0], "high": [2.5, 8.0], "bias": [1.0, -4.0]}, ["0-2", "66+"])
+    table = pd.DataFrame(
+        {
+            "count": [5, 3],
+            "off": [2.0, 6.0],
+            "low": [1.0, 3.0],
+            "high": [2.5, 8.0],
+            "bias": [1.0, -4.0],
+        },
+        ["0-2", "66+"],
+    )
     ax = plt.subplots()[1]
     assert plot_age_errors(table, ax=ax) is ax
     assert [bar.get_height() for bar in ax.patches] == [1, -4]
-    (segments,) = [container.lines[2][0].get_segments() for container in ax.containers if hasattr(container, "lines")]
+    (segments,) = [
+        container.lines[2][0].get_segments()
+        for container in ax.containers
+        if hasattr(container, "lines")
+    ]
     assert [segment[:, 1].tolist() for segment in segments] == [[1, 2.5], [3, 8]]
     plot_age_errors(table.iloc[:0])
 
@@ -190,7 +237,10 @@ def test_age_errors_have_their_intervals_and_bias():
 def test_roc_draws_each_curve_and_the_diagonal():
     ax = plt.subplots()[1]
     assert plot_roc({"gender": (np.array([0, 0, 1]), np.array([0, 1, 1]))}, ax=ax) is ax
-    assert [line.get_xydata().tolist() for line in ax.lines] == [[[0, 0], [1, 1]], [[0, 0], [0, 1], [1, 1]]]
+    assert [line.get_xydata().tolist() for line in ax.lines] == [
+        [[0, 0], [1, 1]],
+        [[0, 0], [0, 1], [1, 1]],
+    ]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["gender"]
     plot_roc({})
 
@@ -201,7 +251,9 @@ def test_answers_stand_beside_each_other(attribute, classes):
     ax = plt.subplots()[1]
     assert plot_answers(attribute, answers, ax=ax) is ax
     assert ax.get_title(loc="left") == attribute
-    drawn = [line.get_ydata().tolist() for line in ax.lines] or [[bar.get_width() for bar in bars] for bars in ax.containers]
+    drawn = [line.get_ydata().tolist() for line in ax.lines] or [
+        [bar.get_width() for bar in bars] for bars in ax.containers
+    ]
     assert drawn == [answer.tolist() for answer in answers.values()]
     plot_answers(attribute, {})
 
@@ -209,7 +261,10 @@ def test_answers_stand_beside_each_other(attribute, classes):
 def test_confidence_is_laid_end_to_end():
     ax = plt.subplots()[1]
     assert plot_confidence({"age": 0.25, "gender": 0.5}, ax=ax) is ax
-    assert [(bars[0].get_x(), bars[0].get_width()) for bars in ax.containers] == [(0, 0.25), (0.25, 0.5)]
+    assert [(bars[0].get_x(), bars[0].get_width()) for bars in ax.containers] == [
+        (0, 0.25),
+        (0.25, 0.5),
+    ]
     assert ax.get_title(loc="left") == "confidence 0.75"
     plot_confidence({"age": 0.0})
 
@@ -224,11 +279,18 @@ def test_histograms_part_a_label_from_the_others():
 
 
 def test_thresholds_have_a_line_a_share():
-    table = tabulate_thresholds(np.array([0.1, 0.8, 0.9]), np.array([False, True, False]), (0.0, 0.5, 1.0))
+    table = tabulate_thresholds(
+        np.array([0.1, 0.8, 0.9]), np.array([False, True, False]), (0.0, 0.5, 1.0)
+    )
     ax = plt.subplots()[1]
     assert plot_thresholds(table, 0.5, ax=ax) is ax
     told = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert told == ["accuracy 66.7%", "precision 50.0%", "recall 100.0%", "false positive rate 50.0%"]
+    assert told == [
+        "accuracy 66.7%",
+        "precision 50.0%",
+        "recall 100.0%",
+        "false positive rate 50.0%",
+    ]
     none_told = [text.get_text() for text in plot_thresholds(table, 1.0).get_legend().get_texts()]
     assert none_told[1] == "precision"
     assert len(plot_thresholds(table).lines) == 4
@@ -252,7 +314,17 @@ def test_boxes_lie_where_they_are_told():
     landmarks = np.array([[[2, 2], [np.nan, np.nan]], [[5, 5], [6, 6]]])
     ax = plt.subplots()[1]
     boxes = np.array([[1, 2, 4, 6], [5, 5, 8, 8]])
-    assert plot_boxes(np.zeros((10, 12, 3), np.uint8), boxes, ["a", "b"], landmarks, ["#000000", "#D55E00"], ax=ax) is ax
+    assert (
+        plot_boxes(
+            np.zeros((10, 12, 3), np.uint8),
+            boxes,
+            ["a", "b"],
+            landmarks,
+            ["#000000", "#D55E00"],
+            ax=ax,
+        )
+        is ax
+    )
     assert [patch.get_bbox().extents.tolist() for patch in ax.patches] == boxes.tolist()
     assert get_texts(ax) == ["a", "b"]
     assert [line.get_xydata().tolist() for line in ax.lines][1] == [[5, 5], [6, 6]]
@@ -262,14 +334,23 @@ def test_boxes_lie_where_they_are_told():
 
 def test_a_confusion_matrix_has_its_shares_written_in():
     ax = plt.subplots()[1]
-    shares = pd.DataFrame([[0.9, 0.1], [0.25, 0.75]], index=["fear", "anger"], columns=["fear", "anger"])
+    shares = pd.DataFrame(
+        [[0.9, 0.1], [0.25, 0.75]], index=["fear", "anger"], columns=["fear", "anger"]
+    )
     assert plot_confusion(shares, ax=ax) is ax
     assert get_texts(ax) == ["90%", "10%", "25%", "75%"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["fear", "anger"]
 
 
 SHARES = pd.DataFrame(
-    {"count": [4, 9], "share": [0.5, 0.9], "low": [0.2, 0.6], "high": [0.8, 1.0], "probability": [0.6, 0.9]}, index=["fear", "anger"]
+    {
+        "count": [4, 9],
+        "share": [0.5, 0.9],
+        "low": [0.2, 0.6],
+        "high": [0.8, 1.0],
+        "probability": [0.6, 0.9],
+    },
+    index=["fear", "anger"],
 )
 
 
@@ -277,7 +358,10 @@ SHARES = pd.DataFrame(
 def test_tables_on_the_same_axes_have_colours_of_their_own(plot):
     ax = plot(SHARES, "one")
     assert plot(SHARES, "two", ax=ax) is ax
-    assert [label for label in ax.get_legend_handles_labels()[1] if label != "honest"] == ["one", "two"]
+    assert [label for label in ax.get_legend_handles_labels()[1] if label != "honest"] == [
+        "one",
+        "two",
+    ]
     colours = [container.lines[0].get_color() for container in ax.containers]
     assert len(set(colours)) == 2
 

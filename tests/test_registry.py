@@ -4,16 +4,35 @@ from dataclasses import replace
 import pytest
 
 from facekit import registry
-from facekit.registry import MODELS_VARIABLE, ModelEntry, ModelError, find_model, get_models_dir, hash_file, load_index, save_entry
+from facekit.registry import (
+    MODELS_VARIABLE,
+    ModelEntry,
+    ModelError,
+    find_model,
+    get_models_dir,
+    hash_file,
+    load_index,
+    save_entry,
+)
 
-ABC_SHA256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2's example
+ABC_SHA256 = (
+    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2's example
+)
 
 
 @pytest.fixture
 def entry(tmp_path) -> ModelEntry:
     """A model's entry, with its file in `tmp_path` and nothing in the index yet."""
     (tmp_path / "wink.onnx").write_bytes(b"abc")
-    return ModelEntry("wink", "wink", "wink.onnx", ABC_SHA256, {"size": 48}, ["left", "right"], metrics={"accuracy": 0.9})
+    return ModelEntry(
+        "wink",
+        "wink",
+        "wink.onnx",
+        ABC_SHA256,
+        {"size": 48},
+        ["left", "right"],
+        metrics={"accuracy": 0.9},
+    )
 
 
 def test_every_model_of_the_index_is_shipped():
@@ -64,14 +83,31 @@ def test_a_listed_model_is_found(entry, tmp_path, monkeypatch):
 
 
 def test_missing_index_is_an_error(tmp_path):
-    with pytest.raises(ModelError, match=r"index\.json: the index of models is missing; reinstall facekit, or set FACEKIT_MODELS\."):
+    with pytest.raises(
+        ModelError,
+        match=r"index\.json: the index of models is missing; reinstall facekit, or set FACEKIT_MODELS\.",
+    ):
         load_index(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"wink": 3}', '{"wink": {"task": "wink"}}', '{"wink": {"colour": "red"}}', "\x80"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"wink": 3}',
+        '{"wink": {"task": "wink"}}',
+        '{"wink": {"colour": "red"}}',
+        "\x80",
+    ],
+)
 def test_damaged_index_is_an_error(content, tmp_path):
     (tmp_path / "index.json").write_bytes(content.encode("latin-1"))
-    with pytest.raises(ModelError, match=r"index\.json: the index of models cannot be read \(.+\); reinstall facekit\."):
+    with pytest.raises(
+        ModelError,
+        match=r"index\.json: the index of models cannot be read \(.+\); reinstall facekit\.",
+    ):
         load_index(tmp_path)
 
 
@@ -82,21 +118,29 @@ def test_empty_index(tmp_path):
 
 def test_unlisted_model_is_an_error(entry, tmp_path):
     save_entry(entry, tmp_path)
-    with pytest.raises(ModelError, match=r"index\.json: no model is listed for 'blink'; known are wink\."):
+    with pytest.raises(
+        ModelError, match=r"index\.json: no model is listed for 'blink'; known are wink\."
+    ):
         find_model("blink", tmp_path)
 
 
 def test_missing_file_is_an_error(entry, tmp_path):
     save_entry(entry, tmp_path)
     (tmp_path / "wink.onnx").unlink()
-    with pytest.raises(ModelError, match=r"wink\.onnx: the model file is missing; reinstall facekit, or `git checkout -- models`\."):
+    with pytest.raises(
+        ModelError,
+        match=r"wink\.onnx: the model file is missing; reinstall facekit, or `git checkout -- models`\.",
+    ):
         find_model("wink", tmp_path)
 
 
 def test_changed_file_is_an_error_until_it_is_mended(entry, tmp_path):
     save_entry(entry, tmp_path)
     (tmp_path / "wink.onnx").write_bytes(b"abd")
-    with pytest.raises(ModelError, match=r"wink\.onnx: the model file is damaged or was changed \(sha256 .+, listed is ba7816bf8f01"):
+    with pytest.raises(
+        ModelError,
+        match=r"wink\.onnx: the model file is damaged or was changed \(sha256 .+, listed is ba7816bf8f01",
+    ):
         find_model("wink", tmp_path)
     (tmp_path / "wink.onnx").write_bytes(b"abc")
     assert find_model("wink", tmp_path)[0] == entry

@@ -43,10 +43,20 @@ TOLD = (
 
 def make_notebook(path, *sources):
     """Write a notebook with a title, parameters, and cells of these sources."""
-    cells = [new_markdown_cell("# A small report\n\nWhat it is about."), new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})]
-    cells += [new_markdown_cell(text) if text.startswith("#") else new_code_cell(text) for text in sources]
+    cells = [
+        new_markdown_cell("# A small report\n\nWhat it is about."),
+        new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
+    ]
+    cells += [
+        new_markdown_cell(text) if text.startswith("#") else new_code_cell(text) for text in sources
+    ]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}}), path)
+    nbformat.write(
+        new_notebook(
+            cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}}
+        ),
+        path,
+    )
     return path
 
 
@@ -64,9 +74,15 @@ def load(path, without="provenance"):
 
 
 def test_numbers_become_plain():
-    table = pd.DataFrame({"x": [np.float32(1 / 3), np.nan], "y": pd.array([1, None], "Int64"), "z": ["a", None]}, index=["first", "second"])
+    table = pd.DataFrame(
+        {"x": [np.float32(1 / 3), np.nan], "y": pd.array([1, None], "Int64"), "z": ["a", None]},
+        index=["first", "second"],
+    )
     rows = make_plain(table)
-    assert rows == [{"index": "first", "x": 0.333333, "y": 1, "z": "a"}, {"index": "second", "x": None, "y": None, "z": None}]
+    assert rows == [
+        {"index": "first", "x": 0.333333, "y": 1, "z": "a"},
+        {"index": "second", "x": None, "y": None, "z": None},
+    ]
     assert make_plain({1: (np.int64(2), np.bool_(True), float("inf"))}) == {"1": [2, True, None]}
     assert make_plain(pd.DataFrame()) == []
 
@@ -85,7 +101,11 @@ def test_fingerprints(tmp_path):
     first.write_text("a")
     second.write_text("b")
     assert take_fingerprint(first) == hash_file(first)
-    assert take_fingerprint([first, second]) == take_fingerprint([str(second), first]) != take_fingerprint([first])
+    assert (
+        take_fingerprint([first, second])
+        == take_fingerprint([str(second), first])
+        != take_fingerprint([first])
+    )
     assert take_fingerprint(np.zeros(2)) != take_fingerprint(np.zeros((1, 2)))
 
 
@@ -99,8 +119,16 @@ def test_parameters_take_the_type_of_their_default(tmp_path):
     defaults = read_parameters(nbformat.read(make_notebook(tmp_path / "a.ipynb"), 4))
     assert defaults == {"count": 3, "name": "a", "share": 0.5, "marked": False, "seed": 7}
     given = {"count": "5", "name": "5", "share": "1", "marked": "true"}
-    assert choose_parameters(defaults, given) == {"count": 5, "name": "5", "share": 1.0, "marked": True}
-    for wrong, message in (({"size": "1"}, "no parameter 'size'; it has count, name"), ({"count": "many"}, "count must be a whole number")):
+    assert choose_parameters(defaults, given) == {
+        "count": 5,
+        "name": "5",
+        "share": 1.0,
+        "marked": True,
+    }
+    for wrong, message in (
+        ({"size": "1"}, "no parameter 'size'; it has count, name"),
+        ({"count": "many"}, "count must be a whole number"),
+    ):
         with pytest.raises(ReportError, match=message):
             choose_parameters(defaults, wrong)
 
@@ -125,16 +153,29 @@ def twice(tmp_path_factory):
     """The same small report, made twice, once where the path has braces and a space."""
     folder = tmp_path_factory.mktemp("small")
     notebook = make_notebook(folder / "source.ipynb", "## Rows\n\nLook & see.", TOLD)
-    return [run_report("small", folder / place, {"count": "4"}, notebook) for place in ("first", "second {place}")]
+    return [
+        run_report("small", folder / place, {"count": "4"}, notebook)
+        for place in ("first", "second {place}")
+    ]
 
 
 def test_running_twice_gives_the_same_numbers(twice):
     first, second = (load(report.numbers) for report in twice)
     assert first == second
-    assert first["parameters"] == {"count": 4, "name": "a", "share": 0.5, "marked": False, "seed": 7}
+    assert first["parameters"] == {
+        "count": 4,
+        "name": "a",
+        "share": 0.5,
+        "marked": False,
+        "seed": 7,
+    }
     assert [row["row"] for row in first["numbers"]["rows"]] == [0, 1, 2, 3]
-    assert first["inputs"] == [{"input": "pixels", "files": 1, "sha256": take_fingerprint(np.zeros(3))}]
-    parts = [report.numbers.read_text(encoding="utf-8").partition(' "provenance"')[0] for report in twice]
+    assert first["inputs"] == [
+        {"input": "pixels", "files": 1, "sha256": take_fingerprint(np.zeros(3))}
+    ]
+    parts = [
+        report.numbers.read_text(encoding="utf-8").partition(' "provenance"')[0] for report in twice
+    ]
     assert parts[0] == parts[1]
 
 
@@ -179,14 +220,24 @@ def test_page_is_printed(twice):
 
 def test_a_failing_cell_leaves_what_was_done(tmp_path):
     notebook = make_notebook(
-        tmp_path / "source.ipynb", "## Rows", TOLD, "## Worse\n\nNow it fails.", "raise ValueError('x.csv: <no> good')", "print('later')"
+        tmp_path / "source.ipynb",
+        "## Rows",
+        TOLD,
+        "## Worse\n\nNow it fails.",
+        "raise ValueError('x.csv: <no> good')",
+        "print('later')",
     )
     stored = nbformat.read(notebook, 4)
-    stored.cells[-1].outputs = [new_output("display_data", {NUMBERS_MIME: {"stored": 1}, "text/plain": "of an earlier run"})]
+    stored.cells[-1].outputs = [
+        new_output("display_data", {NUMBERS_MIME: {"stored": 1}, "text/plain": "of an earlier run"})
+    ]
     nbformat.write(stored, notebook)
     (tmp_path / "small.json").write_text("of an earlier run")
     (tmp_path / "small.pdf").write_text("of an earlier run")
-    with pytest.raises(ReportError, match=r"Cell 6 \(In \[3\], under 'Worse'\) failed: ValueError: x.csv: <no> good\n.*small.html"):
+    with pytest.raises(
+        ReportError,
+        match=r"Cell 6 \(In \[3\], under 'Worse'\) failed: ValueError: x.csv: <no> good\n.*small.html",
+    ):
         run_report("small", tmp_path, {}, notebook)
     page = (tmp_path / "small.html").read_text(encoding="utf-8")
     assert "This report is not complete." in page
@@ -213,7 +264,11 @@ def test_a_dying_kernel_is_told(tmp_path):
     ("arguments", "code", "message"),
     [
         (("photo", "--parameters", "photo"), 2, "has not the form NAME=VALUE"),
-        (("photo", "--parameters", "foto=x.jpg"), 1, "no parameter 'foto'; it has photo, attributes, min_face"),
+        (
+            ("photo", "--parameters", "foto=x.jpg"),
+            1,
+            "no parameter 'foto'; it has photo, attributes, min_face",
+        ),
         (("photo", "--predictions", "x.csv"), 2, "--predictions is for evaluation"),
         (("evaluation", "--predictions", "none.csv"), 1, "none.csv: no such file"),
         (("weather",), 2, "is not one of 'evaluation', 'dataset', 'photo', 'training'"),
@@ -228,9 +283,14 @@ def test_wrong_lines(tmp_path, monkeypatch, arguments, code, message):
 
 def test_predictions_that_do_not_fit(tmp_path):
     (tmp_path / "mine.csv").write_text("label,p_male\nmale,0.9\n")
-    result = run("evaluation", "--predictions", tmp_path / "mine.csv", "--output", tmp_path / "made")
+    result = run(
+        "evaluation", "--predictions", tmp_path / "mine.csv", "--output", tmp_path / "made"
+    )
     assert result.exit_code == 1
-    assert "mine.csv: the column `p_male` is alone; add the probability of every other class." in result.output
+    assert (
+        "mine.csv: the column `p_male` is alone; add the probability of every other class."
+        in result.output
+    )
     assert not (tmp_path / "made").exists()
 
 
@@ -247,19 +307,30 @@ def test_evaluation_of_anybodys_model(tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     labels = random.choice(["happy", "other", "sad"], 90)
     table = pd.DataFrame(
-        {"label": labels, "predicted": np.where(random.random(90) < 0.8, labels, "sad"), "camera": random.choice(["a", "b"], 90)}
+        {
+            "label": labels,
+            "predicted": np.where(random.random(90) < 0.8, labels, "sad"),
+            "camera": random.choice(["a", "b"], 90),
+        }
     )
     table.to_csv("mine.csv", index=False)
-    result = run("evaluation", "--predictions", "mine.csv", "--parameters", "by=camera", "--output", "made")
+    result = run(
+        "evaluation", "--predictions", "mine.csv", "--parameters", "by=camera", "--output", "made"
+    )
     assert result.exit_code == 0, result.output
     numbers = load(tmp_path / "made" / "evaluation.json")
-    assert numbers["inputs"] == [{"input": "mine.csv", "files": 1, "sha256": hash_file(tmp_path / "mine.csv")}]
+    assert numbers["inputs"] == [
+        {"input": "mine.csv", "files": 1, "sha256": hash_file(tmp_path / "mine.csv")}
+    ]
     (figure,) = numbers["numbers"]["figures"]
     assert figure["value"] == pytest.approx((table["label"] == table["predicted"]).mean(), abs=1e-4)
     assert [row["class"] for row in numbers["numbers"]["classes"]] == ["happy", "other", "sad"]
     for row in numbers["numbers"]["groups"]:
         own = table[table["camera"] == row["group"]]
-        assert (row["count"], row["share"]) == (len(own), pytest.approx((own["label"] == own["predicted"]).mean(), abs=1e-5))
+        assert (row["count"], row["share"]) == (
+            len(own),
+            pytest.approx((own["label"] == own["predicted"]).mean(), abs=1e-5),
+        )
     assert numbers["numbers"]["areas"] == numbers["numbers"]["calibration"] == []
 
 
@@ -272,7 +343,9 @@ def test_photos_with_and_without_faces(tmp_path, monkeypatch, portraits):
         result = run("photo", "--parameters", f"photo={name}.png", "--output", name)
         assert result.exit_code == 0, result.output
         assert len(load(tmp_path / name / "photo.json")["numbers"]["faces"]) == faces
-    assert load(tmp_path / "a" / "photo.json")["inputs"][0]["sha256"] == hash_file(tmp_path / "a.png")
+    assert load(tmp_path / "a" / "photo.json")["inputs"][0]["sha256"] == hash_file(
+        tmp_path / "a.png"
+    )
     result = run("photo", "photo=none.png", "--output", "none")
     assert result.exit_code == 1
     assert re.search(r"Cell \d+ \(In \[\d+\], under .*FileNotFoundError: none.png", result.output)
@@ -282,23 +355,38 @@ def test_photos_with_and_without_faces(tmp_path, monkeypatch, portraits):
 @pytest.mark.slow
 def test_dataset_drawn_and_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = run("dataset", "--parameters", "count=40", "--parameters", "pictures=2", "--output", "drawn")
+    result = run(
+        "dataset", "--parameters", "count=40", "--parameters", "pictures=2", "--output", "drawn"
+    )
     assert result.exit_code == 0, result.output
     drawn = load(tmp_path / "drawn" / "dataset.json")["numbers"]
     genders = [row for row in drawn["labels"] if row["attribute"] == "gender"]
     assert sum(row[split] for row in genders for split in ("train", "validation", "test")) == 40
     for index in range(6):
-        Image.fromarray(np.random.default_rng(index).integers(0, 255, (48, 48, 3), np.uint8)).save(f"{index}.png")
-    pd.DataFrame({"path": [f"{index}.png" for index in range(6)], "emotion": ["fear", "anger"] * 3}).to_csv("mine.csv", index=False)
+        Image.fromarray(np.random.default_rng(index).integers(0, 255, (48, 48, 3), np.uint8)).save(
+            f"{index}.png"
+        )
+    pd.DataFrame(
+        {"path": [f"{index}.png" for index in range(6)], "emotion": ["fear", "anger"] * 3}
+    ).to_csv("mine.csv", index=False)
     result = run("dataset", "--parameters", "dataset=mine.csv", "--output", "own")
     assert result.exit_code == 0, result.output
-    assert [row["input"] for row in load(tmp_path / "own" / "dataset.json")["inputs"]] == ["pictures", "mine.csv"]
+    assert [row["input"] for row in load(tmp_path / "own" / "dataset.json")["inputs"]] == [
+        "pictures",
+        "mine.csv",
+    ]
 
 
 @pytest.mark.slow
 def test_training_of_a_run(tmp_path):
     history = pd.DataFrame(
-        {"epoch": range(3), "loss": [3, 2, 1.5], "val_loss": [3, 2, 2.5], "years_off": [9, 7, 6], "val_years_off": [9, 8, 8.5]}
+        {
+            "epoch": range(3),
+            "loss": [3, 2, 1.5],
+            "val_loss": [3, 2, 2.5],
+            "years_off": [9, 7, 6],
+            "val_years_off": [9, 8, 8.5],
+        }
     )
     history.to_csv(tmp_path / "history.csv", index=False)
     (tmp_path / "config.json").write_text(json.dumps({"seed": 3, "epochs": 5, "tasks": ["age"]}))

@@ -34,7 +34,11 @@ def test_onnx_answers_as_keras(task):
     keras = pytest.importorskip("keras")
     entry, path = find_model(task)
     model, form = keras.saving.load_model(path.with_suffix(".keras"), compile=False), entry.input
-    crops = np.random.default_rng(0).uniform(-1, 1, (5, form["size"], form["size"], form["channels"])).astype(np.float32)
+    crops = (
+        np.random.default_rng(0)
+        .uniform(-1, 1, (5, form["size"], form["size"], form["channels"]))
+        .astype(np.float32)
+    )
     (served,) = run_model(task, crops, [task])
     np.testing.assert_allclose(served, model.predict(crops, verbose=0)[task], atol=1e-4)
     assert served.shape == (5, len(LABELS[task]))
@@ -47,7 +51,9 @@ def test_index_and_card_tell_what_the_predictions_give(task):
     assert json.loads(json.dumps(figures)) == entry.metrics["figures"]
     card = (MODELS / task / "README.md").read_text()
     for figure in figures:
-        value = f"{figure['value']:.2f}" if "years" in figure["figure"] else f"{figure['value']:.1%}"
+        value = (
+            f"{figure['value']:.2f}" if "years" in figure["figure"] else f"{figure['value']:.1%}"
+        )
         assert f"| {figure['figure']} | {value} |" in card
 
 
@@ -57,7 +63,9 @@ def test_no_group_stands_on_two_sides(task):
     assert predictions.groupby(["source", "group"])["split"].nunique().max() == 1
 
 
-@pytest.mark.parametrize(("protocol", "leaks"), [("subject_disjoint", False), ("random_frames", True)])
+@pytest.mark.parametrize(
+    ("protocol", "leaks"), [("subject_disjoint", False), ("random_frames", True)]
+)
 def test_every_image_of_ck_plus_is_tested_in_one_of_ten_folds(protocol, leaks):
     predictions = pd.read_parquet(MODELS / "emotion" / "protocols" / f"ck_plus-{protocol}.parquet")
     assert len(predictions) == 927
@@ -77,7 +85,9 @@ def test_every_image_of_ck_plus_is_tested_in_one_of_ten_folds(protocol, leaks):
 )
 def test_marks(task, source, figure, mark):
     figures = measure_attribute(task, pd.read_parquet(MODELS / task / "predictions.parquet"))
-    (value,) = (row["value"] for row in figures if (row["source"], row["figure"]) == (source, figure))
+    (value,) = (
+        row["value"] for row in figures if (row["source"], row["figure"]) == (source, figure)
+    )
     assert value <= mark if task == "age" else value >= mark
 
 
@@ -86,13 +96,28 @@ def test_confidence_rises_with_the_chance_to_be_right():
     constants = load_constants()
     tables = {task: read_test_split(task) for task in ("age", "gender")}
     assert tables["age"]["image"].tolist() == tables["gender"]["image"].tolist()
-    answers = {task: calibrate(get_probabilities(table), constants.temperatures[task]) for task, table in tables.items()}
+    answers = {
+        task: calibrate(get_probabilities(table), constants.temperatures[task])
+        for task, table in tables.items()
+    }
     fused = correlate(answers, constants)
-    right = np.all([find_right(task, fused[task], table["label"].to_numpy()) for task, table in tables.items()], axis=0)
-    quarters = [part.mean() for part in np.array_split(right[np.argsort(-score_confidence(fused, constants))], 4)]
+    right = np.all(
+        [
+            find_right(task, fused[task], table["label"].to_numpy())
+            for task, table in tables.items()
+        ],
+        axis=0,
+    )
+    quarters = [
+        part.mean()
+        for part in np.array_split(right[np.argsort(-score_confidence(fused, constants))], 4)
+    ]
     assert quarters == sorted(quarters, reverse=True)
     assert np.mean(quarters[:2]) > np.mean(quarters[2:]) + 0.1
 
 
 def test_served_files_are_small():
-    assert sum(path.stat().st_size for path in {find_model(task)[1] for task in ATTRIBUTES}) < 12_000_000
+    assert (
+        sum(path.stat().st_size for path in {find_model(task)[1] for task in ATTRIBUTES})
+        < 12_000_000
+    )

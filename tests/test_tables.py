@@ -10,8 +10,18 @@ from facekit.analysis import Analysis
 from facekit.faces import COLUMNS, Faces
 from facekit.tables import format_rows, save_rows, write_csv
 
-ROW = dict.fromkeys(COLUMNS) | {"image": "größe, 1.jpg", "face": 0, "x1": 1.5, "age_years": 31.25, "gender": "female"}
-READERS = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda path: pd.read_json(path, lines=True)}
+ROW = dict.fromkeys(COLUMNS) | {
+    "image": "größe, 1.jpg",
+    "face": 0,
+    "x1": 1.5,
+    "age_years": 31.25,
+    "gender": "female",
+}
+READERS = {
+    ".csv": pd.read_csv,
+    ".parquet": pd.read_parquet,
+    ".jsonl": lambda path: pd.read_json(path, lines=True),
+}
 
 
 @pytest.mark.parametrize("suffix", READERS)
@@ -30,7 +40,11 @@ def test_round_trip(tmp_path, suffix):
 def test_parquet_has_the_types_of_the_data_frame(tmp_path):
     path = tmp_path / "faces.parquet"
     save_rows([ROW], path)
-    numeric = [name for name, kind in Analysis("", Faces.empty(), ()).to_frame().dtypes.items() if kind == "float64"]
+    numeric = [
+        name
+        for name, kind in Analysis("", Faces.empty(), ()).to_frame().dtypes.items()
+        if kind == "float64"
+    ]
     types = pd.read_parquet(path).dtypes
     assert all(types[name] == "float64" for name in numeric)
 
@@ -64,7 +78,9 @@ def test_csv_goes_on_without_a_header():
 
 
 def test_unknown_ending(tmp_path):
-    with pytest.raises(ValueError, match=r"`path` must end in \.csv, \.parquet, \.jsonl; got .*faces\.xls"):
+    with pytest.raises(
+        ValueError, match=r"`path` must end in \.csv, \.parquet, \.jsonl; got .*faces\.xls"
+    ):
         save_rows([], tmp_path / "faces.xls")
 
 

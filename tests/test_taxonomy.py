@@ -43,7 +43,17 @@ def test_the_papers_ranges_are_the_default():
 
 @pytest.mark.parametrize(
     ("age_years", "name"),
-    [(0, "0-2"), (2.9, "0-2"), (3, "3-9"), (20.99, "10-20"), (21, "21-27"), (45.5, "28-45"), (65.99, "46-65"), (66, "66+"), (116, "66+")],
+    [
+        (0, "0-2"),
+        (2.9, "0-2"),
+        (3, "3-9"),
+        (20.99, "10-20"),
+        (21, "21-27"),
+        (45.5, "28-45"),
+        (65.99, "46-65"),
+        (66, "66+"),
+        (116, "66+"),
+    ],
 )
 def test_age_counts_with_the_year_begun(age_years, name):
     assert find_age_range(age_years) == name
@@ -65,13 +75,19 @@ def test_ranges_of_ones_own():
 
 @pytest.mark.parametrize("years", [(), (5, 10), (0, 10, 10), (0, 20, 10)])
 def test_first_years_must_rise_from_0(years):
-    with pytest.raises(ValueError, match=r"`scheme` must be first years that begin with 0 and rise; got (none|[\d, ]+)\."):
+    with pytest.raises(
+        ValueError,
+        match=r"`scheme` must be first years that begin with 0 and rise; got (none|[\d, ]+)\.",
+    ):
         name_age_ranges(years)
 
 
 @pytest.mark.parametrize("function", [name_age_ranges, lambda scheme: find_age_range(30, scheme)])
 def test_unknown_scheme_is_an_error(function):
-    with pytest.raises(ValueError, match=r"`scheme` must be one of paper, decades, fairface, stages; got 'zodiac'\."):
+    with pytest.raises(
+        ValueError,
+        match=r"`scheme` must be one of paper, decades, fairface, stages; got 'zodiac'\.",
+    ):
         function("zodiac")
 
 
@@ -109,4 +125,6 @@ def test_codes_name_what_is_mapped():
 
 @pytest.mark.parametrize("name", FAIRFACE_AGES)
 def test_the_middle_of_a_range_lies_in_it(name):
-    assert find_age_range(FAIRFACE_AGES[name], "fairface") == {"more than 70": "70+"}.get(name, name)
+    assert find_age_range(FAIRFACE_AGES[name], "fairface") == {"more than 70": "70+"}.get(
+        name, name
+    )

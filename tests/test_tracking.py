@@ -7,7 +7,11 @@ from facekit.tracking import FaceTracker, Track
 
 def make_faces(*boxes) -> Faces:
     count = len(boxes)
-    return Faces(np.array(boxes, np.float32).reshape(-1, 4), np.ones(count, np.float32), np.zeros((count, 5, 2), np.float32))
+    return Faces(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.ones(count, np.float32),
+        np.zeros((count, 5, 2), np.float32),
+    )
 
 
 def place(left: float, size: float = 40) -> list[float]:
@@ -66,7 +70,10 @@ def test_trembling_boxes_are_calmed():
     random = np.random.default_rng(0)
     tracker = FaceTracker()
     found = 100 + random.normal(0, 2, 200)
-    calmed = [tracker.follow(make_faces(place(left)), index / 25)[0].box_xyxy[0] for index, left in enumerate(found)]
+    calmed = [
+        tracker.follow(make_faces(place(left)), index / 25)[0].box_xyxy[0]
+        for index, left in enumerate(found)
+    ]
     assert np.abs(np.diff(calmed)).mean() < np.abs(np.diff(found)).mean()
     assert np.mean(calmed[50:]) == pytest.approx(100, abs=0.5)
 
@@ -83,9 +90,16 @@ def test_answers_are_averaged_first_and_fade_then():
 
 
 def test_each_attribute_fades_in_its_own_time():
-    tracker, track = FaceTracker(person_seconds=10.0, emotion_seconds=0.0), Track(0, np.zeros(4), 0.0)
+    tracker, track = (
+        FaceTracker(person_seconds=10.0, emotion_seconds=0.0),
+        Track(0, np.zeros(4), 0.0),
+    )
     for index, share in enumerate((1.0, 1.0, 0.0)):
-        tracker.remember(track, {name: np.array([share, 1 - share]) for name in ("gender", "emotion")}, index * 0.1)
+        tracker.remember(
+            track,
+            {name: np.array([share, 1 - share]) for name in ("gender", "emotion")},
+            index * 0.1,
+        )
     assert track.answers["emotion"][0] == 0.0
     assert track.answers["gender"][0] == pytest.approx(2 / 3)
 

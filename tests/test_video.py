@@ -24,7 +24,9 @@ def video(tmp_path):
 @pytest.fixture
 def streamed_video(tmp_path):
     """A video that can be played from its start alone, unlike an MP4, and of noise, so that frames are of like sizes."""
-    writer = cv2.VideoWriter(str(tmp_path / "noise.avi"), cv2.VideoWriter.fourcc(*"MJPG"), FRAMES_PER_SECOND, (64, 48))
+    writer = cv2.VideoWriter(
+        str(tmp_path / "noise.avi"), cv2.VideoWriter.fourcc(*"MJPG"), FRAMES_PER_SECOND, (64, 48)
+    )
     for seed in range(COUNT):
         writer.write(np.random.default_rng(seed).integers(0, 256, (48, 64, 3), np.uint8))
     writer.release()
@@ -57,7 +59,9 @@ def test_a_video_of_one_frame(size_hw, tmp_path):
     with VideoWriter(tmp_path / "one.mp4", 25) as writer:
         writer.write(np.zeros((*size_hw, 3), np.uint8))
     frames = list(read_frames(tmp_path / "one.mp4"))
-    assert [(index, pixels.shape) for index, pixels in frames] == [(0, (48, 64, 3))]  # MPEG-4 wants even sides
+    assert [(index, pixels.shape) for index, pixels in frames] == [
+        (0, (48, 64, 3))
+    ]  # MPEG-4 wants even sides
 
 
 def test_without_a_frame_no_file_is_written(tmp_path):
@@ -69,7 +73,10 @@ def test_without_a_frame_no_file_is_written(tmp_path):
 def test_frames_of_two_sizes_are_an_error(tmp_path):
     with (
         VideoWriter(tmp_path / "two.mp4", 25) as writer,
-        pytest.raises(ValueError, match=r"`pixels` must be \(48, 64\) high and wide like the first frame; got \(64, 48\)\."),
+        pytest.raises(
+            ValueError,
+            match=r"`pixels` must be \(48, 64\) high and wide like the first frame; got \(64, 48\)\.",
+        ),
     ):
         writer.write(make_frame(0))
         writer.write(make_frame(0).transpose(1, 0, 2))
@@ -78,7 +85,10 @@ def test_frames_of_two_sizes_are_an_error(tmp_path):
 def test_file_that_cannot_be_written_is_an_error(tmp_path):
     with (
         VideoWriter(tmp_path / "gone" / "video.mp4", 25) as writer,
-        pytest.raises(OSError, match=r"video\.mp4: the video cannot be written; check the folder and its permissions\."),
+        pytest.raises(
+            OSError,
+            match=r"video\.mp4: the video cannot be written; check the folder and its permissions\.",
+        ),
     ):
         writer.write(make_frame(0))
 
@@ -86,7 +96,11 @@ def test_file_that_cannot_be_written_is_an_error(tmp_path):
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("no_face.mp4", 95), ("single_face.mp4", 72), ("street.mp4", 105)],  # the first holds 98, and its edit list hides three
+    [
+        ("no_face.mp4", 95),
+        ("single_face.mp4", 72),
+        ("street.mp4", 105),
+    ],  # the first holds 98, and its edit list hides three
 )
 def test_real_videos_are_read_to_their_end(name, shown, data_dir):
     count = sum(1 for _ in read_frames(data_dir / "videos" / name))
@@ -96,13 +110,19 @@ def test_real_videos_are_read_to_their_end(name, shown, data_dir):
 # === Bad input ===
 
 
-@pytest.mark.parametrize("function", [open_video, measure_frame_rate, lambda path: list(read_frames(path))])
+@pytest.mark.parametrize(
+    "function", [open_video, measure_frame_rate, lambda path: list(read_frames(path))]
+)
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
         (None, FileNotFoundError, r"bad\.mp4: no such file; check the spelling\."),
         (b"", VideoError, r"bad\.mp4: the file is empty; copy or download it again\."),
-        (b"Dear diary, today", VideoError, r"bad\.mp4: cannot be read as a video; it may be cut off or not a video\."),
+        (
+            b"Dear diary, today",
+            VideoError,
+            r"bad\.mp4: cannot be read as a video; it may be cut off or not a video\.",
+        ),
     ],
     ids=["missing", "empty", "text"],
 )
@@ -114,14 +134,19 @@ def test_what_is_no_video_is_an_error(function, content, error, message, tmp_pat
 
 
 def test_half_an_mp4_is_an_error(video):
-    with pytest.raises(VideoError, match=r"ramp\.mp4: cannot be read as a video; it may be cut off"):
+    with pytest.raises(
+        VideoError, match=r"ramp\.mp4: cannot be read as a video; it may be cut off"
+    ):
         list(read_frames(cut_in_the_middle(video)))
 
 
 def test_half_a_stream_gives_its_frames_and_then_an_error(streamed_video):
     assert len(list(read_frames(streamed_video))) == COUNT
     indices = []
-    with pytest.raises(VideoError, match=rf"noise\.avi: the video breaks off after \d+ of {COUNT} frames; what came before is kept\."):
+    with pytest.raises(
+        VideoError,
+        match=rf"noise\.avi: the video breaks off after \d+ of {COUNT} frames; what came before is kept\.",
+    ):
         for index, _ in read_frames(cut_in_the_middle(streamed_video)):
             indices.append(index)
     assert COUNT / 4 < len(indices) < COUNT

@@ -1,6 +1,7 @@
 """The datasets by name: where each is to be had, what it labels, how it is read and split.
 
-The readers are in `folders` and `annotations`, the splits in `protocols`; `data/` holds a datasheet for each dataset.
+The readers are in `folders` and `annotations`, the splits in `protocols`; `data/` holds a datasheet
+for each dataset.
 """
 
 from __future__ import annotations
@@ -11,8 +12,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from facekit.datasets.annotations import read_dataturks, read_fairface, read_imdb_wiki, read_own_table, read_wider_face
-from facekit.datasets.folders import read_ck_plus, read_ck_plus_original, read_facial_age, read_fer2013, read_fg_net, read_utkface
+from facekit.datasets.annotations import (
+    read_dataturks,
+    read_fairface,
+    read_imdb_wiki,
+    read_own_table,
+    read_wider_face,
+)
+from facekit.datasets.folders import (
+    read_ck_plus,
+    read_ck_plus_original,
+    read_facial_age,
+    read_fer2013,
+    read_fg_net,
+    read_utkface,
+)
 from facekit.datasets.manifest import load_manifest
 from facekit.datasets.protocols import split_by_protocol
 from facekit.datasets.synthetic import read_synthetic
@@ -115,16 +129,23 @@ DATASETS = {name: dataset for dataset in CATALOGUE for name in (dataset.name, *d
 
 
 def read_dataset(
-    name: str, data_dir: Path, seed: int = 0, protocol: str | None = None, fold: int | None = None, download: bool = False
+    name: str,
+    data_dir: Path,
+    seed: int = 0,
+    protocol: str | None = None,
+    fold: int | None = None,
+    download: bool = False,
 ) -> pd.DataFrame:
     """Read a dataset by name and split it.
 
     Args:
-        name: Key of `DATASETS`, or the path of a csv of one's own (see `annotations.read_own_table`), or of a manifest, `.parquet`.
+        name: Key of `DATASETS`, or the path of a csv of one's own (see
+            `annotations.read_own_table`), or of a manifest, `.parquet`.
         data_dir: Holds the datasets under their usual names, such as `data/raw/UTKFace`.
         seed: Of the split.
-        protocol: Key of `protocols.PROTOCOLS`; the dataset's own by default. A csv's is `official` where it has a column `split`,
-            `subject_disjoint` where it has subjects, `group_disjoint` otherwise; a manifest that is split stays as it is.
+        protocol: Key of `protocols.PROTOCOLS`; the dataset's own by default. A csv's is `official`
+            where it has a column `split`, `subject_disjoint` where it has subjects,
+            `group_disjoint` otherwise; a manifest that is split stays as it is.
         fold: Of `subject_disjoint`, 0 to 9.
         download: Whether to fetch missing images, for datasets that tell their addresses.
 
@@ -135,16 +156,31 @@ def read_dataset(
     ending = Path(name).suffix.lower()
     if ending in (".csv", ".parquet"):
         manifest = read_own_table(Path(name)) if ending == ".csv" else load_manifest(Path(name))
-        if ending == ".parquet" and protocol is None and fold is None and manifest["split"].notna().all():
+        if (
+            ending == ".parquet"
+            and protocol is None
+            and fold is None
+            and manifest["split"].notna().all()
+        ):
             return manifest
-        fitting = "official" if manifest["split"].notna().any() else "subject_disjoint" if manifest["subject"].notna().any() else None
+        fitting = (
+            "official"
+            if manifest["split"].notna().any()
+            else "subject_disjoint"
+            if manifest["subject"].notna().any()
+            else None
+        )
         return split_by_protocol(manifest, protocol or fitting or "group_disjoint", seed, fold)
     dataset = find_dataset(name)
     folder = Path(data_dir, dataset.folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: {name} is not there; get it from {dataset.source} (see data/README.md).")
+        raise FileNotFoundError(
+            f"{folder}: {name} is not there; get it from {dataset.source} (see data/README.md)."
+        )
     if download and not dataset.downloads:
-        raise ValueError(f"`download` is for {', '.join(each.name for each in CATALOGUE if each.downloads)}; got {name}.")
+        raise ValueError(
+            f"`download` is for {', '.join(each.name for each in CATALOGUE if each.downloads)}; got {name}."
+        )
     manifest = dataset.read(folder, download=True) if download else dataset.read(folder)
     return split_by_protocol(manifest, protocol or dataset.protocol, seed, fold)
 
@@ -157,7 +193,9 @@ def find_dataset(name: str) -> Dataset:
     """
     if name not in DATASETS:
         known = ", ".join(dataset.name for dataset in CATALOGUE)
-        raise ValueError(f"`name` must be one of {known}, or a .csv or .parquet of your own; got {name!r}.")
+        raise ValueError(
+            f"`name` must be one of {known}, or a .csv or .parquet of your own; got {name!r}."
+        )
     return DATASETS[name]
 
 

@@ -1,7 +1,8 @@
-"""Read datasets whose labels stand in files of their own: csv, JSON lines, `.mat`, and WIDER FACE's text; write DataTurks' JSON lines.
+"""Read datasets whose labels stand in files of their own: csv, JSON lines, `.mat`, and WIDER FACE's
+text; write DataTurks' JSON lines.
 
-A reader returns a manifest, as those of `folders` do. Faces whose image is not there stay out of it and are counted in a warning, so
-that a part of a dataset can be read, too.
+A reader returns a manifest, as those of `folders` do. Faces whose image is not there stay out of it
+and are counted in a warning, so that a part of a dataset can be read, too.
 """
 
 from __future__ import annotations
@@ -40,13 +41,16 @@ DAYS_A_YEAR = 365.2425
 
 
 def read_own_table(path: Path) -> pd.DataFrame:
-    """Read a csv of the user's own, whose header names `path` and any other of `COLUMNS`; `source` is its name by default.
+    """Read a csv of the user's own, whose header names `path` and any other of `COLUMNS`; `source`
+    is its name by default.
 
-    Paths are relative to the csv's folder. Images with one `group`, whatever its name, will stand on one side of a split.
+    Paths are relative to the csv's folder. Images with one `group`, whatever its name, will stand
+    on one side of a split.
 
     Raises:
         FileNotFoundError: If there is no such file, or none of its images.
-        ValueError: If a column is unknown, `group` is given for some rows only, or a row breaks a rule of `check_manifest`.
+        ValueError: If a column is unknown, `group` is given for some rows only, or a row breaks a
+            rule of `check_manifest`.
     """
     path = Path(path)
     if not path.is_file():
@@ -54,8 +58,14 @@ def read_own_table(path: Path) -> pd.DataFrame:
     table = [row for _, row in read_rows(path, ("path",))]
     unknown = [column for row in table[:1] for column in row if column not in COLUMNS]
     if unknown:
-        raise ValueError(f"{path}: unknown column {', '.join(unknown)}; the known ones are {', '.join(COLUMNS)}.")
-    rows = [{column: cell or None for column, cell in row.items()} | {"path": str(path.parent / row["path"])} for row in table]
+        raise ValueError(
+            f"{path}: unknown column {', '.join(unknown)}; the known ones are {', '.join(COLUMNS)}."
+        )
+    rows = [
+        {column: cell or None for column, cell in row.items()}
+        | {"path": str(path.parent / row["path"])}
+        for row in table
+    ]
     manifest = make_manifest(_keep_present(rows, path, "correct the paths"), path.stem)
     if manifest["group"].notna().any():
         if manifest["group"].isna().any():
@@ -65,7 +75,8 @@ def read_own_table(path: Path) -> pd.DataFrame:
 
 
 def read_fairface(folder: Path) -> pd.DataFrame:
-    """Read FairFace: `fairface_label_train.csv` and `fairface_label_val.csv` beside `train/` and `val/`.
+    """Read FairFace: `fairface_label_train.csv` and `fairface_label_val.csv` beside `train/` and
+    `val/`.
 
     An age range counts as its middle; the seven groups of people become our five.
 
@@ -84,19 +95,24 @@ def read_fairface(folder: Path) -> pd.DataFrame:
                     "ethnicity": FAIRFACE_ETHNICITIES[row["race"]],
                 }
             except KeyError as error:
-                raise ValueError(f"{table}: line {line}: unknown label {error}; download the file again.") from None
+                raise ValueError(
+                    f"{table}: line {line}: unknown label {error}; download the file again."
+                ) from None
             rows.append({"path": str(Path(folder, row["file"])), "split": split, **labels})
     return make_manifest(_keep_present(rows, folder, "unpack the images there"), "fairface")
 
 
 def read_dataturks(folder: Path, download: bool = False) -> pd.DataFrame:
-    """Read DataTurks' JSON lines, whose images are looked up in `images/` by the names in their addresses.
+    """Read DataTurks' JSON lines, whose images are looked up in `images/` by the names in their
+    addresses.
 
-    Boxes that are marked as no face, or have no area, are left out. A label that is missing, or contradicts another, is left empty.
+    Boxes that are marked as no face, or have no area, are left out. A label that is missing, or
+    contradicts another, is left empty.
 
     Args:
         folder: Holds the `.json` file.
-        download: Whether to fetch the images that are not there; those that fail are listed in one warning.
+        download: Whether to fetch the images that are not there; those that fail are listed in one
+            warning.
 
     Raises:
         FileNotFoundError: If the folder holds no such file, or none of the images.
@@ -121,30 +137,43 @@ def read_dataturks(folder: Path, download: bool = False) -> pd.DataFrame:
                 else:
                     rows.append({"path": str(image), **box, **_translate_dataturks(labels)})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{table}: line {line} is damaged ({error}); download the file again.") from None
+            raise ValueError(
+                f"{table}: line {line} is damaged ({error}); download the file again."
+            ) from None
     warn_left_out(table, left_out)
     if download:
         _download_images(addresses)
-    return make_manifest(_keep_present(rows, table, f"put the images into {folder}/images, or download them"), "dataturks")
+    return make_manifest(
+        _keep_present(rows, table, f"put the images into {folder}/images, or download them"),
+        "dataturks",
+    )
 
 
 def _scale_box(face: dict) -> dict[str, float]:
     """Return the box, in pixels, of two relative points."""
-    points = np.array([[point["x"], point["y"]] for point in face["points"]]) * (face["imageWidth"], face["imageHeight"])
+    points = np.array([[point["x"], point["y"]] for point in face["points"]]) * (
+        face["imageWidth"],
+        face["imageHeight"],
+    )
     return dict(zip(BOX, (*points.min(axis=0), *points.max(axis=0)), strict=True))
 
 
 def _translate_dataturks(labels: set[str]) -> dict[str, str | float]:
     if unknown := labels.difference(*DATATURKS_LABELS.values()):
         raise ValueError(f"unknown label {', '.join(sorted(unknown))}")
-    told = {attribute: {names[label] for label in labels & names.keys()} for attribute, names in DATATURKS_LABELS.items()}
+    told = {
+        attribute: {names[label] for label in labels & names.keys()}
+        for attribute, names in DATATURKS_LABELS.items()
+    }
     return {attribute: values.pop() for attribute, values in told.items() if len(values) == 1}
 
 
 def _download_images(addresses: dict[Path, str]) -> None:
     """Fetch what is not there yet, and list all that fails in one warning."""
     failures = []
-    for path, address in tqdm(addresses.items(), "downloading", unit="image", disable=None, leave=False):
+    for path, address in tqdm(
+        addresses.items(), "downloading", unit="image", disable=None, leave=False
+    ):
         if path.is_file():
             continue
         try:
@@ -160,14 +189,17 @@ def _download_images(addresses: dict[Path, str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     if failures:
-        warnings.warn(f"{len(failures)} of {len(addresses)} images could not be downloaded: {'; '.join(failures)}", stacklevel=3)
+        warnings.warn(
+            f"{len(failures)} of {len(addresses)} images could not be downloaded: {'; '.join(failures)}",
+            stacklevel=3,
+        )
 
 
 def write_dataturks(manifest: pd.DataFrame, folder: Path) -> Path:
     """Write a manifest in DataTurks' form, with copies of its images, as `read_dataturks` reads it.
 
-    An age becomes one of DataTurks' five ranges. Faces that are `excluded` and have no label are boxes on no face; an image without
-    boxes is one face.
+    An age becomes one of DataTurks' five ranges. Faces that are `excluded` and have no label are
+    boxes on no face; an image without boxes is one face.
 
     Args:
         manifest: Of `make_manifest`.
@@ -193,10 +225,21 @@ def write_dataturks(manifest: pd.DataFrame, folder: Path) -> Path:
         about = {"notes": "", "imageWidth": width, "imageHeight": height}
         annotation = []
         for face in faces.to_dict("records"):
-            left, top, right, bottom = (0, 0, width, height) if pd.isna(face["x1"]) else (face[side] for side in BOX)
-            points = [{"x": left / width, "y": top / height}, {"x": right / width, "y": bottom / height}]
-            annotation.append({"label": _name_for_dataturks(face), "shape": "rectangle", "points": points} | about)
-        lines.append(json.dumps({"content": f"images/{quote(name)}", "annotation": annotation, "extras": None}))
+            left, top, right, bottom = (
+                (0, 0, width, height) if pd.isna(face["x1"]) else (face[side] for side in BOX)
+            )
+            points = [
+                {"x": left / width, "y": top / height},
+                {"x": right / width, "y": bottom / height},
+            ]
+            annotation.append(
+                {"label": _name_for_dataturks(face), "shape": "rectangle", "points": points} | about
+            )
+        lines.append(
+            json.dumps(
+                {"content": f"images/{quote(name)}", "annotation": annotation, "extras": None}
+            )
+        )
     table = Path(folder, "faces.json")
     unfinished = table.with_suffix(".part")
     unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -206,18 +249,24 @@ def write_dataturks(manifest: pd.DataFrame, folder: Path) -> Path:
 def _name_for_dataturks(face: dict) -> list[str]:
     names = []
     for attribute in ("gender", "ethnicity", "emotion"):
-        known = {label: name for name, label in DATATURKS_LABELS[attribute].items()}  # of several names for one label the last
+        known = {
+            label: name for name, label in DATATURKS_LABELS[attribute].items()
+        }  # of several names for one label the last
         names += [known[face[attribute]]] if pd.notna(face[attribute]) else []
     if pd.notna(face["age"]):
-        names.append(next(name for name, first in reversed(DATATURKS_AGES.items()) if face["age"] >= first))
+        names.append(
+            next(name for name, first in reversed(DATATURKS_AGES.items()) if face["age"] >= first)
+        )
     return names or ([NOT_A_FACE] if face["split"] == "excluded" else [])
 
 
 def read_imdb_wiki(folder: Path) -> pd.DataFrame:
-    """Read IMDB-WIKI: `imdb_crop/imdb.mat` or `wiki_crop/wiki.mat`, or both, each beside its images.
+    """Read IMDB-WIKI: `imdb_crop/imdb.mat` or `wiki_crop/wiki.mat`, or both, each beside its
+    images.
 
-    The age is that in the middle of the year in which the photo was taken. Left out are images in which no face or a second face was
-    found, and ages that cannot be. In folders named `..._crop` each image is one face already; in others (`imdb/`, `wiki/`) it has a box.
+    The age is that in the middle of the year in which the photo was taken. Left out are images in
+    which no face or a second face was found, and ages that cannot be. In folders named `..._crop`
+    each image is one face already; in others (`imdb/`, `wiki/`) it has a box.
 
     Raises:
         FileNotFoundError: If the folder holds no such files, or none of the images.
@@ -226,8 +275,12 @@ def read_imdb_wiki(folder: Path) -> pd.DataFrame:
     rows, left_out = [], Counter()
     for table in list_files(folder, "*/*.mat"):
         data = _load_struct(table)
-        mid_year = (data["photo_taken"].astype(int) - 1970).astype("datetime64[Y]").astype("datetime64[M]") + 6
-        ages = (mid_year.astype("datetime64[D]").astype(int) + DAYS_BEFORE_1970 - data["dob"]) // DAYS_A_YEAR
+        mid_year = (data["photo_taken"].astype(int) - 1970).astype("datetime64[Y]").astype(
+            "datetime64[M]"
+        ) + 6
+        ages = (
+            mid_year.astype("datetime64[D]").astype(int) + DAYS_BEFORE_1970 - data["dob"]
+        ) // DAYS_A_YEAR
         for index, age in enumerate(ages):
             if not np.isfinite(data["face_score"][index]):
                 left_out["images in which no face was found"] += 1
@@ -236,12 +289,20 @@ def read_imdb_wiki(folder: Path) -> pd.DataFrame:
             elif not 0 <= age <= OLDEST_YEARS:
                 left_out["impossible ages"] += 1
             else:
-                row = {"path": str(table.parent / data["full_path"][index]), "age": age, "subject": data["name"][index]}
+                row = {
+                    "path": str(table.parent / data["full_path"][index]),
+                    "age": age,
+                    "subject": data["name"][index],
+                }
                 if not table.parent.name.endswith("_crop"):
-                    row |= dict(zip(BOX, data["face_location"][index] - (1, 1, 0, 0), strict=True))  # Matlab's first pixel is 1
+                    row |= dict(
+                        zip(BOX, data["face_location"][index] - (1, 1, 0, 0), strict=True)
+                    )  # Matlab's first pixel is 1
                 rows.append(row | {"gender": IMDB_WIKI_GENDERS.get(data["gender"][index])})
     warn_left_out(folder, left_out)
-    return make_manifest(_keep_present(rows, folder, "unpack the images beside the .mat file"), "imdb_wiki")
+    return make_manifest(
+        _keep_present(rows, folder, "unpack the images beside the .mat file"), "imdb_wiki"
+    )
 
 
 def _load_struct(table: Path) -> dict[str, np.ndarray]:
@@ -250,17 +311,25 @@ def _load_struct(table: Path) -> dict[str, np.ndarray]:
 
     try:
         struct = loadmat(table)[table.stem][0, 0]
-        data = {name: struct[name].ravel() for name in ("dob", "photo_taken", "gender", "face_score", "second_face_score")}
+        data = {
+            name: struct[name].ravel()
+            for name in ("dob", "photo_taken", "gender", "face_score", "second_face_score")
+        }
         for name in ("full_path", "name"):  # an unknown name is an empty cell
-            data[name] = [str(cell.ravel()[0]) if cell.size else None for cell in struct[name].ravel()]
+            data[name] = [
+                str(cell.ravel()[0]) if cell.size else None for cell in struct[name].ravel()
+            ]
         data["face_location"] = [cell.ravel() for cell in struct["face_location"].ravel()]
     except Exception as error:  # SciPy has many ways to fail on a damaged file
-        raise ValueError(f"{table}: is not of IMDB-WIKI's form ({error}); download it again.") from None
+        raise ValueError(
+            f"{table}: is not of IMDB-WIKI's form ({error}); download it again."
+        ) from None
     return data
 
 
 def read_wider_face(folder: Path) -> pd.DataFrame:
-    """Read WIDER FACE: `WIDER_val/images/`, or another part, with `wider_face_split/` beside that folder.
+    """Read WIDER FACE: `WIDER_val/images/`, or another part, with `wider_face_split/` beside that
+    folder.
 
     It labels boxes alone. Those that it calls invalid are left out.
 
@@ -274,7 +343,10 @@ def read_wider_face(folder: Path) -> pd.DataFrame:
     rows, invalid = [], 0
     for name, boxes, valid in read_ground_truth(table):
         invalid += int((~valid).sum())
-        about = {"path": str(folder / "images" / name), "split": "train" if part == "train" else "validation"}
+        about = {
+            "path": str(folder / "images" / name),
+            "split": "train" if part == "train" else "validation",
+        }
         rows += [about | dict(zip(BOX, box, strict=True)) for box in boxes[valid].tolist()]
     warn_left_out(table, {"invalid boxes": invalid})
     return make_manifest(_keep_present(rows, folder, "unpack the images there"), "wider_face")
@@ -290,11 +362,21 @@ def read_ground_truth(table: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray
     for name in lines:
         try:
             count = int(next(lines))
-            rows = [next(lines).split() for _ in range(max(count, 1))]  # a photo without faces has a row of zeros
-            x, y, width, height, *_, invalid, _occlusion, _pose = np.array(rows[:count], float).reshape(-1, 10).T
+            rows = [
+                next(lines).split() for _ in range(max(count, 1))
+            ]  # a photo without faces has a row of zeros
+            x, y, width, height, *_, invalid, _occlusion, _pose = (
+                np.array(rows[:count], float).reshape(-1, 10).T
+            )
         except (ValueError, StopIteration):
-            raise ValueError(f"{table}: the rows of {name} are damaged; download wider_face_split.zip again.") from None
-        yield name, np.stack([x, y, x + width, y + height], axis=1), (invalid == 0) & (width > 0) & (height > 0)
+            raise ValueError(
+                f"{table}: the rows of {name} are damaged; download wider_face_split.zip again."
+            ) from None
+        yield (
+            name,
+            np.stack([x, y, x + width, y + height], axis=1),
+            (invalid == 0) & (width > 0) & (height > 0),
+        )
 
 
 def _keep_present(rows: list[dict], place: Path, remedy: str) -> list[dict]:
@@ -302,6 +384,8 @@ def _keep_present(rows: list[dict], place: Path, remedy: str) -> list[dict]:
     there = {path: Path(path).is_file() for path in {row["path"] for row in rows}}
     kept = [row for row in rows if there[row["path"]]]
     if rows and not kept:
-        raise FileNotFoundError(f"{place}: none of the {len(there)} images listed is there, such as {rows[0]['path']}; {remedy}.")
+        raise FileNotFoundError(
+            f"{place}: none of the {len(there)} images listed is there, such as {rows[0]['path']}; {remedy}."
+        )
     warn_left_out(place, {"faces whose image is not there": len(rows) - len(kept)})
     return kept

@@ -1,7 +1,9 @@
-"""Look for what is wrong with a dataset before anybody trains on it: one table of findings, and the counts that its plots show.
+"""Look for what is wrong with a dataset before anybody trains on it: one table of findings, and the
+counts that its plots show.
 
-A finding says how many of how many, gives examples, and says what to do. Groups of the same photo come with the manifest, detection
-scores from `crops`; the plots live in `plotting`. Findings that need labels or splits which a manifest does not have are left out.
+A finding says how many of how many, gives examples, and says what to do. Groups of the same photo
+come with the manifest, detection scores from `crops`; the plots live in `plotting`. Findings that
+need labels or splits which a manifest does not have are left out.
 """
 
 from __future__ import annotations
@@ -21,14 +23,29 @@ from facekit.taxonomy import AGE_SCHEMES, DEFAULT_AGE_SCHEME, LABELS, name_age_r
 FINDING_COLUMNS = ("finding", "count", "total", "share", "detail", "examples", "remedy")
 EXAMPLES = 3
 NO_SPLIT = "no split"
-CROSSED = ("age", "ethnicity", "gender")  # what subgroups are made of; a dataset of emotions only is counted by emotion
-AGE_TOLERANCE_YEARS = 5  # who guesses an age is off by about as much; two labels further apart are no one's guess said twice
+CROSSED = (
+    "age",
+    "ethnicity",
+    "gender",
+)  # what subgroups are made of; a dataset of emotions only is counted by emotion
+# who guesses an age is off by about as much; two labels further apart are no one's guess said twice
+AGE_TOLERANCE_YEARS = 5
 PUBLISHED_SPLITS = ("train", "validation", "val", "test")  # folders in which datasets come split
-AGES_IN_RANGES = ("dataturks", "fairface")  # sources that tell no years; the middles of their ranges would count as heaped
+AGES_IN_RANGES = (
+    "dataturks",
+    "fairface",
+)  # sources that tell no years; the middles of their ranges would count as heaped
 
-# Whipple's index: five times the percentage of ages ending in 0 or 5, from 23 to 62 years, and the United Nations' words for it.
+# Whipple's index: five times the percentage of ages ending in 0 or 5, from 23 to 62 years, and the
+# United Nations' words for it.
 WHIPPLE_YEARS = (23, 62)
-WHIPPLE_GRADES = {105: "highly accurate", 110: "fairly accurate", 125: "approximate", 175: "rough", np.inf: "very rough"}
+WHIPPLE_GRADES = {
+    105: "highly accurate",
+    110: "fairly accurate",
+    125: "approximate",
+    175: "rough",
+    np.inf: "very rough",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +53,11 @@ class Audit:
     """What an audit found.
 
     Attributes:
-        findings: One row a finding, with `FINDING_COLUMNS`; `count` and `share` are missing where something was not measured.
+        findings: One row a finding, with `FINDING_COLUMNS`; `count` and `share` are missing where
+            something was not measured.
         age_counts: Faces by year of age, from 0 to the oldest; empty where no years are told.
-        cell_counts: Faces by subgroup, one level of the index for each label crossed, empty subgroups included.
+        cell_counts: Faces by subgroup, one level of the index for each label crossed, empty
+            subgroups included.
         label_counts: Faces by attribute and label (rows) and split (columns).
     """
 
@@ -49,14 +68,19 @@ class Audit:
 
     def __post_init__(self) -> None:
         if tuple(self.findings.columns) != FINDING_COLUMNS:
-            raise ValueError(f"`findings` must have the columns {', '.join(FINDING_COLUMNS)}; got {', '.join(self.findings.columns)}.")
+            raise ValueError(
+                f"`findings` must have the columns {', '.join(FINDING_COLUMNS)}; got {', '.join(self.findings.columns)}."
+            )
 
 
-def audit_manifest(manifest: pd.DataFrame, left_out: Sequence[str] = (), scores: np.ndarray | None = None) -> Audit:
+def audit_manifest(
+    manifest: pd.DataFrame, left_out: Sequence[str] = (), scores: np.ndarray | None = None
+) -> Audit:
     """Look for what is wrong with the files, labels and splits of a manifest.
 
     Args:
-        manifest: Of `manifest.make_manifest`. Every file is read; one that is missing counts as unreadable.
+        manifest: Of `manifest.make_manifest`. Every file is read; one that is missing counts as
+            unreadable.
         left_out: Paths that the dataset's reader did not take, of `list_left_out`.
         scores: (faces,) detection scores of `crops.prepare_crops`, 0 where no face was found.
 
@@ -64,27 +88,43 @@ def audit_manifest(manifest: pd.DataFrame, left_out: Sequence[str] = (), scores:
         ValueError: If `scores` are not one a face.
     """
     if scores is not None and np.shape(scores) != (len(manifest),):
-        raise ValueError(f"`scores` must have shape ({len(manifest)},), one a row of the manifest; got {np.shape(scores)}.")
+        raise ValueError(
+            f"`scores` must have shape ({len(manifest)},), one a row of the manifest; got {np.shape(scores)}."
+        )
     manifest = manifest.reset_index(drop=True)
     hashes = manifest["path"].map({path: _hash_image(path) for path in manifest["path"].unique()})
-    photos = manifest["group"].where(manifest["subject"].isna())  # where subjects are known, groups are theirs
+    photos = manifest["group"].where(
+        manifest["subject"].isna()
+    )  # where subjects are known, groups are theirs
     first = ~manifest["path"].duplicated()  # an image of several faces has several rows
     unreadable = manifest["path"][first & hashes.isna()]
     years = manifest["age"][~manifest["source"].isin(AGES_IN_RANGES)].dropna()
     classes = _classify(manifest)
     cell_counts = _count_cells(classes)
     findings = [
-        _tell("malformed names or unused labels", len(left_out), len(left_out) + first.sum(), "the reader leaves them out", "", left_out),
+        _tell(
+            "malformed names or unused labels",
+            len(left_out),
+            len(left_out) + first.sum(),
+            "the reader leaves them out",
+            "",
+            left_out,
+        ),
         _tell("unreadable files", len(unreadable), first.sum(), "fetch them again", "", unreadable),
         *_find_duplicates(manifest[first], hashes[first], "identical files"),
         *_find_duplicates(manifest[first], photos[first], "same photo"),
         *_find_heaping(years),
         *_find_imbalance(cell_counts),
         _find_non_faces(manifest["path"], scores),
-        *_find_leaks(manifest, {"identical files": hashes, "same photo": photos, "same subject": manifest["subject"]}),
+        *_find_leaks(
+            manifest,
+            {"identical files": hashes, "same photo": photos, "same subject": manifest["subject"]},
+        ),
     ]
     return Audit(
-        pd.DataFrame(findings, columns=list(FINDING_COLUMNS)).astype({"count": "Int64", "total": "Int64", "share": "float64"}),
+        pd.DataFrame(findings, columns=list(FINDING_COLUMNS)).astype(
+            {"count": "Int64", "total": "Int64", "share": "float64"}
+        ),
         _count_ages(years),
         cell_counts,
         _count_labels(classes, manifest["split"].astype(object).fillna(NO_SPLIT)),
@@ -98,11 +138,20 @@ def list_left_out(folder: Path, manifest: pd.DataFrame) -> list[str]:
     return sorted(path for path in found if path not in known)
 
 
-def _tell(finding: str, count: int | None, total: int, remedy: str, detail: str = "", paths: Iterable[str] = ()) -> dict:
+def _tell(
+    finding: str,
+    count: int | None,
+    total: int,
+    remedy: str,
+    detail: str = "",
+    paths: Iterable[str] = (),
+) -> dict:
     names = [Path(path).name for path in paths]
     examples = ", ".join(names[:EXAMPLES]) + (", ..." if len(names) > EXAMPLES else "")
     share = None if count is None or not total else round(count / total, 4)
-    return dict(zip(FINDING_COLUMNS, (finding, count, total, share, detail, examples, remedy), strict=True))
+    return dict(
+        zip(FINDING_COLUMNS, (finding, count, total, share, detail, examples, remedy), strict=True)
+    )
 
 
 def _hash_image(path: str) -> str | None:
@@ -122,14 +171,31 @@ def _find_duplicates(files: pd.DataFrame, keys: pd.Series, kind: str) -> list[di
     if keys.isna().all():
         return []
     repeated = files[keys.notna() & keys.duplicated(keep=False)].groupby(keys)
-    differ = {f"age by more than {AGE_TOLERANCE_YEARS} years": repeated["age"].max() - repeated["age"].min() > AGE_TOLERANCE_YEARS}
+    differ = {
+        f"age by more than {AGE_TOLERANCE_YEARS} years": repeated["age"].max()
+        - repeated["age"].min()
+        > AGE_TOLERANCE_YEARS
+    }
     differ |= {label: repeated[label].nunique() > 1 for label in ("gender", "ethnicity", "emotion")}
     differing = pd.DataFrame(differ)
     told = ", ".join(f"{label} {count}" for label, count in differing.sum().items() if count)
     copies = files["path"][keys.notna() & keys.duplicated()]
     return [
-        _tell(f"{kind}: further copies", len(copies), keys.notna().sum(), "split by group", f"in {len(differing):,} groups", copies),
-        _tell(f"{kind}: groups with different labels", differing.any(axis=1).sum(), len(differing), "look, and drop the group", told),
+        _tell(
+            f"{kind}: further copies",
+            len(copies),
+            keys.notna().sum(),
+            "split by group",
+            f"in {len(differing):,} groups",
+            copies,
+        ),
+        _tell(
+            f"{kind}: groups with different labels",
+            differing.any(axis=1).sum(),
+            len(differing),
+            "look, and drop the group",
+            told,
+        ),
     ]
 
 
@@ -145,8 +211,20 @@ def _find_heaping(ages: pd.Series) -> list[dict]:
     first, last = WHIPPLE_YEARS
     index = f"Whipple's index {500 * share:.0f}, {grade}; 100 without heaping"
     return [
-        _tell("ages ending in 0 or 5", (ages % 5 == 0).sum(), len(ages), "tell classes, not years", "20% without heaping"),
-        _tell(f"ages ending in 0 or 5, {first} to {last}", (asked % 5 == 0).sum(), len(asked), "smooth the targets over years", index),
+        _tell(
+            "ages ending in 0 or 5",
+            (ages % 5 == 0).sum(),
+            len(ages),
+            "tell classes, not years",
+            "20% without heaping",
+        ),
+        _tell(
+            f"ages ending in 0 or 5, {first} to {last}",
+            (asked % 5 == 0).sum(),
+            len(asked),
+            "smooth the targets over years",
+            index,
+        ),
     ]
 
 
@@ -154,20 +232,43 @@ def _find_imbalance(cell_counts: pd.Series) -> list[dict]:
     filled = cell_counts[cell_counts > 0]
     if filled.empty:
         return []
-    crossed, (smallest, largest) = " x ".join(filled.index.names), (filled.idxmin(), filled.idxmax())
+    crossed, (smallest, largest) = (
+        " x ".join(filled.index.names),
+        (filled.idxmin(), filled.idxmax()),
+    )
     name = {cell: cell if isinstance(cell, str) else " ".join(cell) for cell in (smallest, largest)}
     largest_detail = f"{name[largest]}, {filled.max() / filled.min():.0f} times the smallest"
     return [
-        _tell(f"{crossed}: empty subgroups", (cell_counts == 0).sum(), len(cell_counts), "say nothing about them"),
-        _tell(f"{crossed}: smallest subgroup", filled.min(), filled.sum(), "report by subgroup, with intervals", name[smallest]),
-        _tell(f"{crossed}: largest subgroup", filled.max(), filled.sum(), "weigh, or draw evenly", largest_detail),
+        _tell(
+            f"{crossed}: empty subgroups",
+            (cell_counts == 0).sum(),
+            len(cell_counts),
+            "say nothing about them",
+        ),
+        _tell(
+            f"{crossed}: smallest subgroup",
+            filled.min(),
+            filled.sum(),
+            "report by subgroup, with intervals",
+            name[smallest],
+        ),
+        _tell(
+            f"{crossed}: largest subgroup",
+            filled.max(),
+            filled.sum(),
+            "weigh, or draw evenly",
+            largest_detail,
+        ),
     ]
 
 
 def _classify(manifest: pd.DataFrame) -> pd.DataFrame:
     bounds = (*AGE_SCHEMES[DEFAULT_AGE_SCHEME], np.inf)
     classes = {"age": pd.cut(manifest["age"], bounds, right=False, labels=name_age_ranges())}
-    classes |= {label: pd.Categorical(manifest[label], LABELS[label]) for label in ("gender", "ethnicity", "emotion")}
+    classes |= {
+        label: pd.Categorical(manifest[label], LABELS[label])
+        for label in ("gender", "ethnicity", "emotion")
+    }
     return pd.DataFrame(classes).dropna(axis=1, how="all")
 
 
@@ -178,12 +279,19 @@ def _count_ages(ages: pd.Series) -> pd.Series:
 
 def _count_cells(classes: pd.DataFrame) -> pd.Series:
     crossed = [label for label in CROSSED if label in classes] or list(classes)
-    return classes.groupby(crossed, observed=False).size() if crossed else pd.Series(dtype=int).rename_axis("subgroup")
+    return (
+        classes.groupby(crossed, observed=False).size()
+        if crossed
+        else pd.Series(dtype=int).rename_axis("subgroup")
+    )
 
 
 def _count_labels(classes: pd.DataFrame, splits: pd.Series) -> pd.DataFrame:
     present = [split for split in (*SPLITS, NO_SPLIT) if (splits == split).any()]
-    counts = {label: pd.crosstab(classes[label], splits, dropna=False).reindex(columns=present) for label in classes}
+    counts = {
+        label: pd.crosstab(classes[label], splits, dropna=False).reindex(columns=present)
+        for label in classes
+    }
     return pd.concat(counts) if counts else pd.DataFrame(columns=present, dtype=int)
 
 
@@ -200,7 +308,11 @@ def _find_non_faces(paths: pd.Series, scores: np.ndarray | None) -> dict:
 
 def _find_leaks(manifest: pd.DataFrame, keys: dict[str, pd.Series]) -> list[dict]:
     """Count held-out faces whose file, photo or subject stands on another side too: of the folders as published, then of the splits."""
-    published = manifest["path"].map(lambda path: next((part for part in Path(path).parts[-2::-1] if part in PUBLISHED_SPLITS), None))
+    published = manifest["path"].map(
+        lambda path: next(
+            (part for part in Path(path).parts[-2::-1] if part in PUBLISHED_SPLITS), None
+        )
+    )
     dealt = manifest["split"].where(manifest["split"] != "excluded")
     rows = []
     for name, sides, remedy in (
@@ -211,5 +323,14 @@ def _find_leaks(manifest: pd.DataFrame, keys: dict[str, pd.Series]) -> list[dict
         for kind, of in keys.items():
             if sides.nunique() > 1 and of.notna().any():
                 leaking = held_out & (sides.groupby(of).transform("nunique") > 1)
-                rows.append(_tell(f"{name} leaks: {kind}", leaking.sum(), held_out.sum(), remedy, "", manifest["path"][leaking]))
+                rows.append(
+                    _tell(
+                        f"{name} leaks: {kind}",
+                        leaking.sum(),
+                        held_out.sum(),
+                        remedy,
+                        "",
+                        manifest["path"][leaking],
+                    )
+                )
     return rows

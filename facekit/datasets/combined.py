@@ -1,12 +1,16 @@
-"""Merge datasets of ages into one to pre-train on, as the paper "Toward Affective Intelligence" does with its Combined_Faces.
+"""Merge datasets of ages into one to pre-train on, as the paper "Toward Affective Intelligence"
+does with its Combined_Faces.
 
-This is a recipe, not that set: any datasets, copies of a photo reduced to one, labels settled, training images balanced. Faces are cut by
+This is a recipe, not that set: any datasets, copies of a photo reduced to one, labels settled,
+    training images balanced. Faces are cut by
 `crops`, those of repeated rows once.
 
-Copies are pairs of images whose perceptual hashes are close, confirmed by the correlation of their thumbnails. Both look at the face's
-box, or at the whole image where there is none. Of 500 UTKFace images copies resized, recompressed or in grey were all found, and 99% of
-those made lighter or darker; with a fiftieth trimmed off each side two of three, with a twentieth none, and no mirror image. So sources
-that crop the same photos each in its own way keep copies here, which only an embedding of the aligned faces would tell.
+Copies are pairs of images whose perceptual hashes are close, confirmed by the correlation of their
+thumbnails. Both look at the face's box, or at the whole image where there is none. Of 500 UTKFace
+images copies resized, recompressed or in grey were all found, and 99% of those made lighter or
+darker; with a fiftieth trimmed off each side two of three, with a twentieth none, and no mirror
+image. So sources that crop the same photos each in its own way keep copies here, which only an
+embedding of the aligned faces would tell.
 """
 
 from __future__ import annotations
@@ -25,32 +29,49 @@ from facekit.datasets.manifest import BOX, COLUMNS, DUPLICATE_CORRELATION, THUMB
 from facekit.images import convert_to_grey, read_image
 from facekit.taxonomy import LABELS, find_age_range
 
-SIDES = ("test", "validation", "train", "excluded")  # a group stands on the first of them that any of its images is on
+SIDES = (
+    "test",
+    "validation",
+    "train",
+    "excluded",
+)  # a group stands on the first of them that any of its images is on
 UNKNOWN = "unknown"  # gender
 
 WAVES = 8  # a side of the hash: the slowest waves of the face, each above or below their median
 WAVES_FROM_SIDE = 32  # pixels
-HASH_BITS_APART = 10  # of 64; resized copies were up to 6 apart, relit ones up to 12; of chance pairs most are further apart
-COPY_CORRELATION = 0.97  # above it no pair of UTKFace was chance, from 0.957 two of three: a split bears that, a label does not
+# of 64; resized copies were up to 6 apart, relit ones up to 12; of chance pairs most are further
+# apart
+HASH_BITS_APART = 10
+# above it no pair of UTKFace was chance, from 0.957 two of three: a split bears that, a label does
+# not
+COPY_CORRELATION = 0.97
 PAIRS_AT_ONCE = 2**24  # whatever the count of images: 0.3 GB
 
 
-def combine_manifests(manifests: Sequence[pd.DataFrame], size: int, seed: int) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Merge manifests into one with each photo once, and repeat training images until age classes and genders are level.
+def combine_manifests(
+    manifests: Sequence[pd.DataFrame], size: int, seed: int
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Merge manifests into one with each photo once, and repeat training images until age classes
+    and genders are level.
 
-    - Copies of a photo vote on its labels. Ages at most `audit.AGE_TOLERANCE_YEARS` apart give their median; of gender, ethnicity and
-      emotion the majority counts, and a copy without a label takes the others'. A photo with ages further apart or votes that tie is
-      dropped.
-    - Groups are those of the sources, joined where they share a photo. Where a group has images in a test split, its others are
-      dropped, likewise with validation, so that no training image shows what a source tests on. Read the sources with the seed that
-      fine-tuning uses, or their test splits differ.
+    - Copies of a photo vote on its labels. Ages at most `audit.AGE_TOLERANCE_YEARS` apart give
+    their median; of gender, ethnicity and
+      emotion the majority counts, and a copy without a label takes the others'. A photo with ages
+      further apart or votes that tie is dropped.
+    - Groups are those of the sources, joined where they share a photo. Where a group has images in
+    a test split, its others are
+      dropped, likewise with validation, so that no training image shows what a source tests on.
+      Read the sources with the seed that fine-tuning uses, or their test splits differ.
     - Of the copies left, the one of the manifest that stands first is kept.
-    - Age classes of the default scheme get equal shares of `size`, and within a class so do the genders; images of unknown gender keep
-      their share. A face of a cell that is not full comes again, as often as any other or once more. Each repeat is a row of its own,
-      and becomes another picture when training changes it at random. Validation and test images are neither repeated nor balanced.
+    - Age classes of the default scheme get equal shares of `size`, and within a class so do the
+    genders; images of unknown gender keep
+      their share. A face of a cell that is not full comes again, as often as any other or once
+      more. Each repeat is a row of its own, and becomes another picture when training changes it at
+      random. Validation and test images are neither repeated nor balanced.
 
     Args:
-        manifests: With groups and splits, the most trusted first. Images without an age are left out.
+        manifests: With groups and splits, the most trusted first. Images without an age are left
+            out.
         size: Training rows wanted.
         seed: Of the sampling.
 
@@ -59,20 +80,30 @@ def combine_manifests(manifests: Sequence[pd.DataFrame], size: int, seed: int) -
 
     Raises:
         ImageError: If an image cannot be read.
-        ValueError: If there is nothing to combine or to train on, `size` is not positive, or a row has no group or split.
+        ValueError: If there is nothing to combine or to train on, `size` is not positive, or a row
+            has no group or split.
     """
     if size < 1:
         raise ValueError(f"`size` must be 1 or more training images; got {size}.")
     faces = _merge(manifests)
-    counts = {f"images of {source}": count for source, count in faces["source"].value_counts(sort=False).items()}
+    counts = {
+        f"images of {source}": count
+        for source, count in faces["source"].value_counts(sort=False).items()
+    }
     faces = _mark_copies(faces)
     shared = faces.groupby("photo")["source"].nunique() > 1
     counts |= {"photos": len(shared), "photos in several sources": int(shared.sum())}
-    # Told before contradictory photos are dropped: a test photo among them is still a test photo to its source.
+    # Told before contradictory photos are dropped: a test photo among them is still a test photo to
+    # its source.
     ranks = faces["split"].map(SIDES.index)
-    right_side = (ranks == ranks.groupby(faces["group"]).transform("min")) & (ranks < SIDES.index("excluded"))
+    right_side = (ranks == ranks.groupby(faces["group"]).transform("min")) & (
+        ranks < SIDES.index("excluded")
+    )
     faces, contradictory = _settle_labels(faces)
-    counts |= {f"photos dropped, {label} contradictory": int(photos.sum()) for label, photos in contradictory.items()}
+    counts |= {
+        f"photos dropped, {label} contradictory": int(photos.sum())
+        for label, photos in contradictory.items()
+    }
     agreed = ~faces["photo"].map(contradictory.any(axis=1))
     counts["images dropped, group on another side or excluded"] = int((agreed & ~right_side).sum())
     faces = faces[agreed & right_side].drop_duplicates("photo")
@@ -93,7 +124,9 @@ def _merge(manifests: Sequence[pd.DataFrame]) -> pd.DataFrame:
     for manifest in manifests:
         if manifest["group"].isna().any() or not manifest["split"].isin(SIDES).all():
             source = manifest["source"].iloc[0]
-            raise ValueError(f"`manifests` must have a group and a split in each row; {source} has not: split it by a protocol first.")
+            raise ValueError(
+                f"`manifests` must have a group and a split in each row; {source} has not: split it by a protocol first."
+            )
     faces = pd.concat(manifests, keys=range(len(manifests)), names=["manifest"])
     faces["group"] = faces.groupby(["manifest", "group"]).ngroup()
     return faces.reset_index(drop=True)
@@ -105,14 +138,18 @@ def _merge(manifests: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def _mark_copies(faces: pd.DataFrame) -> pd.DataFrame:
     """Add the column `photo`, equal for copies, and join the groups of images that look alike."""
     reading = tqdm(faces["path"], "comparing faces", unit="face", disable=None, leave=False)
-    prints = [_take_prints(*face) for face in zip(reading, faces[list(BOX)].to_numpy(), strict=True)]
+    prints = [
+        _take_prints(*face) for face in zip(reading, faces[list(BOX)].to_numpy(), strict=True)
+    ]
     hashes, thumbnails = (np.stack(parts) for parts in zip(*prints, strict=True))
     left, right, correlations = _find_alike(hashes, thumbnails)
     copies = correlations > COPY_CORRELATION
     rows = np.arange(len(faces))
     firsts = pd.Series(rows).groupby(faces["group"].to_numpy()).transform("first").to_numpy()
     photos = _join(len(faces), left[copies], right[copies])
-    return faces.assign(photo=photos, group=_join(len(faces), np.append(left, rows), np.append(right, firsts)))
+    return faces.assign(
+        photo=photos, group=_join(len(faces), np.append(left, rows), np.append(right, firsts))
+    )
 
 
 def _take_prints(path: str, box_xyxy: np.ndarray) -> tuple[np.uint64, np.ndarray]:
@@ -121,24 +158,33 @@ def _take_prints(path: str, box_xyxy: np.ndarray) -> tuple[np.uint64, np.ndarray
     if not np.isnan(box_xyxy).any():
         height, width = grey.shape
         left, top = np.clip(np.floor(box_xyxy[:2]), 0, (width - 1, height - 1)).astype(int)
-        right, bottom = np.clip(np.ceil(box_xyxy[2:]), (left + 1, top + 1), (width, height)).astype(int)
+        right, bottom = np.clip(np.ceil(box_xyxy[2:]), (left + 1, top + 1), (width, height)).astype(
+            int
+        )
         grey = grey[top:bottom, left:right]
     small, thumbnail = (
-        cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) for side in (WAVES_FROM_SIDE, THUMBNAIL_SIDE)
+        cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+        for side in (WAVES_FROM_SIDE, THUMBNAIL_SIDE)
     )
     waves = cv2.dct(small)[:WAVES, :WAVES].ravel()
     thumbnail = thumbnail.ravel() - thumbnail.mean()
-    return np.packbits(waves > np.median(waves)).view(np.uint64)[0], thumbnail / max(np.linalg.norm(thumbnail), 1e-6)
+    return np.packbits(waves > np.median(waves)).view(np.uint64)[0], thumbnail / max(
+        np.linalg.norm(thumbnail), 1e-6
+    )
 
 
-def _find_alike(hashes: np.ndarray, thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _find_alike(
+    hashes: np.ndarray, thumbnails: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return both ends of each pair of images that look alike, and the correlation of their thumbnails."""
     found = []
     block = max(1, PAIRS_AT_ONCE // len(hashes))
     for start in range(0, len(hashes), block):
         bits_apart = np.bitwise_count(hashes[start : start + block, None] ^ hashes[start:])
         correlations = thumbnails[start : start + block] @ thumbnails[start:].T
-        left, right = np.nonzero(np.triu((bits_apart <= HASH_BITS_APART) & (correlations > DUPLICATE_CORRELATION), 1))
+        left, right = np.nonzero(
+            np.triu((bits_apart <= HASH_BITS_APART) & (correlations > DUPLICATE_CORRELATION), 1)
+        )
         found.append((left + start, right + start, correlations[left, right]))
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
@@ -154,13 +200,22 @@ def _join(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _settle_labels(faces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give all copies of a photo the same labels; say which photos' (rows) labels (columns) contradict each other."""
     ages = faces.groupby("photo")["age"].agg(["min", "max", "median"])
-    settled, contradictory = {"age": ages["median"]}, {"age": ages["max"] - ages["min"] > AGE_TOLERANCE_YEARS}
+    settled, contradictory = (
+        {"age": ages["median"]},
+        {"age": ages["max"] - ages["min"] > AGE_TOLERANCE_YEARS},
+    )
     for label in ("gender", "ethnicity", "emotion"):
-        votes = pd.DataFrame({name: faces[label] == name for name in LABELS[label]}).groupby(faces["photo"]).sum()
+        votes = (
+            pd.DataFrame({name: faces[label] == name for name in LABELS[label]})
+            .groupby(faces["photo"])
+            .sum()
+        )
         most = votes.max(axis=1)
         settled[label] = votes.idxmax(axis=1).where(most > 0)
         contradictory[label] = (votes.eq(most, axis=0).sum(axis=1) > 1) & (most > 0)
-    return faces.assign(**{label: faces["photo"].map(values) for label, values in settled.items()}), pd.DataFrame(contradictory)
+    return faces.assign(
+        **{label: faces["photo"].map(values) for label, values in settled.items()}
+    ), pd.DataFrame(contradictory)
 
 
 # === Balance ===
@@ -169,14 +224,24 @@ def _settle_labels(faces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _balance(training: pd.DataFrame, size: int, seed: int) -> pd.DataFrame:
     """Draw `size` rows, level over age classes and within them over genders."""
     if training.empty:
-        raise ValueError("`manifests` must leave at least one training image with an age; got none.")
-    cells = training.groupby([training["age"].map(find_age_range), training["gender"].fillna(UNKNOWN)])
+        raise ValueError(
+            "`manifests` must leave at least one training image with an age; got none."
+        )
+    cells = training.groupby(
+        [training["age"].map(find_age_range), training["gender"].fillna(UNKNOWN)]
+    )
     counts = cells.size()
     shares = counts / counts.groupby(level=0).transform("sum")
     known = shares.index.get_level_values(1) != UNKNOWN
-    shares = shares.where(~known, shares.where(known).groupby(level=0).transform("mean")) / counts.index.get_level_values(0).nunique()
+    shares = (
+        shares.where(~known, shares.where(known).groupby(level=0).transform("mean"))
+        / counts.index.get_level_values(0).nunique()
+    )
     quotas = np.diff(np.round(shares.cumsum() * size), prepend=0).astype(int)
     generator = np.random.default_rng(seed)
     # `np.resize` goes round and round until the quota is met.
-    drawn = [np.resize(generator.permutation(cell.index), quota) for quota, (_, cell) in zip(quotas, cells, strict=True)]
+    drawn = [
+        np.resize(generator.permutation(cell.index), quota)
+        for quota, (_, cell) in zip(quotas, cells, strict=True)
+    ]
     return training.loc[np.concatenate(drawn)]

@@ -1,7 +1,9 @@
-"""The one table that every dataset is turned into, its file, its groups of duplicates, and splits that no group straddles.
+"""The one table that every dataset is turned into, its file, its groups of duplicates, and splits
+that no group straddles.
 
-A manifest is a `pandas.DataFrame` with the columns of `COLUMNS`, one row a face. `folders` and `annotations` make it, `protocols` split
-it, `crops` cuts the faces that it lists. A box is x1, y1, x2, y2 in pixels of the image, and NaN where the image is one face already.
+A manifest is a `pandas.DataFrame` with the columns of `COLUMNS`, one row a face. `folders` and
+`annotations` make it, `protocols` split it, `crops` cuts the faces that it lists. A box is x1, y1,
+x2, y2 in pixels of the image, and NaN where the image is one face already.
 """
 
 from __future__ import annotations
@@ -18,14 +20,29 @@ from tqdm import tqdm
 from facekit.taxonomy import EMOTIONS, ETHNICITIES, GENDERS
 
 BOX = ("x1", "y1", "x2", "y2")
-COLUMNS = ("path", *BOX, "age", "gender", "ethnicity", "emotion", "subject", "source", "group", "split")
+COLUMNS = (
+    "path",
+    *BOX,
+    "age",
+    "gender",
+    "ethnicity",
+    "emotion",
+    "subject",
+    "source",
+    "group",
+    "split",
+)
 NUMBERS = (*BOX, "age")
 TEXTS = ("path", "gender", "ethnicity", "emotion", "subject", "source", "split")
 SPLITS = ("train", "validation", "test", "excluded")
 OLDEST_YEARS = 120  # no living person is older; what is, is a wrong date
 
-THUMBNAIL_SIDE = 16  # pixels; enough to tell faces apart, few enough to compare all pairs in seconds
-DUPLICATE_CORRELATION = 0.95  # above it thumbnails were seen to show one photo; about half are chance from 0.95 to 0.96, none above 0.97
+THUMBNAIL_SIDE = (
+    16  # pixels; enough to tell faces apart, few enough to compare all pairs in seconds
+)
+# above it thumbnails were seen to show one photo; about half are chance from 0.95 to 0.96, none
+# above 0.97
+DUPLICATE_CORRELATION = 0.95
 BLOCK = 2048  # thumbnails compared with all others at once
 COMPARED = 2**26  # pairs at once, whatever the count of images: 256 MB
 
@@ -56,15 +73,33 @@ def check_manifest(manifest: pd.DataFrame) -> None:
     """Check a manifest's columns, labels, ages, boxes and splits.
 
     Raises:
-        ValueError: If one breaks its rule; the message names the rule, the value, the row and the image.
+        ValueError: If one breaks its rule; the message names the rule, the value, the row and the
+            image.
     """
     if tuple(manifest.columns) != COLUMNS:
-        raise ValueError(f"A manifest must have the columns {', '.join(COLUMNS)}; got {', '.join(map(str, manifest.columns))}.")
+        raise ValueError(
+            f"A manifest must have the columns {', '.join(COLUMNS)}; got {', '.join(map(str, manifest.columns))}."
+        )
     for column in ("path", "source"):
         _require(manifest, column, manifest[column].notna(), "given")
-    for column, labels in (("gender", GENDERS), ("ethnicity", ETHNICITIES), ("emotion", EMOTIONS), ("split", SPLITS)):
-        _require(manifest, column, manifest[column].isin(labels) | manifest[column].isna(), f"one of {', '.join(labels)}")
-    _require(manifest, "age", manifest["age"].between(0, OLDEST_YEARS) | manifest["age"].isna(), f"from 0 to {OLDEST_YEARS} years")
+    for column, labels in (
+        ("gender", GENDERS),
+        ("ethnicity", ETHNICITIES),
+        ("emotion", EMOTIONS),
+        ("split", SPLITS),
+    ):
+        _require(
+            manifest,
+            column,
+            manifest[column].isin(labels) | manifest[column].isna(),
+            f"one of {', '.join(labels)}",
+        )
+    _require(
+        manifest,
+        "age",
+        manifest["age"].between(0, OLDEST_YEARS) | manifest["age"].isna(),
+        f"from 0 to {OLDEST_YEARS} years",
+    )
     whole = manifest[list(BOX)].isna().all(axis=1)
     for first, last in (("x1", "x2"), ("y1", "y2")):
         _require(manifest, last, whole | (manifest[last] > manifest[first]), f"more than `{first}`")
@@ -103,14 +138,18 @@ def load_manifest(path: Path) -> pd.DataFrame:
         manifest = pd.read_parquet(path)
         check_manifest(manifest)
     except (ValueError, OSError) as error:  # pyarrow's own error is a ValueError, too
-        raise ValueError(f"{path}: is no manifest ({error}); make it again with `facekit data prepare`.") from None
+        raise ValueError(
+            f"{path}: is no manifest ({error}); make it again with `facekit data prepare`."
+        ) from None
     return manifest
 
 
 def group_duplicates(paths: list[str]) -> np.ndarray:
-    """Find the groups of images that show the same photo, whether byte for byte, resized, recompressed or relit.
+    """Find the groups of images that show the same photo, whether byte for byte, resized,
+    recompressed or relit.
 
-    Every pair of thumbnails, standardised, is correlated; pairs above `DUPLICATE_CORRELATION` are joined, and joins chain.
+    Every pair of thumbnails, standardised, is correlated; pairs above `DUPLICATE_CORRELATION` are
+    joined, and joins chain.
 
     Args:
         paths: Of the images; a path may come often, as it does where an image shows several faces.
@@ -124,10 +163,14 @@ def group_duplicates(paths: list[str]) -> np.ndarray:
     block = max(1, min(BLOCK, COMPARED // len(distinct)))
     pairs = []
     for start in range(0, len(distinct), block):
-        rows, columns = np.nonzero(thumbnails[start : start + block] @ thumbnails.T > DUPLICATE_CORRELATION)
+        rows, columns = np.nonzero(
+            thumbnails[start : start + block] @ thumbnails.T > DUPLICATE_CORRELATION
+        )
         pairs.append(np.stack([rows + start, columns]))
     rows, columns = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(distinct), len(distinct)))
+    graph = coo_array(
+        (np.ones(len(rows), bool), (rows, columns)), shape=(len(distinct), len(distinct))
+    )
     return connected_components(graph, directed=False)[1][images]
 
 
@@ -135,10 +178,16 @@ def _make_thumbnail(path: str) -> np.ndarray:
     grey = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
     if grey is None:
         return np.zeros(THUMBNAIL_SIDE**2, np.float32)  # correlates with nothing
-    thumbnail = cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA).ravel().astype(np.float32)
+    thumbnail = (
+        cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
+        .ravel()
+        .astype(np.float32)
+    )
     thumbnail -= thumbnail.mean()
     norm = np.linalg.norm(thumbnail)
-    return thumbnail / norm if norm > 1e-3 else np.full_like(thumbnail, 1 / THUMBNAIL_SIDE)  # blank ones are all alike
+    return (
+        thumbnail / norm if norm > 1e-3 else np.full_like(thumbnail, 1 / THUMBNAIL_SIDE)
+    )  # blank ones are all alike
 
 
 def split_by_group(groups: np.ndarray, fractions: dict[str, float], seed: int) -> np.ndarray:

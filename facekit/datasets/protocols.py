@@ -1,7 +1,9 @@
-"""Split a manifest by a protocol, by name: those that do not leak, and two of the papers' that do, to show the gap.
+"""Split a manifest by a protocol, by name: those that do not leak, and two of the papers' that do,
+to show the gap.
 
-Each takes a manifest as a reader of `folders` or `annotations` gives it, and returns it with `group` and `split` filled in. A group,
-be it of duplicates or of a subject's images, is what should stand on one side; the leaking protocols tear groups apart.
+Each takes a manifest as a reader of `folders` or `annotations` gives it, and returns it with
+`group` and `split` filled in. A group, be it of duplicates or of a subject's images, is what should
+stand on one side; the leaking protocols tear groups apart.
 """
 
 from __future__ import annotations
@@ -13,28 +15,37 @@ from facekit.datasets.manifest import group_duplicates, split_by_group
 
 HELD_OUT = {"train": 0.85, "validation": 0.05, "test": 0.10}
 FOLDS = 10
-COPIES = 5  # of each image in `augment_then_split`; so many that of 2,000 test images about one has no copy in train
+# of each image in `augment_then_split`; so many that of 2,000 test images about one has no copy in
+# train
+COPIES = 5
 
 
-def split_by_protocol(manifest: pd.DataFrame, name: str, seed: int = 0, fold: int | None = None) -> pd.DataFrame:
+def split_by_protocol(
+    manifest: pd.DataFrame, name: str, seed: int = 0, fold: int | None = None
+) -> pd.DataFrame:
     """Return a manifest with its groups and splits filled in.
 
     Args:
         manifest: Of a reader; not changed.
         name: Key of `PROTOCOLS`.
         seed: Of the shuffle.
-        fold: Which fold of a protocol of `FOLDED` is the test, 0 to 9; one split of 85 / 5 / 10% where it is `None`.
+        fold: Which fold of a protocol of `FOLDED` is the test, 0 to 9; one split of 85 / 5 / 10%
+            where it is `None`.
 
     Raises:
-        ValueError: If the name is unknown, the fold is out of its range or given where there are none, or the manifest lacks what the
-            protocol needs.
+        ValueError: If the name is unknown, the fold is out of its range or given where there are
+            none, or the manifest lacks what the protocol needs.
     """
     if name not in PROTOCOLS:
-        raise ValueError(f"`name` must be one of the protocols {', '.join(PROTOCOLS)}; got {name!r}.")
+        raise ValueError(
+            f"`name` must be one of the protocols {', '.join(PROTOCOLS)}; got {name!r}."
+        )
     if fold is None:
         return PROTOCOLS[name](manifest, seed)
     if name not in FOLDED or not 0 <= fold < FOLDS:
-        raise ValueError(f"`fold` must be from 0 to {FOLDS - 1}, and is for {' and '.join(FOLDED)}; got {fold} for {name}.")
+        raise ValueError(
+            f"`fold` must be from 0 to {FOLDS - 1}, and is for {' and '.join(FOLDED)}; got {fold} for {name}."
+        )
     return PROTOCOLS[name](manifest, seed, fold)
 
 
@@ -44,13 +55,17 @@ def split_group_disjoint(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
     return manifest.assign(group=groups, split=split_by_group(groups, HELD_OUT, seed))
 
 
-def split_subject_disjoint(manifest: pd.DataFrame, seed: int, fold: int | None = None) -> pd.DataFrame:
+def split_subject_disjoint(
+    manifest: pd.DataFrame, seed: int, fold: int | None = None
+) -> pd.DataFrame:
     """Keep every subject on one side: 85 / 5 / 10%, or ten folds.
 
     An image without a subject counts as one of its own.
     """
     if manifest["subject"].isna().all():
-        raise ValueError(f"subject_disjoint needs subjects, which {_name_sources(manifest)} does not tell; choose group_disjoint.")
+        raise ValueError(
+            f"subject_disjoint needs subjects, which {_name_sources(manifest)} does not tell; choose group_disjoint."
+        )
     groups = manifest["subject"].fillna(manifest["path"]).factorize()[0]
     return manifest.assign(group=groups, split=_deal(groups, seed, fold))
 
@@ -59,26 +74,39 @@ def _deal(groups: np.ndarray, seed: int, fold: int | None) -> np.ndarray:
     """Return the split of each group: a tenth is the test of a fold, and half the next tenth validates."""
     if fold is None:
         return split_by_group(groups, HELD_OUT, seed)
-    halves = split_by_group(groups, {str(half): 0.5 / FOLDS for half in range(2 * FOLDS)}, seed).astype(int)
-    return np.where(halves // 2 == fold, "test", np.where(halves == (2 * fold + 2) % (2 * FOLDS), "validation", "train"))
+    halves = split_by_group(
+        groups, {str(half): 0.5 / FOLDS for half in range(2 * FOLDS)}, seed
+    ).astype(int)
+    return np.where(
+        halves // 2 == fold,
+        "test",
+        np.where(halves == (2 * fold + 2) % (2 * FOLDS), "validation", "train"),
+    )
 
 
 def split_officially(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Take the dataset's own split, without what leaks in it.
 
-    Where the dataset keeps no test, or keeps it to itself, its validation is the test, and a twentieth of the other groups validates.
-    An image that shows the same photo as one of the test, or a training image that shows the same photo as one of the validation, is
-    `excluded`.
+    Where the dataset keeps no test, or keeps it to itself, its validation is the test, and a
+    twentieth of the other groups validates. An image that shows the same photo as one of the test,
+    or a training image that shows the same photo as one of the validation, is `excluded`.
     """
     if manifest["split"].isna().any():
-        raise ValueError(f"official needs a split of the dataset's own, which {_name_sources(manifest)} has not; choose group_disjoint.")
+        raise ValueError(
+            f"official needs a split of the dataset's own, which {_name_sources(manifest)} has not; choose group_disjoint."
+        )
     groups, given = pd.Series(_find_groups(manifest), manifest.index), manifest["split"]
     tested = given == ("test" if given.eq("test").any() else "validation")
-    shares = pd.Series(split_by_group(groups.to_numpy(), {"train": 0.95, "validation": 0.05}, seed), manifest.index)
+    shares = pd.Series(
+        split_by_group(groups.to_numpy(), {"train": 0.95, "validation": 0.05}, seed), manifest.index
+    )
     validated = given.eq("validation") & ~tested
     if validated.any():
         shares = given.mask(given.eq("train") & groups.isin(groups[validated]), "excluded")
-    return manifest.assign(group=groups, split=shares.mask(groups.isin(groups[tested]), "excluded").mask(tested, "test"))
+    return manifest.assign(
+        group=groups,
+        split=shares.mask(groups.isin(groups[tested]), "excluded").mask(tested, "test"),
+    )
 
 
 def split_random_frames(manifest: pd.DataFrame, seed: int, fold: int | None = None) -> pd.DataFrame:
@@ -89,7 +117,8 @@ def split_random_frames(manifest: pd.DataFrame, seed: int, fold: int | None = No
 
 
 def augment_then_split(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Repeat each image, then shuffle, as papers do that augment first. It leaks: copies of one photo stand on both sides.
+    """Repeat each image, then shuffle, as papers do that augment first. It leaks: copies of one
+    photo stand on both sides.
 
     The `COPIES` rows of an image are alike; whoever trains changes each copy's crop.
     """

@@ -1,8 +1,10 @@
-"""Draw faces in the form of CK+48: people who pose emotions, each filmed, the last frames of each film kept as an image of their own.
+"""Draw faces in the form of CK+48: people who pose emotions, each filmed, the last frames of each
+film kept as an image of their own.
 
-Three frames of a film show nearly the same picture, and everybody poses several emotions, so that a split by images tests on the faces
-it trained on. That is what these are for: to see what a protocol makes of a task. They are read by `folders.read_ck_plus`; a single
-face, and what it is drawn from, is of `synthetic`.
+Three frames of a film show nearly the same picture, and everybody poses several emotions, so that a
+split by images tests on the faces it trained on. That is what these are for: to see what a protocol
+makes of a task. They are read by `folders.read_ck_plus`; a single face, and what it is drawn from,
+is of `synthetic`.
 """
 
 from __future__ import annotations
@@ -22,15 +24,20 @@ from facekit.images import convert_to_grey
 from facekit.taxonomy import CK_PLUS_EMOTIONS
 
 SIDE = 48  # pixels
-POSED_EMOTIONS = tuple(emotion for emotion in CK_PLUS_EMOTIONS.values() if emotion != "neutral")  # CK+48 keeps no neutral frames
+POSED_EMOTIONS = tuple(
+    emotion for emotion in CK_PLUS_EMOTIONS.values() if emotion != "neutral"
+)  # CK+48 keeps no neutral frames
 INTENSITIES = (0.85, 0.92, 1.0)  # of the frames that are kept: an expression on its way to its peak
 SWAY_DEGREES = 0.6  # standard deviation of the head's turning from frame to frame
 
 
-def sample_sequences(people: int, posed: int, seed: int = 0) -> Iterator[tuple[int, int, list[FaceTraits]]]:
+def sample_sequences(
+    people: int, posed: int, seed: int = 0
+) -> Iterator[tuple[int, int, list[FaceTraits]]]:
     """Yield each film's person, its number, and the traits of its frames.
 
-    A person keeps light, background and clothes from film to film, as in a laboratory, and sits a little differently in each.
+    A person keeps light, background and clothes from film to film, as in a laboratory, and sits a
+    little differently in each.
 
     Args:
         people: How many.
@@ -76,7 +83,9 @@ def make_sequences(folder: Path, people: int, posed: int = 3, seed: int = 0) -> 
     labels = {emotion: label for label, emotion in CK_PLUS_EMOTIONS.items()}
     for person, number, frames in sample_sequences(people, posed, seed):
         for count, face in enumerate(frames, 1):
-            path = Path(folder, labels[face.emotion], f"S{person:03d}_{number + 1:03d}_{count:08d}.png")
+            path = Path(
+                folder, labels[face.emotion], f"S{person:03d}_{number + 1:03d}_{count:08d}.png"
+            )
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(convert_to_grey(draw_face(face, SIDE))).save(path)
     return read_ck_plus(folder)

@@ -1,21 +1,26 @@
 """Arithmetic on boxes: overlap, non-maximum suppression, squares, crops. No network is run here.
 
-Boxes are (boxes, 4) float arrays of x1, y1, x2, y2 in pixels; x2 and y2 lie outside by one pixel less than the width suggests, as
-in MTCNN's published code.
+Boxes are (boxes, 4) float arrays of x1, y1, x2, y2 in pixels; x2 and y2 lie outside by one pixel
+less than the width suggests, as in MTCNN's published code.
 """
 
 import numpy as np
 
-NMS_BLOCK = 256  # boxes judged at once: small enough to lie close together, large enough to keep NumPy busy
+NMS_BLOCK = (
+    256  # boxes judged at once: small enough to lie close together, large enough to keep NumPy busy
+)
 
 
-def compute_overlaps(boxes_xyxy: np.ndarray, others_xyxy: np.ndarray, method: str = "union") -> np.ndarray:
+def compute_overlaps(
+    boxes_xyxy: np.ndarray, others_xyxy: np.ndarray, method: str = "union"
+) -> np.ndarray:
     """Return how much each box overlaps each of the others.
 
     Args:
         boxes_xyxy: (boxes, 4).
         others_xyxy: (others, 4).
-        method: `union` divides the common area by the united one (IoU), `minimum` by the smaller of the two boxes.
+        method: `union` divides the common area by the united one (IoU), `minimum` by the smaller of
+            the two boxes.
 
     Returns:
         (boxes, others), 0 to 1.
@@ -34,11 +39,14 @@ def compute_overlaps(boxes_xyxy: np.ndarray, others_xyxy: np.ndarray, method: st
     return common / np.maximum(whole, np.finfo(np.float32).tiny)
 
 
-def suppress_non_maxima(boxes_xyxy: np.ndarray, scores: np.ndarray, threshold: float, method: str = "union") -> np.ndarray:
+def suppress_non_maxima(
+    boxes_xyxy: np.ndarray, scores: np.ndarray, threshold: float, method: str = "union"
+) -> np.ndarray:
     """Keep a box only if no better one overlaps it by more than `threshold`.
 
-    This is the parallel form of non-maximum suppression, as in the `mtcnn` package: a better box counts even where it goes itself.
-    Each box can then be judged alone, so that blocks of neighbours are compared with what lies around them and nothing more.
+    This is the parallel form of non-maximum suppression, as in the `mtcnn` package: a better box
+    counts even where it goes itself. Each box can then be judged alone, so that blocks of
+    neighbours are compared with what lies around them and nothing more.
 
     Args:
         boxes_xyxy: (boxes, 4).
@@ -54,7 +62,9 @@ def suppress_non_maxima(boxes_xyxy: np.ndarray, scores: np.ndarray, threshold: f
     kept = np.ones(len(boxes), bool)
     for block in _group_neighbours(boxes):
         reach = np.concatenate([boxes[block, :2].min(axis=0), boxes[block, 2:].max(axis=0)])
-        near = np.flatnonzero((boxes[:, :2] <= reach[2:]).all(axis=1) & (boxes[:, 2:] >= reach[:2]).all(axis=1))
+        near = np.flatnonzero(
+            (boxes[:, :2] <= reach[2:]).all(axis=1) & (boxes[:, 2:] >= reach[:2]).all(axis=1)
+        )
         overlaps = compute_overlaps(boxes[near], boxes[block], method)
         kept[block] = ~((overlaps > threshold) & (near[:, None] < block)).any(axis=0)
     return order[kept]
@@ -65,9 +75,15 @@ def _group_neighbours(boxes_xyxy: np.ndarray) -> list[np.ndarray]:
     count = len(boxes_xyxy)
     if count == 0:
         return []
-    bands = np.array_split(np.argsort(boxes_xyxy[:, 1], kind="stable"), int(np.ceil((count / NMS_BLOCK) ** 0.5)))
+    bands = np.array_split(
+        np.argsort(boxes_xyxy[:, 1], kind="stable"), int(np.ceil((count / NMS_BLOCK) ** 0.5))
+    )
     across = [band[np.argsort(boxes_xyxy[band, 0], kind="stable")] for band in bands]
-    return [band[start : start + NMS_BLOCK] for band in across for start in range(0, len(band), NMS_BLOCK)]
+    return [
+        band[start : start + NMS_BLOCK]
+        for band in across
+        for start in range(0, len(band), NMS_BLOCK)
+    ]
 
 
 def make_square(boxes_xyxy: np.ndarray) -> np.ndarray:
@@ -84,7 +100,8 @@ def apply_offsets(boxes_xyxy: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def sample_crops(image: np.ndarray, boxes_xyxy: np.ndarray, size: int) -> np.ndarray:
-    """Cut all boxes out of an image at one size, bilinearly, with zeros (mid grey) outside the frame.
+    """Cut all boxes out of an image at one size, bilinearly, with zeros (mid grey) outside the
+    frame.
 
     Args:
         image: HxWx3 uint8.
@@ -96,10 +113,14 @@ def sample_crops(image: np.ndarray, boxes_xyxy: np.ndarray, size: int) -> np.nda
     """
     height, width = image.shape[:2]
     steps = np.linspace(0, 1, size, dtype=np.float32)
-    # As TensorFlow's crop_and_resize, on which the published thresholds were set: the first and last samples lie on the
-    # box's edges, and a box as large as the image spans its pixel centres.
-    x = (boxes_xyxy[:, :1] + (boxes_xyxy[:, 2:3] - boxes_xyxy[:, :1]) * steps) * ((width - 1) / width)  # (boxes, size)
-    y = (boxes_xyxy[:, 1:2] + (boxes_xyxy[:, 3:4] - boxes_xyxy[:, 1:2]) * steps) * ((height - 1) / height)
+    # As TensorFlow's crop_and_resize, on which the published thresholds were set: the first and
+    # last samples lie on the box's edges, and a box as large as the image spans its pixel centres.
+    x = (boxes_xyxy[:, :1] + (boxes_xyxy[:, 2:3] - boxes_xyxy[:, :1]) * steps) * (
+        (width - 1) / width
+    )  # (boxes, size)
+    y = (boxes_xyxy[:, 1:2] + (boxes_xyxy[:, 3:4] - boxes_xyxy[:, 1:2]) * steps) * (
+        (height - 1) / height
+    )
     inside = ((y >= 0) & (y <= height - 1))[:, :, None] & ((x >= 0) & (x <= width - 1))[:, None, :]
     left = np.clip(np.floor(x), 0, max(width - 2, 0)).astype(np.intp)
     top = np.clip(np.floor(y), 0, max(height - 2, 0)).astype(np.intp)

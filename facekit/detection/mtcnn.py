@@ -1,7 +1,8 @@
 """Find faces with the three-stage MTCNN cascade (Zhang et al., 2016).
 
-Pyramid -> P-Net -> R-Net -> O-Net -> `Faces`. Images are HxWx3 RGB uint8; boxes are x1, y1, x2, y2 in pixels of the image given.
-The networks are defined in `networks.mtcnn` and served by `inference`; cutting faces out for other networks lives in `images`.
+Pyramid -> P-Net -> R-Net -> O-Net -> `Faces`. Images are HxWx3 RGB uint8; boxes are x1, y1, x2, y2
+in pixels of the image given. The networks are defined in `networks.mtcnn` and served by
+`inference`; cutting faces out for other networks lives in `images`.
 """
 
 import functools
@@ -16,8 +17,10 @@ from facekit.inference import open_session, run_model
 
 CELL = 12  # side of P-Net's window, pixels
 STRIDE = 2  # of that window, from P-Net's one pooling
-TILE = 512  # output cells a side that P-Net is given at once, so that memory does not grow with the image
-FINE_PIXELS = 16_000_000  # up to this size the pyramid is averaged in fractions of a grey value; above, memory counts more
+# output cells a side that P-Net is given at once, so that memory does not grow with the image
+TILE = 512
+# up to this size the pyramid is averaged in fractions of a grey value; above, memory counts more
+FINE_PIXELS = 16_000_000
 CROPPED_SIDE = 144  # pixels; three times FER2013's, where MTCNN finds as much as at larger sizes
 CROPS = 512  # candidates cut out at once, for the same reason
 
@@ -41,11 +44,19 @@ class MTCNN:
 
     def __post_init__(self) -> None:
         if not self.min_face_size >= CELL:
-            raise ValueError(f"`min_face_size` must be {CELL} pixels or more; got {self.min_face_size}.")
+            raise ValueError(
+                f"`min_face_size` must be {CELL} pixels or more; got {self.min_face_size}."
+            )
         if not 0 < self.scale_factor < 1:
-            raise ValueError(f"`scale_factor` must be above 0 and below 1; got {self.scale_factor}.")
-        if len(self.thresholds) != 3 or not all(0 <= threshold < 1 for threshold in self.thresholds):
-            raise ValueError(f"`thresholds` must be three numbers from 0 to below 1; got {self.thresholds}.")
+            raise ValueError(
+                f"`scale_factor` must be above 0 and below 1; got {self.scale_factor}."
+            )
+        if len(self.thresholds) != 3 or not all(
+            0 <= threshold < 1 for threshold in self.thresholds
+        ):
+            raise ValueError(
+                f"`thresholds` must be three numbers from 0 to below 1; got {self.thresholds}."
+            )
 
     def compute_scales(self, size_hw: tuple[int, int]) -> list[float]:
         """Return the pyramid's scales, largest first; the last level still holds one window."""
@@ -58,7 +69,9 @@ class MTCNN:
     def count_windows(self, size_hw: tuple[int, int]) -> int:
         """Return how many windows P-Net looks at in an image of this size, on all levels together."""
         sides = [[int(side * scale) for side in size_hw] for scale in self.compute_scales(size_hw)]
-        cells = [[(side - CELL + 1) // STRIDE + 1 for side in level] for level in sides]  # a last odd pixel still makes a cell
+        cells = [
+            [(side - CELL + 1) // STRIDE + 1 for side in level] for level in sides
+        ]  # a last odd pixel still makes a cell
         return sum(rows * columns for rows, columns in cells)
 
     def propose(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,14 +118,17 @@ class MTCNN:
         passed = scores > self.thresholds[2]
         boxes, scores, fractions = boxes_xyxy[passed], scores[passed], fractions[passed]
         sizes = boxes[:, 2:] - boxes[:, :2] + 1
-        points = fractions.reshape(-1, 2, 5).transpose(0, 2, 1)  # (faces, 5, 2): the network tells all x, then all y
+        points = fractions.reshape(-1, 2, 5).transpose(
+            0, 2, 1
+        )  # (faces, 5, 2): the network tells all x, then all y
         landmarks = points * sizes[:, None] + boxes[:, None, :2] - 1
         boxes = apply_offsets(boxes, offsets[passed])
         kept = suppress_non_maxima(boxes, scores, 0.7, "minimum")
         return Faces(boxes[kept], scores[kept], landmarks[kept])
 
     def trace(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, Faces]:
-        """Return what each stage leaves of an image: P-Net's and R-Net's candidates, (n, 4) squares, best first, and the faces.
+        """Return what each stage leaves of an image: P-Net's and R-Net's candidates, (n, 4)
+        squares, best first, and the faces.
 
         Args:
             image: As for `detect`.
@@ -126,7 +142,11 @@ class MTCNN:
         faces = self.decide(image, refined)
         height, width = image.shape[:2]
         limits = np.array([width, height, width, height], np.float32) - 1
-        return proposed, refined, Faces(np.clip(faces.boxes_xyxy, 0, limits), faces.scores, faces.landmarks_xy)
+        return (
+            proposed,
+            refined,
+            Faces(np.clip(faces.boxes_xyxy, 0, limits), faces.scores, faces.landmarks_xy),
+        )
 
     def detect(self, image: np.ndarray) -> Faces:
         """Find every face of an image.
@@ -146,7 +166,9 @@ class MTCNN:
 def make_level(image: np.ndarray, scale: float) -> np.ndarray:
     """Bring an image, uint8 or float32, to one scale of the pyramid."""
     height, width = (int(side * scale) for side in image.shape[:2])
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
 
 
 def run_pnet(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +178,8 @@ def run_pnet(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         level: HxWx3 of 0 to 255, at least `CELL` high and wide.
 
     Returns:
-        Face probabilities (rows, columns), and offsets of the box's corners (rows, columns, 4) as fractions of the window's side.
+        Face probabilities (rows, columns), and offsets of the box's corners (rows, columns, 4) as
+        fractions of the window's side.
     """
     session = open_session("pnet")
     normalised = (level[None].astype(np.float32) - 127.5) / 128
@@ -164,10 +187,14 @@ def run_pnet(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return probabilities[0, ..., 1], offsets[0]
 
 
-def read_maps(probabilities: np.ndarray, offsets: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def read_maps(
+    probabilities: np.ndarray, offsets: np.ndarray, threshold: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Turn P-Net's maps into boxes (n, 4), pixels of the level, and scores (n,) for the cells above the threshold."""
     rows, columns = np.nonzero(probabilities > threshold)
-    corners = np.stack([columns, rows], axis=1) * STRIDE + 1  # the published code counts pixels from 1, and its thresholds go with that
+    corners = (
+        np.stack([columns, rows], axis=1) * STRIDE + 1
+    )  # the published code counts pixels from 1, and its thresholds go with that
     windows = np.concatenate([corners, corners + CELL - 1], axis=1).astype(np.float32)
     return windows + offsets[rows, columns] * (CELL - 1), probabilities[rows, columns]
 
@@ -180,8 +207,9 @@ def detect_faces(image: np.ndarray, **options) -> Faces:
 def locate_face(image: np.ndarray) -> Faces:
     """Find the one face of a picture that was cropped to it, as datasets ship them.
 
-    The picture is brought to a common size and given a grey margin, for MTCNN wants to see around a face. Where the usual
-    thresholds find nothing, lower ones are tried; where these fail too, the whole picture is taken for the face.
+    The picture is brought to a common size and given a grey margin, for MTCNN wants to see around a
+    face. Where the usual thresholds find nothing, lower ones are tried; where these fail too, the
+    whole picture is taken for the face.
 
     Args:
         image: HxWx3 RGB uint8.
@@ -196,7 +224,9 @@ def locate_face(image: np.ndarray) -> Faces:
     height, width = image.shape[:2]
     scale = CROPPED_SIDE / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    resized = cv2.resize(
+        image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    )
     margin = round(CROPPED_SIDE * 0.3)
     padded = cv2.copyMakeBorder(resized, *[margin] * 4, cv2.BORDER_CONSTANT, value=(127, 127, 127))
     for thresholds in ((0.6, 0.7, 0.8), (0.4, 0.4, 0.3)):
@@ -206,8 +236,14 @@ def locate_face(image: np.ndarray) -> Faces:
             off_centre = np.abs(centres / padded.shape[1::-1] - 0.5).max(axis=1)
             face = found[[np.argmax(found.scores - off_centre)]]
             ratio = np.array([width, height]) / size
-            boxes = np.clip((face.boxes_xyxy - margin) * np.tile(ratio, 2), 0, (width - 1, height - 1) * 2)
-            return Faces(boxes.astype(np.float32), face.scores, ((face.landmarks_xy - margin) * ratio).astype(np.float32))
+            boxes = np.clip(
+                (face.boxes_xyxy - margin) * np.tile(ratio, 2), 0, (width - 1, height - 1) * 2
+            )
+            return Faces(
+                boxes.astype(np.float32),
+                face.scores,
+                ((face.landmarks_xy - margin) * ratio).astype(np.float32),
+            )
     whole = np.array([[0, 0, width, height]], np.float32)
     return Faces(whole, np.zeros(1, np.float32), np.full((1, 5, 2), np.nan, np.float32))
 
@@ -215,11 +251,15 @@ def locate_face(image: np.ndarray) -> Faces:
 def _check_image(image: np.ndarray) -> np.ndarray:
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise ValueError(f"`image` must be HxWx3 RGB uint8 of 1x1 or more; got {image.dtype} of shape {image.shape}.")
+        raise ValueError(
+            f"`image` must be HxWx3 RGB uint8 of 1x1 or more; got {image.dtype} of shape {image.shape}."
+        )
     return image
 
 
-def _run_on_crops(name: str, image: np.ndarray, boxes_xyxy: np.ndarray, size: int) -> list[np.ndarray]:
+def _run_on_crops(
+    name: str, image: np.ndarray, boxes_xyxy: np.ndarray, size: int
+) -> list[np.ndarray]:
     """Run R-Net or O-Net over the crops of all boxes."""
     run = functools.partial(run_model, name)
     starts = range(0, max(len(boxes_xyxy), 1), CROPS)

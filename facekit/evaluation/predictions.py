@@ -1,13 +1,15 @@
-"""Read predictions, of facekit's own models or of anybody's, into the table that `figures` measures.
+"""Read predictions, of facekit's own models or of anybody's, into the table that `figures`
+measures.
 
 A file is CSV or Parquet with one row an image and these columns; the others are left as they are.
 
 - `label`: the true label; for age, years.
-- `p_<class>`: the probability of each class, such as `p_female` and `p_male`, in any order; for age `p_0` to `p_100`, one a year.
+- `p_<class>`: the probability of each class, such as `p_female` and `p_male`, in any order; for age
+`p_0` to `p_100`, one a year.
   Where a model gives none, `predicted` in their place: the label it told, or years.
-- `group` (optional): equal for images that belong together, such as those of one person; by default each image is alone.
-- `source`, `split` (optional): of the image; one source and `test` by default. Only `test` is measured.
-- `copied` (optional): whether the model may have trained on a copy.
+- `group` (optional): equal for images that belong together, such as those of one person; by default
+each image is alone. - `source`, `split` (optional): of the image; one source and `test` by default.
+Only `test` is measured. - `copied` (optional): whether the model may have trained on a copy.
 
 Classes need not be facekit's own: those of another model are measured as they are.
 """
@@ -36,7 +38,8 @@ class Predictions:
         attribute: A key of `taxonomy.LABELS`, or `OTHER`.
         classes: In the order of the table's probabilities.
         table: As `figures` describes it.
-        has_probabilities: Whether the model gave any; where it told labels alone, each counts as sure.
+        has_probabilities: Whether the model gave any; where it told labels alone, each counts as
+            sure.
     """
 
     attribute: str
@@ -56,13 +59,20 @@ class Predictions:
 
     def select(self, split: str) -> Predictions:
         """Return the images of a split."""
-        return Predictions(self.attribute, self.classes, self.table[self.table["split"] == split], self.has_probabilities)
+        return Predictions(
+            self.attribute,
+            self.classes,
+            self.table[self.table["split"] == split],
+            self.has_probabilities,
+        )
 
     def name_answers(self) -> pd.DataFrame:
-        """Return what is true and what was told by name, one row an image; for age by class of the default scheme.
+        """Return what is true and what was told by name, one row an image; for age by class of the
+        default scheme.
 
         Returns:
-            `true`, `told`, both categories in the order of the classes; `certainty`, the probability of what was told; and `right`.
+            `true`, `told`, both categories in the order of the classes; `certainty`, the
+            probability of what was told; and `right`.
         """
         answers = self.answers
         if self.attribute == "age":
@@ -72,7 +82,10 @@ class Predictions:
         else:
             names, told, certainty = self.classes, answers.argmax(axis=1), answers.max(axis=1)
             true = pd.Categorical(self.labels, names)
-        named = pd.DataFrame({"true": true, "told": pd.Categorical.from_codes(told, names), "certainty": certainty}, self.table.index)
+        named = pd.DataFrame(
+            {"true": true, "told": pd.Categorical.from_codes(told, names), "certainty": certainty},
+            self.table.index,
+        )
         return named.assign(right=named["true"] == named["told"])
 
 
@@ -81,19 +94,31 @@ def read_predictions(path: str | Path, attribute: str = "") -> Predictions:
 
     Args:
         path: The file, `.csv` or `.parquet`.
-        attribute: A key of `taxonomy.LABELS`; by default what the classes say: facekit's own names, or numbers for age.
+        attribute: A key of `taxonomy.LABELS`; by default what the classes say: facekit's own names,
+            or numbers for age.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a column is missing or does not hold what it must; the message names the file, the column and the remedy.
+        ValueError: If a column is missing or does not hold what it must; the message names the
+            file, the column and the remedy.
     """
     path = Path(path)
     if attribute and attribute not in LABELS:
-        raise ValueError(f"`attribute` must be one of {', '.join(LABELS)}, or empty; got {attribute!r}.")
+        raise ValueError(
+            f"`attribute` must be one of {', '.join(LABELS)}, or empty; got {attribute!r}."
+        )
     table = _read_table(path)
     if "label" not in table:
-        raise ValueError(f"{path}: the column `label` is missing; it holds the true label of each image. There are: {_list(table)}.")
-    _require(path, table, "label", table["label"].notna(), "a label in every row; leave rows without one out")
+        raise ValueError(
+            f"{path}: the column `label` is missing; it holds the true label of each image. There are: {_list(table)}."
+        )
+    _require(
+        path,
+        table,
+        "label",
+        table["label"].notna(),
+        "a label in every row; leave rows without one out",
+    )
     given = [name for name in table if str(name).startswith(PREFIX)]
     if given:
         table, classes, attribute = _take_probabilities(path, table, given, attribute)
@@ -113,11 +138,19 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"{path}: no such file; name a .csv or .parquet of predictions. Those of shipped models come with a git checkout."
         )
     try:
-        table = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path, skipinitialspace=True)
+        table = (
+            pd.read_parquet(path)
+            if path.suffix.lower() == ".parquet"
+            else pd.read_csv(path, skipinitialspace=True)
+        )
     except (ValueError, OSError) as error:  # the errors of pandas and pyarrow are ValueErrors
-        raise ValueError(f"{path}: is no table ({str(error).strip()}); save it as CSV in UTF-8, separated by commas.") from None
+        raise ValueError(
+            f"{path}: is no table ({str(error).strip()}); save it as CSV in UTF-8, separated by commas."
+        ) from None
     if table.empty:
-        raise ValueError(f"{path}: holds no rows; save one an image, below a line with the names of the columns.")
+        raise ValueError(
+            f"{path}: holds no rows; save one an image, below a line with the names of the columns."
+        )
     return table.rename(columns=str)
 
 
@@ -130,40 +163,63 @@ def _require(path: Path, table: pd.DataFrame, column: str, valid: pd.Series, rul
         row = int(np.argmin(valid.to_numpy()))
         value = table[column].iloc[row]
         told = repr(value) if isinstance(value, str) else value
-        raise ValueError(f"{path}: the column `{column}` must hold {rule}; got {told} in row {row + 2}.")
+        raise ValueError(
+            f"{path}: the column `{column}` must hold {rule}; got {told} in row {row + 2}."
+        )
 
 
-def _require_numbers(path: Path, table: pd.DataFrame, column: str, low: float, high: float, what: str) -> pd.Series:
+def _require_numbers(
+    path: Path, table: pd.DataFrame, column: str, low: float, high: float, what: str
+) -> pd.Series:
     numbers = pd.to_numeric(table[column], errors="coerce")
     _require(path, table, column, numbers.between(low, high), what)
     return numbers.astype("float64")
 
 
-def _take_probabilities(path: Path, table: pd.DataFrame, given: list[str], attribute: str) -> tuple[pd.DataFrame, tuple, str]:
+def _take_probabilities(
+    path: Path, table: pd.DataFrame, given: list[str], attribute: str
+) -> tuple[pd.DataFrame, tuple, str]:
     names = {name.removeprefix(PREFIX) for name in given}
-    fitting = [known for known, labels in LABELS.items() if {str(label) for label in labels} == names]
+    fitting = [
+        known for known, labels in LABELS.items() if {str(label) for label in labels} == names
+    ]
     attribute = attribute or (fitting[0] if fitting else OTHER)
     classes = LABELS.get(attribute, tuple(name.removeprefix(PREFIX) for name in given))
     missing = [f"`{PREFIX}{name}`" for name in classes if str(name) not in names]
     foreign = sorted(names - {str(name) for name in classes})
     if missing:
-        raise ValueError(f"{path}: the columns {', '.join(missing[:8])} are missing; {attribute} has one for each of its classes.")
+        raise ValueError(
+            f"{path}: the columns {', '.join(missing[:8])} are missing; {attribute} has one for each of its classes."
+        )
     if foreign:
-        raise ValueError(f"{path}: the column `{PREFIX}{foreign[0]}` is of no class of {attribute}; rename it, or leave it out.")
+        raise ValueError(
+            f"{path}: the column `{PREFIX}{foreign[0]}` is of no class of {attribute}; rename it, or leave it out."
+        )
     if attribute == OTHER and len(classes) < 2:
-        raise ValueError(f"{path}: the column `{given[0]}` is alone; add the probability of every other class.")
+        raise ValueError(
+            f"{path}: the column `{given[0]}` is alone; add the probability of every other class."
+        )
     columns = [f"{PREFIX}{name}" for name in classes]
-    numbers = {column: _require_numbers(path, table, column, 0, 1, "probabilities from 0 to 1") for column in columns}
+    numbers = {
+        column: _require_numbers(path, table, column, 0, 1, "probabilities from 0 to 1")
+        for column in columns
+    }
     table = table.drop(columns=given).join(pd.DataFrame(numbers))
     sums = table[columns].sum(axis=1)
     if (sums.sub(1).abs() > SUM_TOLERANCE).any():
         row = int(np.argmax(sums.sub(1).abs() > SUM_TOLERANCE))
-        raise ValueError(f"{path}: the columns `{PREFIX}<class>` must sum to 1 in each row; got {sums.iloc[row]:.3f} in row {row + 2}.")
+        raise ValueError(
+            f"{path}: the columns `{PREFIX}<class>` must sum to 1 in each row; got {sums.iloc[row]:.3f} in row {row + 2}."
+        )
     if attribute == "age":
         return table.assign(label=_require_years(path, table, "label")), classes, attribute
     table = table.assign(label=table["label"].astype(str))
     _require(
-        path, table, "label", table["label"].isin(classes), f"one of {', '.join(classes)}, as the columns `{PREFIX}<class>` are called"
+        path,
+        table,
+        "label",
+        table["label"].isin(classes),
+        f"one of {', '.join(classes)}, as the columns `{PREFIX}<class>` are called",
     )
     return table, classes, attribute
 
@@ -172,10 +228,18 @@ def _require_years(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
     return _require_numbers(path, table, column, 0, 130, "years from 0 to 130")
 
 
-def _take_labels(path: Path, table: pd.DataFrame, attribute: str) -> tuple[pd.DataFrame, tuple, str]:
+def _take_labels(
+    path: Path, table: pd.DataFrame, attribute: str
+) -> tuple[pd.DataFrame, tuple, str]:
     """Turn labels told into probabilities: 1 for the label; years are shared by the two whole ones about them, which keeps the mean."""
     both = table[["label", "predicted"]]
-    _require(path, table, "predicted", table["predicted"].notna(), "a label in every row; leave rows without one out")
+    _require(
+        path,
+        table,
+        "predicted",
+        table["predicted"].notna(),
+        "a label in every row; leave rows without one out",
+    )
     if not attribute and all(pd.api.types.is_numeric_dtype(both[name]) for name in both):
         attribute = "age"
     if attribute == "age":
@@ -188,22 +252,42 @@ def _take_labels(path: Path, table: pd.DataFrame, attribute: str) -> tuple[pd.Da
     else:
         both = both.astype(str)
         found = set(both.to_numpy().ravel())
-        attribute = attribute or next((known for known in LABELS if known != "age" and found <= set(LABELS[known])), OTHER)
+        attribute = attribute or next(
+            (known for known in LABELS if known != "age" and found <= set(LABELS[known])), OTHER
+        )
         classes = LABELS.get(attribute, tuple(sorted(found)))
         for column in both:
             _require(path, both, column, both[column].isin(classes), f"one of {', '.join(classes)}")
         answers = (both["predicted"].to_numpy()[:, None] == np.array(classes)).astype(float)
         table = table.assign(**both)
-    return table.join(pd.DataFrame(answers, columns=[f"{PREFIX}{name}" for name in classes])), classes, attribute
+    return (
+        table.join(pd.DataFrame(answers, columns=[f"{PREFIX}{name}" for name in classes])),
+        classes,
+        attribute,
+    )
 
 
 def _fill(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """Add what is optional; nothing is measured where no row is of the test split."""
-    defaults = {"image": table.index.astype(str), "source": path.stem, "split": "test", "copied": False, "group": table.index}
+    defaults = {
+        "image": table.index.astype(str),
+        "source": path.stem,
+        "split": "test",
+        "copied": False,
+        "group": table.index,
+    }
     table = table.assign(**{name: value for name, value in defaults.items() if name not in table})
     if not (table["split"] == "test").any():
-        raise ValueError(f"{path}: the column `split` must say `test` where an image is to be measured; got none. Leave it out for all.")
+        raise ValueError(
+            f"{path}: the column `split` must say `test` where an image is to be measured; got none. Leave it out for all."
+        )
     _require(path, table, "copied", table["copied"].isin((True, False)), "True or False")
     for column in ("source", "group"):
-        _require(path, table, column, table[column].notna(), "a name in every row; leave the column out where there are none")
+        _require(
+            path,
+            table,
+            column,
+            table[column].notna(),
+            "a name in every row; leave the column out where there are none",
+        )
     return table

@@ -1,6 +1,8 @@
-"""Read what a training left in its folder, `history.csv` and `config.json`, and tell what its course says; needs no Keras.
+"""Read what a training left in its folder, `history.csv` and `config.json`, and tell what its
+course says; needs no Keras.
 
-The folder is made by `training.loop`, or is a shipped model's, where `training.export` copied the two.
+The folder is made by `training.loop`, or is a shipped model's, where `training.export` copied the
+two.
 """
 
 from __future__ import annotations
@@ -46,10 +48,14 @@ def read_history(folder: Path) -> pd.DataFrame:
     try:
         history = pd.read_csv(path)
     except ValueError as error:  # pandas' own errors are
-        raise ValueError(f"{path}: is no table ({error}); name the folder of another run.") from None
+        raise ValueError(
+            f"{path}: is no table ({error}); name the folder of another run."
+        ) from None
     missing = [name for name in NEEDED if name not in history]
     if missing or history.empty:
-        raise ValueError(f"{path}: must have a row an epoch and the columns {', '.join(NEEDED)}; missing: {', '.join(missing) or 'rows'}.")
+        raise ValueError(
+            f"{path}: must have a row an epoch and the columns {', '.join(NEEDED)}; missing: {', '.join(missing) or 'rows'}."
+        )
     return history
 
 
@@ -61,18 +67,26 @@ def read_settings(folder: Path) -> dict:
 
 def find_predictions(folder: Path) -> dict[str, Path]:
     """Return the test predictions of each attribute that a run learned, where they are kept."""
-    places = [folder, *([folder.parent] if (folder.parent / "index.json").is_file() else [])]  # a shipped model's stand beside it
+    places = [
+        folder,
+        *([folder.parent] if (folder.parent / "index.json").is_file() else []),
+    ]  # a shipped model's stand beside it
     settings = read_settings(folder)
     tasks = settings.get("tasks", [settings["task"]] if "task" in settings else ATTRIBUTES)
-    found = {task: [path for place in places if (path := place / task / "predictions.parquet").is_file()] for task in tasks}
+    found = {
+        task: [path for place in places if (path := place / task / "predictions.parquet").is_file()]
+        for task in tasks
+    }
     return {task: paths[0] for task, paths in found.items() if paths}
 
 
 def summarise_course(history: pd.DataFrame) -> pd.DataFrame:
-    """Return for each loss and metric its values at the epoch that was kept, at the last one, and how far validation was behind.
+    """Return for each loss and metric its values at the epoch that was kept, at the last one, and
+    how far validation was behind.
 
     Returns:
-        One row a metric: `metric`, `training`, `validation` and `gap` (validation less training) at the epoch kept, `last_training` and
+        One row a metric: `metric`, `training`, `validation` and `gap` (validation less training) at
+            the epoch kept, `last_training` and
         `last_validation`.
     """
     kept, last = history.loc[history["val_loss"].idxmin()], history.iloc[-1]
@@ -108,10 +122,16 @@ def judge_course(history: pd.DataFrame, settings: dict | None = None) -> pd.Data
         (
             "epochs run",
             f"{len(history)} of {planned}",
-            "as planned" if len(history) >= planned else "stopped: no better for too long, or by hand",
+            "as planned"
+            if len(history) >= planned
+            else "stopped: no better for too long, or by hand",
         ),
         ("epoch kept", f"{kept + 1}", "that of the least validation loss"),
-        ("validation loss fell until then", f"{fell:.1%}", "it learned" if fell > RISEN else "it hardly learned: look at labels and rate"),
+        (
+            "validation loss fell until then",
+            f"{fell:.1%}",
+            "it learned" if fell > RISEN else "it hardly learned: look at labels and rate",
+        ),
         ("validation loss rose after", f"{rose:.1%}", reading),
     )
     return pd.DataFrame(signs, columns=["sign", "value", "reading"])

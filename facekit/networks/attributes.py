@@ -1,9 +1,11 @@
 """Attribute networks: one small residual CNN each for age, gender, emotion and ethnicity.
 
-Inputs are crops of `images.cut_crops`, normalised to -1 to 1. Outputs are class probabilities in the order of `taxonomy.LABELS`. Age
+Inputs are crops of `images.cut_crops`, normalised to -1 to 1. Outputs are class probabilities in
+the order of `taxonomy.LABELS`. Age
 has a class for each year: its mean is the age, its spread the uncertainty.
 
-References: He et al., 2016 (residual blocks); Chen et al., 2018, MobileFaceNets (a depthwise convolution over the last map in place
+References: He et al., 2016 (residual blocks); Chen et al., 2018, MobileFaceNets (a depthwise
+    convolution over the last map in place
 of global pooling: aligned faces have their parts in known places).
 """
 
@@ -15,13 +17,22 @@ from keras import layers
 from facekit.taxonomy import LABELS
 
 INPUT_SIDE = 64  # pixels
-WIDTHS = (32, 48, 80, 128)  # filters of the stem and of the three stages, at 32, 16, 8 and 4 cells a side
+WIDTHS = (
+    32,
+    48,
+    80,
+    128,
+)  # filters of the stem and of the three stages, at 32, 16, 8 and 4 cells a side
 DROPOUT = 0.3
-MOMENTUM = 0.9  # of the normalisations' statistics: they follow within some ten batches, which is all that a short training has
+# of the normalisations' statistics: they follow within some ten batches, which is all that a short
+# training has
+MOMENTUM = 0.9
 
 
 def _convolve(x, filters: int, kernel: int, name: str, strides: int = 1, activate: bool = True):
-    x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    x = layers.Conv2D(
+        filters, kernel, strides, padding="same", use_bias=False, name=f"{name}_conv"
+    )(x)
     x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x) if activate else x
 
@@ -53,10 +64,17 @@ def add_heads(features, tasks: Sequence[str]) -> dict:
     if not tasks or isinstance(tasks, str) or set(tasks) - set(LABELS):
         raise ValueError(f"`tasks` must be one or more of {', '.join(LABELS)}; got {tasks!r}.")
     features = layers.Dropout(DROPOUT, name="dropout")(features)
-    return {task: layers.Dense(len(LABELS[task]), activation="softmax", dtype="float32", name=task)(features) for task in tasks}
+    return {
+        task: layers.Dense(len(LABELS[task]), activation="softmax", dtype="float32", name=task)(
+            features
+        )
+        for task in tasks
+    }
 
 
-def build_attribute_cnn(tasks: Sequence[str], channels: int, widths: tuple[int, ...] = WIDTHS) -> keras.Model:
+def build_attribute_cnn(
+    tasks: Sequence[str], channels: int, widths: tuple[int, ...] = WIDTHS
+) -> keras.Model:
     """Build the network of an attribute, or of several that share all but the last layer.
 
     Args:
@@ -65,7 +83,8 @@ def build_attribute_cnn(tasks: Sequence[str], channels: int, widths: tuple[int, 
         widths: Filters of the stem and of each stage.
 
     Returns:
-        Model from (batch, 64, 64, channels) to a dict of class probabilities (batch, classes), without weights worth keeping.
+        Model from (batch, 64, 64, channels) to a dict of class probabilities (batch, classes),
+        without weights worth keeping.
 
     Raises:
         ValueError: As `add_heads`.
@@ -80,4 +99,6 @@ def build_attribute_cnn(tasks: Sequence[str], channels: int, widths: tuple[int, 
     # === Head ===
     x = layers.DepthwiseConv2D(x.shape[1], use_bias=False, name="pool_conv")(x)
     x = layers.BatchNormalization(momentum=MOMENTUM, name="pool_norm")(x)
-    return keras.Model(inputs, add_heads(layers.Flatten(name="features")(x), tasks), name="attribute_cnn")
+    return keras.Model(
+        inputs, add_heads(layers.Flatten(name="features")(x), tasks), name="attribute_cnn"
+    )

@@ -1,9 +1,12 @@
-"""A face embedding: dlib's ResNet of 29 layers, 128 numbers that lie close together for pictures of one person.
+"""A face embedding: dlib's ResNet of 29 layers, 128 numbers that lie close together for pictures of
+one person.
 
-The second paper fine-tunes FaceNet's Inception-ResNet in this place; dlib's network is of its kind, smaller, and its weights are in the
-public domain (CC0), trained on three million faces. Whole it makes a good teacher; shortened, and fine-tuned, it is what is served.
+The second paper fine-tunes FaceNet's Inception-ResNet in this place; dlib's network is of its kind,
+smaller, and its weights are in the public domain (CC0), trained on three million faces. Whole it
+makes a good teacher; shortened, and fine-tuned, it is what is served.
 
-References: Schroff et al., 2015, FaceNet; He et al., 2016; King, 2017, "High Quality Face Recognition with Deep Metric Learning". The
+References: Schroff et al., 2015, FaceNet; He et al., 2016; King, 2017, "High Quality Face
+    Recognition with Deep Metric Learning". The
 weights file comes with the package `face_recognition_models`.
 """
 
@@ -20,17 +23,33 @@ from keras import layers, ops
 
 from facekit.networks.attributes import add_heads
 
-SIDE = 150  # pixels; what the weights were trained on. Less works after fine-tuning, but below 103 nothing is left of the last maps.
+# pixels; what the weights were trained on. Less works after fine-tuning, but below 103 nothing is
+# left of the last maps.
+SIDE = 150
 DIMENSIONS = 128
-STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))  # filters, blocks, first one halves
-SHORT_STAGES = ((32, 2, False), (64, 3, True), (128, 3, True), (256, 2, True))  # half of the weights, and a third of the time
+STAGES = (
+    (32, 3, False),
+    (64, 4, True),
+    (128, 3, True),
+    (256, 3, True),
+    (256, 1, True),
+)  # filters, blocks, first one halves
+SHORT_STAGES = (
+    (32, 2, False),
+    (64, 3, True),
+    (128, 3, True),
+    (256, 2, True),
+)  # half of the weights, and a third of the time
 MEAN_RGB = (122.782, 117.001, 104.298)
 WEIGHTS = Path("models", "dlib_face_recognition_resnet_model_v1.dat")
 
 
 def _convolve(x, filters: int, kernel: int, name: str, strides: int = 1, activate: bool = True):
-    # dlib pads only where the stride is 1. Its fixed scale and shift after each convolution are folded into the weights.
-    x = layers.Conv2D(filters, kernel, strides, padding="same" if strides == 1 else "valid", name=f"{name}_conv")(x)
+    # dlib pads only where the stride is 1. Its fixed scale and shift after each convolution are
+    # folded into the weights.
+    x = layers.Conv2D(
+        filters, kernel, strides, padding="same" if strides == 1 else "valid", name=f"{name}_conv"
+    )(x)
     return layers.Activation("relu", name=f"{name}_relu")(x) if activate else x
 
 
@@ -40,7 +59,9 @@ def _add_padded(x, shortcut):
     both = []
     for part in (x, shortcut):
         missing = [(0, whole - size) for whole, size in zip(shape, part.shape[1:], strict=True)]
-        both.append(ops.pad(part, ((0, 0), *missing)) if any(after for _, after in missing) else part)
+        both.append(
+            ops.pad(part, ((0, 0), *missing)) if any(after for _, after in missing) else part
+        )
     return layers.Add()(both)
 
 
@@ -52,36 +73,54 @@ def build_embedding_network() -> keras.Model:
     """
     inputs = keras.Input((SIDE, SIDE, 3), name="crops")
     features = _extract_features(inputs, SIDE, STAGES)
-    return keras.Model(inputs, layers.Dense(DIMENSIONS, use_bias=False, dtype="float32", name="embedding")(features), name="embedding")
+    return keras.Model(
+        inputs,
+        layers.Dense(DIMENSIONS, use_bias=False, dtype="float32", name="embedding")(features),
+        name="embedding",
+    )
 
 
 def build_pretrained_network(
-    tasks: Sequence[str], input_shape: tuple[int, int, int], side: int, stages: tuple[tuple[int, int, bool], ...] = SHORT_STAGES
+    tasks: Sequence[str],
+    input_shape: tuple[int, int, int],
+    side: int,
+    stages: tuple[tuple[int, int, bool], ...] = SHORT_STAGES,
 ) -> keras.Model:
-    """Build the embedding network with a head for each attribute in place of the embedding, to be fine-tuned from dlib's weights.
+    """Build the embedding network with a head for each attribute in place of the embedding, to be
+    fine-tuned from dlib's weights.
 
     Args:
         tasks: Keys of `taxonomy.LABELS`.
-        input_shape: Height, width and channels of its crops; grey ones are taken as pictures without colour.
+        input_shape: Height, width and channels of its crops; grey ones are taken as pictures
+            without colour.
         side: What crops are resized to inside, pixels.
         stages: Filters and blocks of each stage, and whether its first block halves the maps.
 
     Returns:
-        Model from (batch, *input_shape), normalised from -1 to 1, to a dict of class probabilities (batch, classes), without weights
+        Model from (batch, *input_shape), normalised from -1 to 1, to a dict of class probabilities
+        (batch, classes), without weights
         worth keeping: `take_over_layers` brings them.
 
     Raises:
         ValueError: As `add_heads`.
     """
     inputs = keras.Input(input_shape, name="crops")
-    return keras.Model(inputs, add_heads(_extract_features(inputs, side, stages), tasks), name="pretrained")
+    return keras.Model(
+        inputs, add_heads(_extract_features(inputs, side, stages), tasks), name="pretrained"
+    )
 
 
 def _extract_features(inputs, side: int, stages: tuple[tuple[int, int, bool], ...]):
     # === Stem ===
     x = inputs if inputs.shape[3] == 3 else ops.repeat(inputs, 3, axis=-1)
-    x = x if inputs.shape[1] == side else ops.image.resize(x, (side, side), interpolation="bilinear")
-    x = layers.Rescaling(127.5 / 256, [(127.5 - mean) / 256 for mean in MEAN_RGB], name="rescale")(x)
+    x = (
+        x
+        if inputs.shape[1] == side
+        else ops.image.resize(x, (side, side), interpolation="bilinear")
+    )
+    x = layers.Rescaling(127.5 / 256, [(127.5 - mean) / 256 for mean in MEAN_RGB], name="rescale")(
+        x
+    )
     x = _convolve(x, stages[0][0], 7, "stem", strides=2)
     x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
     # === Blocks ===
@@ -112,7 +151,9 @@ def find_weights() -> Path:
     """
     package = importlib.util.find_spec("face_recognition_models")
     if package is None:
-        raise FileNotFoundError(f"{WEIGHTS.name}: no such file; run: pip install face_recognition_models")
+        raise FileNotFoundError(
+            f"{WEIGHTS.name}: no such file; run: pip install face_recognition_models"
+        )
     return Path(package.origin).parent / WEIGHTS
 
 
@@ -134,11 +175,16 @@ def load_dlib_weights(network: keras.Model, path: Path) -> keras.Model:
     sizes = [size for layer in convolutions for size in (layer.count_params(), 2 * layer.filters)]
     embedding = network.get_layer("embedding")
     if [len(tensor) for tensor in tensors] != [*sizes, embedding.count_params()]:
-        raise ValueError(f"{path}: does not hold the weights of dlib's face recognition network; install face_recognition_models again.")
+        raise ValueError(
+            f"{path}: does not hold the weights of dlib's face recognition network; install face_recognition_models again."
+        )
     for layer, weights, affine in zip(convolutions, tensors[:-1:2], tensors[1:-1:2], strict=True):
         filters, (height, width) = layer.filters, layer.kernel_size
         scale, shift = affine[:filters], affine[filters:]
-        kernel, bias = weights[:-filters].reshape(filters, -1, height, width).transpose(2, 3, 1, 0), weights[-filters:]
+        kernel, bias = (
+            weights[:-filters].reshape(filters, -1, height, width).transpose(2, 3, 1, 0),
+            weights[-filters:],
+        )
         layer.set_weights([kernel * scale, bias * scale + shift])
     embedding.set_weights([tensors[-1].reshape(embedding.kernel.shape)])
     return network
@@ -147,7 +193,8 @@ def load_dlib_weights(network: keras.Model, path: Path) -> keras.Model:
 def _read_tensors(data: bytes) -> list[np.ndarray]:
     """Return the weights of each layer that has any, in order, out of dlib's serialised form.
 
-    A layer begins with its name, its length before it. Integers are a byte that counts bytes, then these, the lowest first.
+    A layer begins with its name, its length before it. Integers are a byte that counts bytes, then
+    these, the lowest first.
     """
     position, tensors = 0, []
 

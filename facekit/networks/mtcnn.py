@@ -1,10 +1,11 @@
 """MTCNN's three networks: P-Net proposes, R-Net refines, O-Net decides and places five landmarks.
 
-Inputs are RGB, (value - 127.5) / 128, height x width x 3. Each returns face probabilities first, then box offsets as fractions of
-the box's side in x1, y1, x2, y2, then (O-Net) landmarks as fractions of the box, five x and five y. The cascade that runs them lives
-in `detection`.
+Inputs are RGB, (value - 127.5) / 128, height x width x 3. Each returns face probabilities first,
+then box offsets as fractions of the box's side in x1, y1, x2, y2, then (O-Net) landmarks as
+fractions of the box, five x and five y. The cascade that runs them lives in `detection`.
 
-Reference: Zhang, Zhang, Li, Qiao: Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks, 2016. The
+Reference: Zhang, Zhang, Li, Qiao: Joint Face Detection and Alignment using Multi-task Cascaded
+    Convolutional Networks, 2016. The
 weights are those of the `mtcnn` package (MIT licence, Copyright (c) 2019-2024 Iván de Paz Centeno).
 """
 
@@ -88,12 +89,16 @@ def load_published_weights(model: keras.Model) -> keras.Model:
         model: A network of this module; its name says which.
 
     Raises:
-        ModuleNotFoundError: If the `mtcnn` package is not installed (`pip install "facekit[train]"`).
+        ModuleNotFoundError: If the `mtcnn` package is not installed (`pip install
+            "facekit[train]"`).
     """
     import joblib  # comes with `mtcnn`
 
-    weights = joblib.load(importlib.resources.files("mtcnn") / "assets" / "weights" / f"{model.name}.lz4")
-    # The package lists layers in the order of its constructor: offsets, landmarks, probabilities last.
+    weights = joblib.load(
+        importlib.resources.files("mtcnn") / "assets" / "weights" / f"{model.name}.lz4"
+    )
+    # The package lists layers in the order of its constructor: offsets, landmarks, probabilities
+    # last.
     heads = ("offsets", "landmarks", "probabilities")
     body = [layer for layer in model.layers if layer.weights and layer.name not in heads]
     ordered = body + [layer for name in heads for layer in model.layers if layer.name == name]

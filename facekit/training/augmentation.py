@@ -1,7 +1,8 @@
-"""Change training crops as life changes pictures: turned, shifted, nearer, darker, tinted, blurred, noisy, compressed, partly hidden.
+"""Change training crops as life changes pictures: turned, shifted, nearer, darker, tinted, blurred,
+noisy, compressed, partly hidden.
 
-Runs inside `tf.data` on whole batches, after the split and on the training split only. Each batch draws from a seed of its own, so
-that a run repeats itself however many threads prepare it.
+Runs inside `tf.data` on whole batches, after the split and on the training split only. Each batch
+draws from a seed of its own, so that a run repeats itself however many threads prepare it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Augmentation:
         zoom: Share of the size, in or out.
         brightness: Share of the whole range from black to white.
         contrast: Share of the contrast, more or less.
-        gamma: Powers of two of the exponent: 1 ranges from half, which is light, to double, which is dark.
+        gamma: Powers of two of the exponent: 1 ranges from half, which is light, to double, which
+            is dark.
         tint: Share by which each colour is more or less.
         grey: Share of colour crops that lose their colours.
         blur: On half of the crops: 0.5 ranges up to half of the resolution, 1 up to a quarter.
@@ -80,31 +82,44 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
     seeds = iter(tf.unstack(tf.random.split(seed, 16), 16))
 
     def draw(bound, shape=(1, 1, 1), low=None):
-        return tf.random.stateless_uniform((batch, *shape), next(seeds), -bound if low is None else low, bound)
+        return tf.random.stateless_uniform(
+            (batch, *shape), next(seeds), -bound if low is None else low, bound
+        )
 
     crops = _warp(crops, draw, bounds)
-    # Light: a curve, then contrast and brightness. Values beyond the range are cut, as a camera cuts them.
+    # Light: a curve, then contrast and brightness. Values beyond the range are cut, as a camera
+    # cuts them.
     light = (tf.clip_by_value(crops, -1, 1) + 1) / 2
     light = tf.exp(tf.math.log(light + 1e-6) * 2 ** draw(bounds.gamma))  # quicker than a power
     mean = tf.reduce_mean(light, axis=(1, 2, 3), keepdims=True)
     light = (light - mean) * (1 + draw(bounds.contrast)) + mean + draw(bounds.brightness)
     if channels == 3:
         light *= 1 + draw(bounds.tint, (1, 1, 3))
-        light = tf.where(draw(1.0, low=0.0) < bounds.grey, tf.reduce_sum(light * LUMA, axis=3, keepdims=True), light)
+        light = tf.where(
+            draw(1.0, low=0.0) < bounds.grey,
+            tf.reduce_sum(light * LUMA, axis=3, keepdims=True),
+            light,
+        )
     crops = tf.clip_by_value(light, 0, 1) * 2 - 1
     # The camera: its resolution, its noise, its compression.
     crops = _blur(crops, tf.nn.relu(draw(bounds.blur)))
-    crops += draw(bounds.noise, low=0.0) * tf.random.stateless_normal((batch, side, side, 1), next(seeds))
+    crops += draw(bounds.noise, low=0.0) * tf.random.stateless_normal(
+        (batch, side, side, 1), next(seeds)
+    )
     crops = _compress(crops, tf.nn.relu(draw(bounds.jpeg)))
     # A grey square somewhere.
     size = draw(bounds.hidden) * side
     centre_x, centre_y = draw(1.0, low=0.0) * side, draw(1.0, low=0.0) * side
     steps = tf.range(side, dtype=tf.float32)
-    hidden = (tf.abs(steps[None, :, None, None] - centre_y) < size / 2) & (tf.abs(steps[None, None, :, None] - centre_x) < size / 2)
+    hidden = (tf.abs(steps[None, :, None, None] - centre_y) < size / 2) & (
+        tf.abs(steps[None, None, :, None] - centre_x) < size / 2
+    )
     return tf.where(hidden, 0.0, crops)
 
 
-def preview_augmentation(crop: np.ndarray, bounds: Augmentation, count: int, seed: int = 0) -> np.ndarray:
+def preview_augmentation(
+    crop: np.ndarray, bounds: Augmentation, count: int, seed: int = 0
+) -> np.ndarray:
     """Return one crop as training would see it time and again.
 
     Args:
@@ -135,13 +150,18 @@ def _warp(crops: tf.Tensor, draw, bounds: Augmentation) -> tf.Tensor:
         sin * mirror, cos, centre - centre * (sin * mirror + cos) + shift[:, 1:],
         tf.zeros_like(cos), tf.zeros_like(cos),
     ]  # fmt: skip
-    return ops.image.affine_transform(crops, tf.concat(rows, axis=1), interpolation="bilinear", fill_mode="nearest")
+    return ops.image.affine_transform(
+        crops, tf.concat(rows, axis=1), interpolation="bilinear", fill_mode="nearest"
+    )
 
 
 def _blur(crops: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
     """Lose resolution: nothing at 0, half of it at 0.5, three quarters at 1."""
     side = crops.shape[1]
-    half, quarter = (tf.image.resize(tf.nn.avg_pool2d(crops, factor, factor, "VALID"), (side, side)) for factor in (2, 4))
+    half, quarter = (
+        tf.image.resize(tf.nn.avg_pool2d(crops, factor, factor, "VALID"), (side, side))
+        for factor in (2, 4)
+    )
     little, much = tf.minimum(amount * 2, 1.0), tf.maximum(amount * 2 - 1, 0.0)
     return crops + little * (half - crops) + much * (quarter - half)
 
@@ -153,11 +173,20 @@ def _compress(crops: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     frequencies, places = np.arange(BLOCK)[:, None], np.arange(BLOCK)
     cosine = np.sqrt(2 / BLOCK) * np.cos(np.pi * frequencies * (2 * places + 1) / (2 * BLOCK))
     cosine[0] /= np.sqrt(2)
-    transform = np.kron(cosine, cosine).T.astype(np.float32)  # of a block's 64 pixels to its 64 frequencies
-    blocks = tf.transpose(tf.reshape(crops, (-1, count, BLOCK, count, BLOCK, channels)), (0, 1, 3, 5, 2, 4))
-    found = tf.reshape(tf.reshape(blocks, (-1, BLOCK**2)) @ transform, (-1, count**2 * channels, BLOCK**2))
+    transform = np.kron(cosine, cosine).T.astype(
+        np.float32
+    )  # of a block's 64 pixels to its 64 frequencies
+    blocks = tf.transpose(
+        tf.reshape(crops, (-1, count, BLOCK, count, BLOCK, channels)), (0, 1, 3, 5, 2, 4)
+    )
+    found = tf.reshape(
+        tf.reshape(blocks, (-1, BLOCK**2)) @ transform, (-1, count**2 * channels, BLOCK**2)
+    )
     size = tf.maximum(steps[:, 0], 1e-3) * JPEG_STEPS.ravel() / 127.5  # (batch, 1, 64)
     blocks = tf.reshape(tf.round(found / size) * size, (-1, BLOCK**2)) @ transform.T
     return tf.reshape(
-        tf.transpose(tf.reshape(blocks, (-1, count, count, channels, BLOCK, BLOCK)), (0, 1, 4, 2, 5, 3)), (-1, side, side, channels)
+        tf.transpose(
+            tf.reshape(blocks, (-1, count, count, channels, BLOCK, BLOCK)), (0, 1, 4, 2, 5, 3)
+        ),
+        (-1, side, side, channels),
     )

@@ -7,9 +7,11 @@ from keras import ops
 
 
 class BalancedModel(keras.Model):
-    """A network of several heads whose losses are weighed by how uncertain each task turns out to be.
+    """A network of several heads whose losses are weighed by how uncertain each task turns out to
+    be.
 
-    Each loss L counts as L / exp(s) + s, with s learned beside the weights: a task whose loss stays large is trusted less.
+    Each loss L counts as L / exp(s) + s, with s learned beside the weights: a task whose loss stays
+    large is trusted less.
 
     Reference: Kendall, Gal, Cipolla, 2018, Multi-Task Learning Using Uncertainty to Weigh Losses.
     """
@@ -17,7 +19,10 @@ class BalancedModel(keras.Model):
     def __init__(self, network: keras.Model):
         super().__init__(network.input, network.output, name="balanced")
         self.log_variances = {
-            name: self.add_weight(shape=(), initializer="zeros", name=f"{name}_log_variance", dtype="float32") for name in network.output
+            name: self.add_weight(
+                shape=(), initializer="zeros", name=f"{name}_log_variance", dtype="float32"
+            )
+            for name in network.output
         }
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

@@ -34,8 +34,11 @@ from facekit.training.export import ship
 from facekit.training.loop import BACKUP, LabelledCrops, TrainingConfig, train_model
 from facekit.training.tasks import TASKS, Task
 
-COURSES = {name: (name,) for name in TASKS} | {"faces": ("age", "gender", "ethnicity")}  # what one network learns at a time
-# Of networks that begin with dlib's weights: the side of colour crops, that of grey ones after they are enlarged, and the stages.
+COURSES = {name: (name,) for name in TASKS} | {
+    "faces": ("age", "gender", "ethnicity")
+}  # what one network learns at a time
+# Of networks that begin with dlib's weights: the side of colour crops, that of grey ones after they
+# are enlarged, and the stages.
 PRETRAINED = {"pretrained": (96, 80, SHORT_STAGES), "teacher": (112, 112, STAGES)}
 ANSWER_BATCH = 256
 
@@ -76,8 +79,8 @@ def run_training(
 ) -> None:  # fmt: skip
     """Train a network, and ship it unless it is a teacher, which is too slow to serve.
 
-    The run's folder gets the trained network as `network.keras`, and its answers to the training images as `answers.npz`, to teach
-    others with.
+    The run's folder gets the trained network as `network.keras`, and its answers to the training
+    images as `answers.npz`, to teach others with.
 
     Args:
         course: Key of `COURSES`.
@@ -91,7 +94,8 @@ def run_training(
         **options: Fields of `TrainingConfig`.
 
     Raises:
-        FileNotFoundError: If a dataset, the model to start from, dlib's weights, or the teacher's answers are not there.
+        FileNotFoundError: If a dataset, the model to start from, dlib's weights, or the teacher's
+            answers are not there.
         ValueError: If no image has the labels asked for.
     """
     tasks, config = [TASKS[name] for name in COURSES[course]], TrainingConfig(**options)
@@ -102,8 +106,13 @@ def run_training(
     network = begin_network(network_name, tasks, start_from)
     manifest, crops, scores = load_data(tasks, data, config.seed, *network.input_shape[2:])
     targets = {task.name: task.encode(manifest) for task in tasks}
-    learned = {name: blend(values, read_answers(teacher, name, manifest), config.teacher_share) for name, values in targets.items()}
-    in_train, in_validation = ((manifest["split"] == name).to_numpy() for name in ("train", "validation"))
+    learned = {
+        name: blend(values, read_answers(teacher, name, manifest), config.teacher_share)
+        for name, values in targets.items()
+    }
+    in_train, in_validation = (
+        (manifest["split"] == name).to_numpy() for name in ("train", "validation")
+    )
     weights = np.ones(len(crops), np.float32)
     weights[in_train] = tasks[0].weigh(targets[tasks[0].name][in_train], config.balance)
     train_model(
@@ -117,17 +126,33 @@ def run_training(
     command = describe_command(course, data, network_name, start_from, teacher, options)
     build = functools.partial(build_network, network_name, tasks)
     folder = (models_dir or run) / course
-    for figure in ship(network, build, tasks, manifest, crops, scores, run, folder, command, config.seed):
-        print(f"{figure['source']} {figure['split']}, {figure['count']} images: {figure['figure']} {figure['value']}")
+    for figure in ship(
+        network, build, tasks, manifest, crops, scores, run, folder, command, config.seed
+    ):
+        print(
+            f"{figure['source']} {figure['split']}, {figure['count']} images: {figure['figure']} {figure['value']}"
+        )
 
 
-def describe_command(course: str, data: DataChoice, network_name: str, start_from: Path | None, teacher: Path | None, options: dict) -> str:
+def describe_command(
+    course: str,
+    data: DataChoice,
+    network_name: str,
+    start_from: Path | None,
+    teacher: Path | None,
+    options: dict,
+) -> str:
     """Return the command that trains so, without what it does by default."""
     defaults = vars(TrainingConfig())
-    given = {"network": None if network_name == "small" else network_name, "sources": ",".join(data.sources) or None}
+    given = {
+        "network": None if network_name == "small" else network_name,
+        "sources": ",".join(data.sources) or None,
+    }
     given |= {"manifest": data.manifest, "start_from": start_from, "teacher": teacher}
     given |= {name: value for name, value in options.items() if value != defaults[name]}
-    changed = "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
+    changed = "".join(
+        f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None
+    )
     return f"facekit train {course} --data data/raw{changed}"
 
 
@@ -135,7 +160,8 @@ def build_network(name: str, tasks: Sequence[Task]) -> keras.Model:
     """Build a network for some tasks, without weights worth keeping.
 
     Args:
-        name: `small`; `pretrained`, which is to begin with dlib's weights; or `teacher`, which is that one whole.
+        name: `small`; `pretrained`, which is to begin with dlib's weights; or `teacher`, which is
+            that one whole.
         tasks: What it is to learn; the first one tells the form of the crops.
     """
     names, first = [task.name for task in tasks], tasks[0]
@@ -153,15 +179,17 @@ def begin_network(name: str, tasks: Sequence[Task], start_from: Path | None) -> 
     Args:
         name: As for `build_network`.
         tasks: What it is to learn.
-        start_from: A trained `.keras` model whose layers are taken over where their shapes fit; without it, dlib's weights are, unless
-            the network is small.
+        start_from: A trained `.keras` model whose layers are taken over where their shapes fit;
+            without it, dlib's weights are, unless the network is small.
 
     Raises:
         FileNotFoundError: If the model, or dlib's weights, are not there.
     """
     network = build_network(name, tasks)
     if start_from and not start_from.exists():
-        raise FileNotFoundError(f"{start_from}: no such model; train it first with `facekit train {start_from.stem}`.")
+        raise FileNotFoundError(
+            f"{start_from}: no such model; train it first with `facekit train {start_from.stem}`."
+        )
     if start_from:
         take_over_layers(network, keras.saving.load_model(start_from, compile=False))
     elif name in PRETRAINED:
@@ -169,18 +197,23 @@ def begin_network(name: str, tasks: Sequence[Task], start_from: Path | None) -> 
     return network
 
 
-def load_data(tasks: Sequence[Task], data: DataChoice, seed: int, side: int, channels: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return the manifest of all images that have the tasks' labels, their crops, and detection's scores.
+def load_data(
+    tasks: Sequence[Task], data: DataChoice, seed: int, side: int, channels: int
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Return the manifest of all images that have the tasks' labels, their crops, and detection's
+    scores.
 
     Args:
-        tasks: What is to be learned; the first one tells the sources, and whether crops are equalised.
+        tasks: What is to be learned; the first one tells the sources, and whether crops are
+            equalised.
         data: What to learn from.
         seed: Of the splits.
         side: Of the crops, pixels.
         channels: Of the crops.
 
     Returns:
-        The manifest; crops (images, side, side, channels) uint8, equalised if the task wants it; scores (images,).
+        The manifest; crops (images, side, side, channels) uint8, equalised if the task wants it;
+        scores (images,).
 
     Raises:
         FileNotFoundError: If a dataset is not there.
@@ -192,12 +225,17 @@ def load_data(tasks: Sequence[Task], data: DataChoice, seed: int, side: int, cha
     else:
         sources = map(resolve_name, data.sources or first.sources)
         manifests = {name: read_dataset(name, data.folder, seed) for name in sources}
-    cut = [cut_faces(each, data, name, side, channels, first.equalise) for name, each in manifests.items()]
+    cut = [
+        cut_faces(each, data, name, side, channels, first.equalise)
+        for name, each in manifests.items()
+    ]
     crops, scores = (np.concatenate(parts) for parts in zip(*cut, strict=True))
     manifest = pd.concat(manifests.values(), ignore_index=True)
     labelled = manifest[[task.name for task in tasks]].notna().all(axis=1).to_numpy()
     if not labelled.any():
-        raise ValueError(f"`sources` must label {', '.join(task.name for task in tasks)}; {', '.join(manifests)} do not.")
+        raise ValueError(
+            f"`sources` must label {', '.join(task.name for task in tasks)}; {', '.join(manifests)} do not."
+        )
     return manifest[labelled].reset_index(drop=True), crops[labelled], scores[labelled]
 
 
@@ -205,11 +243,15 @@ def cut_faces(
     manifest: pd.DataFrame, data: DataChoice, name: str, side: int, channels: int, equalise: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the crops of a manifest in the form that a network takes, and detection's scores."""
-    crops, scores = prepare_crops(manifest, name_cache(data.folder, name, side, channels), side, channels)
+    crops, scores = prepare_crops(
+        manifest, name_cache(data.folder, name, side, channels), side, channels
+    )
     return equalise_crops(crops) if equalise else crops, scores
 
 
-def save_answers(network: keras.Model, crops: np.ndarray, manifest: pd.DataFrame, path: Path) -> None:
+def save_answers(
+    network: keras.Model, crops: np.ndarray, manifest: pd.DataFrame, path: Path
+) -> None:
     """Keep a network's answers, averaged over each crop and its mirror image, with the images' names."""
     parts = []
     for start in range(0, len(crops), ANSWER_BATCH):
@@ -221,7 +263,8 @@ def save_answers(network: keras.Model, crops: np.ndarray, manifest: pd.DataFrame
 
 
 def read_answers(path: Path | None, task: str, manifest: pd.DataFrame) -> np.ndarray:
-    """Return a teacher's answers for the images of a manifest, (images, classes), NaN where it has none.
+    """Return a teacher's answers for the images of a manifest, (images, classes), NaN where it has
+    none.
 
     Args:
         path: Of `save_answers`; without it there are none.
@@ -236,10 +279,14 @@ def read_answers(path: Path | None, task: str, manifest: pd.DataFrame) -> np.nda
     if path is None:
         return np.full((len(names), 1), np.nan, np.float32)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such answers; train the teacher first with `facekit train COURSE --network teacher`.")
+        raise FileNotFoundError(
+            f"{path}: no such answers; train the teacher first with `facekit train COURSE --network teacher`."
+        )
     with np.load(path) as kept:
         if task not in kept:
-            raise ValueError(f"{path}: holds no answers for {task}; train a teacher that learns it.")
+            raise ValueError(
+                f"{path}: holds no answers for {task}; train a teacher that learns it."
+            )
         answers = pd.DataFrame(kept[task], index=kept["names"])
     return answers[~answers.index.duplicated()].reindex(names).to_numpy(np.float32)
 
@@ -247,23 +294,36 @@ def read_answers(path: Path | None, task: str, manifest: pd.DataFrame) -> np.nda
 def _name_faces(manifest: pd.DataFrame) -> list[str]:
     """Name each row's face: its image and the folder of it, and its box where it has one, since an image may show several faces."""
     faces = zip(manifest["path"], manifest[list(BOX)].to_numpy(), strict=True)
-    return ["/".join(Path(path).parts[-2:]) + "".join(f" {side:g}" for side in box if not np.isnan(side)) for path, box in faces]
+    return [
+        "/".join(Path(path).parts[-2:])
+        + "".join(f" {side:g}" for side in box if not np.isnan(side))
+        for path, box in faces
+    ]
 
 
 def blend(targets: np.ndarray, answers: np.ndarray, share: float) -> np.ndarray:
     """Mix labels with a share of a teacher's answers (Hinton et al., 2015); where it has none, labels stay as they are."""
-    return np.where(np.isnan(answers), targets, (1 - share) * targets + share * answers).astype(np.float32)
+    return np.where(np.isnan(answers), targets, (1 - share) * targets + share * answers).astype(
+        np.float32
+    )
 
 
 def run_fusion_fit(data_dir: Path, models_dir: Path | None, seed: int) -> None:
     """Fit the constants of fusion from the shipped predictions and the training labels, and measure what they do."""
     models_dir = models_dir or get_models_dir()
-    manifest = pd.concat([read_dataset(name, data_dir, seed) for name in ("utkface", "fer2013", "ck_plus")])
-    constants = fit_constants(load_predictions(models_dir, "validation"), manifest[manifest["split"] == "train"])
+    manifest = pd.concat(
+        [read_dataset(name, data_dir, seed) for name in ("utkface", "fer2013", "ck_plus")]
+    )
+    constants = fit_constants(
+        load_predictions(models_dir, "validation"), manifest[manifest["split"] == "train"]
+    )
     save_constants(constants, models_dir)
     figures = measure_fusion(load_predictions(models_dir, "test"), constants)
     compared = [name.removesuffix(" before") for name in figures if name.endswith(" before")]
-    rows = "\n".join(f"| {name} | {figures[f'{name} before']} | {figures[f'{name} after']} |" for name in compared)
+    rows = "\n".join(
+        f"| {name} | {figures[f'{name} before']} | {figures[f'{name} after']} |"
+        for name in compared
+    )
     card = FUSION_CARD.format(
         data="data/raw", strength=constants.strength, count=figures["count"], seed=seed, rows=rows,
         more=figures["profile right, more confident half"], less=figures["profile right, less confident half"],

@@ -1,6 +1,8 @@
-"""Measure what a protocol makes of a task: train once a fold, and keep what each network says of the faces it did not see.
+"""Measure what a protocol makes of a task: train once a fold, and keep what each network says of
+the faces it did not see.
 
-The protocols that leak are run like those that do not, so that the two figures differ by the protocol alone.
+The protocols that leak are run like those that do not, so that the two figures differ by the
+protocol alone.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ def cross_validate(
     all_crops, _ = cut_faces(whole, DataChoice(data_dir), source, side, channels, task.equalise)
     positions = pd.Series(range(len(whole)), index=whole["path"])
     whole = whole[whole[task.name].notna()].assign(split=None)
-    whole = (whole.sample(photos, random_state=config.seed) if photos else whole).reset_index(drop=True)
+    whole = (whole.sample(photos, random_state=config.seed) if photos else whole).reset_index(
+        drop=True
+    )
     tables = []
     for fold in range(FOLDS) if protocol in FOLDED else (None,):
         place = run / f"fold{fold or 0}"
@@ -68,11 +72,21 @@ def cross_validate(
             crops = _change_copies(crops, task.augmentation, config.seed)
         keras.utils.set_random_seed(config.seed)
         network = begin_network(network_name, [task], start_from)
-        labelled = LabelledCrops(crops, {task.name: task.encode(manifest)}, np.ones(len(crops), np.float32))
-        train, validation, test = ((manifest["split"] == name).to_numpy() for name in ("train", "validation", "test"))
-        train_model(network, [task], labelled.select(train), labelled.select(validation), config, place)
+        labelled = LabelledCrops(
+            crops, {task.name: task.encode(manifest)}, np.ones(len(crops), np.float32)
+        )
+        train, validation, test = (
+            (manifest["split"] == name).to_numpy() for name in ("train", "validation", "test")
+        )
+        train_model(
+            network, [task], labelled.select(train), labelled.select(validation), config, place
+        )
         answers = network.predict(normalise(crops[test]), verbose=0)[task.name]
-        tables.append(tabulate_predictions(task, manifest[test].assign(copied=False), answers).assign(fold=fold or 0))
+        tables.append(
+            tabulate_predictions(task, manifest[test].assign(copied=False), answers).assign(
+                fold=fold or 0
+            )
+        )
         tables[-1].to_parquet(done, index=False)
     return pd.concat(tables, ignore_index=True)
 
@@ -80,7 +94,9 @@ def cross_validate(
 def _change_copies(crops: np.ndarray, bounds: Augmentation, seed: int) -> np.ndarray:
     """Change each crop once and for all, as those do who augment a dataset before they split it."""
     parts = [
-        augment(tf.constant(normalise(crops[start : start + 256])), tf.constant([seed, start]), bounds).numpy()
+        augment(
+            tf.constant(normalise(crops[start : start + 256])), tf.constant([seed, start]), bounds
+        ).numpy()
         for start in range(0, len(crops), 256)
     ]
     return np.clip(np.round((np.concatenate(parts) + 1) * 127.5), 0, 255).astype(np.uint8)
@@ -97,7 +113,9 @@ def run_protocol(
     """
     config = TrainingConfig(**options)
     keras.mixed_precision.set_dtype_policy(config.precision)
-    table = cross_validate(TASKS[task_name], network_name, source, protocol, data_dir, run, config, start_from, photos)
+    table = cross_validate(
+        TASKS[task_name], network_name, source, protocol, data_dir, run, config, start_from, photos
+    )
     path = models_dir / task_name / PROTOCOLS_FOLDER / f"{source}-{protocol}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(path, index=False, compression="zstd")

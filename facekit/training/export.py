@@ -22,7 +22,9 @@ from facekit.registry import ModelEntry, hash_file, save_entry
 from facekit.taxonomy import LABELS
 from facekit.training.tasks import Task
 
-ROUNDING = 1e-5  # share of the largest weight by which the exporter's arithmetic may miss a rounded number
+ROUNDING = (
+    1e-5  # share of the largest weight by which the exporter's arithmetic may miss a rounded number
+)
 LICENCE = "code and weights MIT; learned from data that allow research and teaching only"
 SOURCES = {
     "utkface": "UTKFace (Zhang, Song, Qi, CVPR 2017)",
@@ -30,7 +32,8 @@ SOURCES = {
     "ck_plus": "CK+48 (Lucey et al., CVPRW 2010)",
 }
 
-# What a network that begins with dlib's weights knows before it sees the data. It learned to tell people apart, from no labels but names.
+# What a network that begins with dlib's weights knows before it sees the data. It learned to tell
+# people apart, from no labels but names.
 BEGUN = "; begun with dlib's face recognition network (King, 2017; CC0), which learned from about 3 million faces"
 
 CARD = """# {name}
@@ -75,7 +78,8 @@ LIMITS = {
 
 
 def export_network(network: keras.Model, build: Callable[[], keras.Model], folder: Path) -> Path:
-    """Save a trained network as it is served: convolutions in 8 bits and the rest in half precision, for small files.
+    """Save a trained network as it is served: convolutions in 8 bits and the rest in half
+    precision, for small files.
 
     Args:
         network: Trained, in any precision.
@@ -92,7 +96,9 @@ def export_network(network: keras.Model, build: Callable[[], keras.Model], folde
     keras.mixed_precision.set_dtype_policy(precision)
     served.set_weights([np.float32(weights) for weights in network.get_weights()])
     _round_weights(served)
-    served(np.zeros((1, *served.input_shape[1:]), np.float32))  # the exporter wants a model that has been called
+    served(
+        np.zeros((1, *served.input_shape[1:]), np.float32)
+    )  # the exporter wants a model that has been called
     keras_file, onnx_file = folder / f"{folder.name}.keras", folder / f"{folder.name}.onnx"
     served.save(keras_file)
     _compress(keras_file)
@@ -102,22 +108,29 @@ def export_network(network: keras.Model, build: Callable[[], keras.Model], folde
 
 
 def _round_weights(network: keras.Model) -> None:
-    """Round what the exporter will find: kernels to 8 bits, after the scale of a normalisation that follows; all else to half precision.
+    """Round what the exporter will find: kernels to 8 bits, after the scale of a normalisation that
+    follows; all else to half precision.
 
-    The scale is moved into the kernel, and the normalisation's statistics follow, so that the network can be trained on.
+    The scale is moved into the kernel, and the normalisation's statistics follow, so that the
+    network can be trained on.
     """
     scales = {}
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             gamma, beta, mean, variance = layer.get_weights()
-            scale = scales[layer.name.replace("_norm", "_conv")] = gamma / np.sqrt(variance + layer.epsilon)
+            scale = scales[layer.name.replace("_norm", "_conv")] = gamma / np.sqrt(
+                variance + layer.epsilon
+            )
             shift, mean, variance = _halve(beta - mean * scale), mean * scale, variance * scale**2
             layer.set_weights([np.sqrt(variance + layer.epsilon), shift + mean, mean, variance])
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
             kernel, *bias = layer.get_weights()
             filters = 2 if isinstance(layer, keras.layers.DepthwiseConv2D) else 3  # the axis
-            kernel = np.moveaxis(kernel, filters, 0) * scales.get(layer.name, np.ones(1))[:, None, None, None]
+            kernel = (
+                np.moveaxis(kernel, filters, 0)
+                * scales.get(layer.name, np.ones(1))[:, None, None, None]
+            )
             numbers, steps = _quantise(kernel)
             layer.set_weights([np.moveaxis(numbers * steps, 0, filters), *map(_halve, bias)])
         elif isinstance(layer, keras.layers.Dense):
@@ -154,15 +167,27 @@ def _pack(path: Path) -> None:
             continue
         numbers, steps = _quantise(values) if values.ndim == 4 else (values, np.float32(1))
         packed = numbers.astype(np.int8 if values.ndim == 4 else np.float16)
-        if np.abs(packed.astype(np.float32) * steps - values).max() > ROUNDING * np.abs(values).max():
+        if (
+            np.abs(packed.astype(np.float32) * steps - values).max()
+            > ROUNDING * np.abs(values).max()
+        ):
             continue  # the exporter's own, which nobody rounded
         graph.initializer.remove(weights)
         parts = {"packed": packed, "steps": steps} if values.ndim == 4 else {"packed": packed}
-        graph.initializer.extend(onnx.numpy_helper.from_array(part, f"{weights.name}_{name}") for name, part in parts.items())
+        graph.initializer.extend(
+            onnx.numpy_helper.from_array(part, f"{weights.name}_{name}")
+            for name, part in parts.items()
+        )
         whole = f"{weights.name}_whole" if values.ndim == 4 else weights.name
-        nodes = [onnx.helper.make_node("Cast", [f"{weights.name}_packed"], [whole], to=onnx.TensorProto.FLOAT)]
+        nodes = [
+            onnx.helper.make_node(
+                "Cast", [f"{weights.name}_packed"], [whole], to=onnx.TensorProto.FLOAT
+            )
+        ]
         if values.ndim == 4:
-            nodes.append(onnx.helper.make_node("Mul", [whole, f"{weights.name}_steps"], [weights.name]))
+            nodes.append(
+                onnx.helper.make_node("Mul", [whole, f"{weights.name}_steps"], [weights.name])
+            )
         for node in reversed(nodes):
             graph.node.insert(0, node)
     onnx.save(model, path)
@@ -189,7 +214,9 @@ def export_mtcnn(models_dir: Path) -> None:
         save_entry(entry, models_dir)
 
 
-def tabulate_predictions(task: Task, manifest: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFrame:
+def tabulate_predictions(
+    task: Task, manifest: pd.DataFrame, probabilities: np.ndarray
+) -> pd.DataFrame:
     """Return the table of predictions that `evaluation.figures` reads.
 
     Args:
@@ -198,11 +225,17 @@ def tabulate_predictions(task: Task, manifest: pd.DataFrame, probabilities: np.n
         probabilities: (images, classes).
     """
     names = [f"p_{label}" for label in LABELS[task.name]]
-    table = pd.DataFrame(probabilities.astype(np.float32).round(5), columns=names, index=manifest.index)
+    table = pd.DataFrame(
+        probabilities.astype(np.float32).round(5), columns=names, index=manifest.index
+    )
     about = manifest[["source", "group", "split", "copied"]].assign(
         image=manifest["path"].map(lambda path: Path(path).name), label=manifest[task.name]
     )
-    return about[["image", "source", "group", "split", "copied", "label"]].join(table).reset_index(drop=True)
+    return (
+        about[["image", "source", "group", "split", "copied", "label"]]
+        .join(table)
+        .reset_index(drop=True)
+    )
 
 
 def ship(
@@ -219,7 +252,8 @@ def ship(
         crops: Of each, as the network takes them, (images, side, side, channels) uint8.
         scores: (images,) of detection, 0 where no face was found.
         run: The training's folder, for its history.
-        folder: Of the network, in the registry's; each attribute's predictions and card go into one of its own beside it.
+        folder: Of the network, in the registry's; each attribute's predictions and card go into one
+            of its own beside it.
         command: What reproduces the training, for the card.
         seed: Of the split and the training.
 
@@ -230,11 +264,19 @@ def ship(
     for name in ("history.csv", "config.json"):
         shutil.copy(run / name, folder / name)
     held_out = manifest["split"].isin(("validation", "test")).to_numpy()
-    photos = manifest["source"] + " " + manifest["group"].astype(str)  # each dataset numbers its groups from 0
+    photos = (
+        manifest["source"] + " " + manifest["group"].astype(str)
+    )  # each dataset numbers its groups from 0
     copied = photos.isin(photos[manifest["split"] == "excluded"])
     about = manifest.assign(copied=copied)[held_out]
-    names, inputs, session = [task.name for task in tasks], normalise(crops[held_out]), load_session(onnx_file)
-    straight, mirrored = (run_session(session, view, names) for view in (inputs, inputs[:, :, ::-1]))
+    names, inputs, session = (
+        [task.name for task in tasks],
+        normalise(crops[held_out]),
+        load_session(onnx_file),
+    )
+    straight, mirrored = (
+        run_session(session, view, names) for view in (inputs, inputs[:, :, ::-1])
+    )
     data = "; ".join(SOURCES.get(source, source) for source in manifest["source"].unique())
     data += BEGUN if network.name == "pretrained" else ""
     _, side, _, channels = network.input_shape
@@ -245,7 +287,9 @@ def ship(
         predictions = tabulate_predictions(task, about, answers)
         predictions.to_parquet(place / "predictions.parquet", index=False, compression="zstd")
         figures = measure_attribute(task.name, predictions)
-        flipped = measure_attribute(task.name, tabulate_predictions(task, about, (answers + others) / 2))
+        flipped = measure_attribute(
+            task.name, tabulate_predictions(task, about, (answers + others) / 2)
+        )
         entry = ModelEntry(
             task.name, task.name, f"{folder.name}/{onnx_file.name}", hash_file(onnx_file),
             {"size": side, "channels": channels, "equalise": task.equalise},

@@ -1,6 +1,8 @@
-"""Fit a network: compile, callbacks, fit, return. The loop knows no attribute: what differs comes in a `Task`.
+"""Fit a network: compile, callbacks, fit, return. The loop knows no attribute: what differs comes
+in a `Task`.
 
-A run lives in one folder: `config.json`, `history.csv`, `best.weights.h5`, and while it runs a backup an epoch to resume from.
+A run lives in one folder: `config.json`, `history.csv`, `best.weights.h5`, and while it runs a
+    backup an epoch to resume from.
 Turning a run into a served model is left to `export`.
 """
 
@@ -21,7 +23,8 @@ from facekit.training.tasks import Task
 
 VALIDATION_BATCH = 256
 WARMUP = 0.1  # share of all steps over which the learning rate rises
-AVERAGING = 0.05  # share of all steps that the running mean of the weights reaches back; the mean is what is kept
+# share of all steps that the running mean of the weights reaches back; the mean is what is kept
+AVERAGING = 0.05
 BACKUP = "backup"  # folder in a run's, there only while the run is not finished
 
 
@@ -35,9 +38,11 @@ class TrainingConfig:
         learning_rate: At the top, a tenth of the way; from there it falls along half a cosine to 0.
         weight_decay: Of AdamW.
         patience: Epochs without a better validation loss after which training stops.
-        balance: Power of a class's rarity by which its images count more: 0 not at all, 1 so that all classes count alike.
+        balance: Power of a class's rarity by which its images count more: 0 not at all, 1 so that
+            all classes count alike.
         teacher_share: Of a teacher's answer in what is learned; the rest is the label.
-        precision: Keras' dtype policy; `mixed_bfloat16` halves the time on processors that have it in hardware.
+        precision: Keras' dtype policy; `mixed_bfloat16` halves the time on processors that have it
+            in hardware.
     """
 
     seed: int = 0
@@ -56,7 +61,8 @@ class LabelledCrops:
     """What is learned from.
 
     Attributes:
-        crops: (images, side, side, channels) uint8; a batch at a time is normalised, so that a large dataset fits in memory.
+        crops: (images, side, side, channels) uint8; a batch at a time is normalised, so that a
+            large dataset fits in memory.
         targets: For each attribute what the network is to answer, (images, classes) float32.
         weights: How much each image counts, (images,) float32.
     """
@@ -68,11 +74,17 @@ class LabelledCrops:
     def __post_init__(self) -> None:
         for name, values in {**self.targets, "weights": self.weights}.items():
             if len(self.crops) != len(values):
-                raise ValueError(f"`{name}` must hold one a crop ({len(self.crops)}); got {len(values)}.")
+                raise ValueError(
+                    f"`{name}` must hold one a crop ({len(self.crops)}); got {len(values)}."
+                )
 
     def select(self, rows: np.ndarray) -> LabelledCrops:
         """Return the rows of a mask, (images,) bool."""
-        return LabelledCrops(self.crops[rows], {name: values[rows] for name, values in self.targets.items()}, self.weights[rows])
+        return LabelledCrops(
+            self.crops[rows],
+            {name: values[rows] for name, values in self.targets.items()},
+            self.weights[rows],
+        )
 
     def batch(self, size: int) -> tf.data.Dataset:
         """Return all crops, normalised, with their targets and weights, in order."""
@@ -83,13 +95,17 @@ class LabelledCrops:
         tensors = tf.nest.map_structure(tf.constant, (self.crops, self.targets, self.weights))
 
         def gather(rows):
-            crops, targets, weights = tf.nest.map_structure(lambda values: tf.gather(values, rows), tensors)
+            crops, targets, weights = tf.nest.map_structure(
+                lambda values: tf.gather(values, rows), tensors
+            )
             return tf.cast(crops, tf.float32) / 127.5 - 1, targets, weights  # as `images.normalise`
 
         return gather
 
 
-def make_training_batches(data: LabelledCrops, config: TrainingConfig, bounds: Augmentation) -> tf.data.Dataset:
+def make_training_batches(
+    data: LabelledCrops, config: TrainingConfig, bounds: Augmentation
+) -> tf.data.Dataset:
     """Return shuffled, augmented batches of one epoch; each epoch shuffles and augments anew."""
     gather = data.make_gather()
 
@@ -113,7 +129,8 @@ def train_model(
         model: As built, under the dtype policy of `config`, with an output named after each task.
         tasks: Loss and metric of each; the first one's augmentation.
         train: What is learned from.
-        validation: What chooses the epoch, and so is not fit to report; shares no group with `train`.
+        validation: What chooses the epoch, and so is not fit to report; shares no group with
+            `train`.
         config: How.
         run: Folder of the run. A backup in it, left by a run that was stopped, is gone on from.
         quiet: Whether to print nothing; the history is written all the same.
@@ -125,11 +142,15 @@ def train_model(
         ValueError: If `train` is empty.
     """
     if not len(train.crops):
-        raise ValueError("`train` must hold faces to learn from; got none. Add images, or another source.")
+        raise ValueError(
+            "`train` must hold faces to learn from; got none. Add images, or another source."
+        )
     config = replace(config, batch_size=min(config.batch_size, len(train.crops)))
     steps = len(train.crops) // config.batch_size
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(json.dumps(asdict(config) | {"tasks": [task.name for task in tasks]}, indent=1) + "\n")
+    (run / "config.json").write_text(
+        json.dumps(asdict(config) | {"tasks": [task.name for task in tasks]}, indent=1) + "\n"
+    )
     whole = steps * config.epochs
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / 100,
@@ -138,8 +159,16 @@ def train_model(
         decay_steps=whole - round(WARMUP * whole),
     )
     momentum = 1 - 1 / max(AVERAGING * whole, 1)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, use_ema=True, ema_momentum=momentum, global_clipnorm=5.0)
-    optimizer.exclude_from_weight_decay(var_names=["log_variance"])  # of `balance`, which are no weights of the network
+    optimizer = keras.optimizers.AdamW(
+        rate,
+        weight_decay=config.weight_decay,
+        use_ema=True,
+        ema_momentum=momentum,
+        global_clipnorm=5.0,
+    )
+    optimizer.exclude_from_weight_decay(
+        var_names=["log_variance"]
+    )  # of `balance`, which are no weights of the network
     metrics = {task.name: [task.metric] for task in tasks}
     if len(tasks) > 1:  # beside the loss of all together
         for task in tasks:

@@ -14,7 +14,9 @@ from facekit.networks.attributes import WIDTHS
 from facekit.taxonomy import AGES_YEARS, LABELS
 from facekit.training.augmentation import Augmentation
 
-AGE_SPREAD_YEARS = 1.0  # standard deviation of the target at birth: a label of "0" is right to about a year
+AGE_SPREAD_YEARS = (
+    1.0  # standard deviation of the target at birth: a label of "0" is right to about a year
+)
 AGE_SPREAD_GROWTH = 0.04  # and how it grows a year, for a label of "60" is a guess, too
 LABEL_SMOOTHING = 0.1
 MEAN_WEIGHT = 0.1  # of the error of the mean beside the cross-entropy
@@ -45,10 +47,12 @@ class Task:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def encode(self, manifest: pd.DataFrame) -> np.ndarray:
-        """Return what the network is to answer to each image of a manifest, (images, classes) float32 that sum to 1.
+        """Return what the network is to answer to each image of a manifest, (images, classes)
+        float32 that sum to 1.
 
-        A label becomes most of the weight on its class and a little on all others (label smoothing, Szegedy et al., 2016); an age
-        becomes a bell around it (label distribution learning, Geng, 2016). Ages above the last class count as it.
+        A label becomes most of the weight on its class and a little on all others (label smoothing,
+        Szegedy et al., 2016); an age becomes a bell around it (label distribution learning, Geng,
+        2016). Ages above the last class count as it.
         """
         if self.name == "age":
             ages = manifest["age"].clip(upper=AGES_YEARS[-1]).to_numpy(np.float64)[:, None]
@@ -56,8 +60,14 @@ class Task:
             targets = np.exp(-0.5 * ((np.array(AGES_YEARS) - ages) / spread) ** 2)
             return (targets / targets.sum(axis=1, keepdims=True)).astype(np.float32)
         classes = len(LABELS[self.name])
-        index = manifest[self.name].map({label: index for index, label in enumerate(LABELS[self.name])}).to_numpy(int)
-        return (np.eye(classes)[index] * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / classes).astype(np.float32)
+        index = (
+            manifest[self.name]
+            .map({label: index for index, label in enumerate(LABELS[self.name])})
+            .to_numpy(int)
+        )
+        return (np.eye(classes)[index] * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / classes).astype(
+            np.float32
+        )
 
     def weigh(self, targets: np.ndarray, balance: float) -> np.ndarray:
         """Return how much each image counts, (images,) float32 of mean 1: its class's rarity to a power."""

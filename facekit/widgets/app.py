@@ -1,8 +1,10 @@
-"""The shop floor's view: a live camera, a film or a folder; a large card for each face; counts over the last minutes.
+"""The shop floor's view: a live camera, a film or a folder; a large card for each face; counts over
+the last minutes.
 
-`Tally` counts, `describe_face` says what a card says, `ShopBoard` is the model of what is shown and `app.js` its view. Frames come from
-`webcam`, a folder's pictures from `FolderWatch`; `serving` puts all of it on a page. Nothing is stored: counts are numbers in memory,
-forgotten when they are older than the minutes shown, and neither pictures nor rows are kept.
+`Tally` counts, `describe_face` says what a card says, `ShopBoard` is the model of what is shown and
+`app.js` its view. Frames come from `webcam`, a folder's pictures from `FolderWatch`; `serving` puts
+all of it on a page. Nothing is stored: counts are numbers in memory, forgotten when they are older
+than the minutes shown, and neither pictures nor rows are kept.
 """
 
 from __future__ import annotations
@@ -32,13 +34,19 @@ from facekit.taxonomy import DEFAULT_ATTRIBUTES, EMOTIONS, GENDERS, name_age_ran
 from facekit.widgets.webcam import CAMERA, WebcamAnalyzer
 
 HERE = Path(__file__).parent
-OPTIONS = "FACEKIT_APP"  # the environment variable by which `serving` hands options to the page's notebook, as JSON
-# Of UTKFace's test faces, age class and gender are both right in 38% of those less confident than this, and in 62% of the others.
+# the environment variable by which `serving` hands options to the page's notebook, as JSON
+OPTIONS = "FACEKIT_APP"
+# Of UTKFace's test faces, age class and gender are both right in 38% of those less confident than
+# this, and in 62% of the others.
 SURE_FROM = 0.5
 MINUTES = 10.0
-SURE_SLACK = 0.05  # by which the confidence must fall below it until a face that was sure is not: else cards would flicker
+# by which the confidence must fall below it until a face that was sure is not: else cards would
+# flicker
+SURE_SLACK = 0.05
 UPDATE_SECONDS = 0.5  # between changes of the cards: quicker ones cannot be read
-LEAST_SIGHTINGS = 5  # frames of a camera until a face counts: what flashes up in one may be a shadow
+LEAST_SIGHTINGS = (
+    5  # frames of a camera until a face counts: what flashes up in one may be a shadow
+)
 SHOW_SECONDS = 4.0  # that each picture of a folder stays
 
 
@@ -51,11 +59,16 @@ def describe_face(number: int, profile: Profile, sure_from: float = SURE_FROM) -
         sure_from: Confidence below which the card says that it is not sure.
 
     Returns:
-        `number`, `sure`, `confidence`, and what is told: `age_range`, `gender`, `emotion`; `None` where not asked for.
+        `number`, `sure`, `confidence`, and what is told: `age_range`, `gender`, `emotion`; `None`
+            where not asked for.
     """
     confidence = profile.confidence_score or 0.0
     told = {name: getattr(profile, name) for name in ("age_range", "gender", "emotion")}
-    return {"number": number, "sure": confidence >= sure_from, "confidence": round(confidence, 2)} | told
+    return {
+        "number": number,
+        "sure": confidence >= sure_from,
+        "confidence": round(confidence, 2),
+    } | told
 
 
 @dataclass
@@ -69,7 +82,9 @@ class Tally:
 
     minutes: float = MINUTES
     least_sightings: int = 1
-    _seen: dict[Hashable, tuple[int, float, dict]] = field(default_factory=dict, repr=False)  # how often, when last, the last card
+    _seen: dict[Hashable, tuple[int, float, dict]] = field(
+        default_factory=dict, repr=False
+    )  # how often, when last, the last card
 
     def __post_init__(self) -> None:
         if not self.minutes > 0:
@@ -87,17 +102,23 @@ class Tally:
         self._seen[key] = times, seconds, card
 
     def count(self, seconds: float) -> dict:
-        """Return how many faces count at a time, and of those that were sure how many have each label.
+        """Return how many faces count at a time, and of those that were sure how many have each
+        label.
 
         Returns:
-            `minutes`, `faces`, `unsure`, and `age_range`, `gender`, `emotion`: one number a label, all labels in their order.
+            `minutes`, `faces`, `unsure`, and `age_range`, `gender`, `emotion`: one number a label,
+                all labels in their order.
         """
         oldest = seconds - 60 * self.minutes
         self._seen = {key: entry for key, entry in self._seen.items() if entry[1] >= oldest}
         cards = [card for times, _, card in self._seen.values() if times >= self.least_sightings]
         sure = [card for card in cards if card["sure"]]
         told = {"minutes": self.minutes, "faces": len(cards), "unsure": len(cards) - len(sure)}
-        for name, labels in (("age_range", name_age_ranges()), ("gender", GENDERS), ("emotion", EMOTIONS)):
+        for name, labels in (
+            ("age_range", name_age_ranges()),
+            ("gender", GENDERS),
+            ("emotion", EMOTIONS),
+        ):
             counts = Counter(card[name] for card in sure)
             told[name] = {label: counts[label] for label in labels}
         return told
@@ -131,17 +152,28 @@ class ShopBoard(anywidget.AnyWidget):
         self._sure: set[tuple[Hashable, int]] = set()  # the faces in view that were sure
         super().__init__(**{"counts": self.tally.count(0)} | traits)
 
-    def show(self, analysis: Analysis, source: Hashable = "", *, seconds: float | None = None, at_once: bool = False) -> None:
+    def show(
+        self,
+        analysis: Analysis,
+        source: Hashable = "",
+        *,
+        seconds: float | None = None,
+        at_once: bool = False,
+    ) -> None:
         """Show the faces of a picture, and count them.
 
         Args:
             analysis: Of the picture.
-            source: What the picture was taken from; faces of equal numbers from the same source are the same face.
+            source: What the picture was taken from; faces of equal numbers from the same source are
+                the same face.
             seconds: The time; that of the clock by default.
             at_once: Whether the cards change even where they changed just before.
         """
         seconds = time.monotonic() if seconds is None else seconds
-        cards = [describe_face(number, profile, bound) for number, profile, bound in self._list_bounds(analysis, source)]
+        cards = [
+            describe_face(number, profile, bound)
+            for number, profile, bound in self._list_bounds(analysis, source)
+        ]
         self._sure = {(source, card["number"]) for card in cards if card["sure"]}
         for card in cards:
             self.tally.see((source, card["number"]), card, seconds)
@@ -153,14 +185,22 @@ class ShopBoard(anywidget.AnyWidget):
     def hide_unsure(self, analysis: Analysis, source: Hashable = "") -> Analysis:
         """Return the analysis without what is told of faces that are not sure, to be drawn."""
         bounds = self._list_bounds(analysis, source)
-        profiles = tuple(profile if describe_face(number, profile, bound)["sure"] else Profile() for number, profile, bound in bounds)
+        profiles = tuple(
+            profile if describe_face(number, profile, bound)["sure"] else Profile()
+            for number, profile, bound in bounds
+        )
         return replace(analysis, profiles=profiles)
 
-    def _list_bounds(self, analysis: Analysis, source: Hashable) -> list[tuple[int, Profile, float]]:
+    def _list_bounds(
+        self, analysis: Analysis, source: Hashable
+    ) -> list[tuple[int, Profile, float]]:
         """Return each face's number, its profile, and the confidence from which it is sure."""
         numbers = analysis.numbers or range(len(analysis))
         slack = [SURE_SLACK if (source, number) in self._sure else 0 for number in numbers]
-        return [(number, profile, self.sure_from - less) for number, profile, less in zip(numbers, analysis.profiles, slack, strict=True)]
+        return [
+            (number, profile, self.sure_from - less)
+            for number, profile, less in zip(numbers, analysis.profiles, slack, strict=True)
+        ]
 
 
 class ShopCamera(WebcamAnalyzer):
@@ -171,7 +211,9 @@ class ShopCamera(WebcamAnalyzer):
     """
 
     choices = List(DEFAULT_ATTRIBUTES, read_only=True).tag(sync=True)
-    instead = Unicode("serve a film or a folder of pictures: facekit app photos/", read_only=True).tag(sync=True)
+    instead = Unicode(
+        "serve a film or a folder of pictures: facekit app photos/", read_only=True
+    ).tag(sync=True)
     recording = Bool(False).tag(sync=True)
 
     def __init__(self, board: ShopBoard, source: str | Path = "", **traits) -> None:
@@ -202,7 +244,8 @@ class ShopCamera(WebcamAnalyzer):
 
 
 class FolderWatch:
-    """Show a folder's pictures one after the other, the newest first, and go on with those that come.
+    """Show a folder's pictures one after the other, the newest first, and go on with those that
+    come.
 
     Args:
         folder: Where pictures are; folders below it count.
@@ -210,7 +253,9 @@ class FolderWatch:
         analyzer: What to look for.
     """
 
-    def __init__(self, folder: Path, board: ShopBoard, analyzer: FaceAnalyzer | None = None) -> None:
+    def __init__(
+        self, folder: Path, board: ShopBoard, analyzer: FaceAnalyzer | None = None
+    ) -> None:
         self.folder, self.board, self.analyzer = folder, board, analyzer or FaceAnalyzer()
         self._done: set[tuple[Path, float]] = set()
         self._ended = threading.Event()
@@ -233,7 +278,10 @@ class FolderWatch:
         try:
             analysis = self.analyzer.analyze(path)
         except (ImageError, ModelError, OSError, MemoryError) as error:
-            self.board.message = str(error).replace(str(path), path.name) or f"{path.name}: is too large for this machine's memory."
+            self.board.message = (
+                str(error).replace(str(path), path.name)
+                or f"{path.name}: is too large for this machine's memory."
+            )
             return True
         picture = Image.fromarray(self.board.hide_unsure(analysis).draw())
         picture.thumbnail((VIEW_SIDE, VIEW_SIDE))
@@ -265,7 +313,9 @@ class FolderWatch:
             self._ended.wait(SHOW_SECONDS)
 
 
-def show_app(source: str | Path = "", sure_from: float = SURE_FROM, minutes: float = MINUTES) -> Box:
+def show_app(
+    source: str | Path = "", sure_from: float = SURE_FROM, minutes: float = MINUTES
+) -> Box:
     """Return the shop floor's view, to be shown in a notebook or served by `facekit app`.
 
     Args:

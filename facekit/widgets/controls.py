@@ -1,6 +1,8 @@
-"""Sliders, choices and fields with names that a screen reader can tell, in the look of `look.css`; for `explorers`.
+"""Sliders, choices and fields with names that a screen reader can tell, in the look of `look.css`;
+for `explorers`.
 
-They stand wherever ipywidgets' own do. Those have no accessible name as of version 8.1, and a look of their own.
+They stand wherever ipywidgets' own do. Those have no accessible name as of version 8.1, and a look
+of their own.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ class Control(anywidget.AnyWidget, ValueWidget):
     Attributes:
         description: Its name.
         value: What it says.
-        continuous_update: Whether the value changes while the slider is dragged, or the text is typed; otherwise once that is done.
+        continuous_update: Whether the value changes while the slider is dragged, or the text is
+            typed; otherwise once that is done.
     """
 
     _esm = HERE / "controls.js"
-    _css = (HERE / "look.css").read_text(encoding="utf-8") + (HERE / "controls.css").read_text(encoding="utf-8")
+    _css = (HERE / "look.css").read_text(encoding="utf-8") + (HERE / "controls.css").read_text(
+        encoding="utf-8"
+    )
 
     description = Unicode("").tag(sync=True)
     continuous_update = Bool(True).tag(sync=True)
@@ -41,7 +46,9 @@ class Slider(Control):
     @validate("value")
     def _check_value(self, proposal) -> float:
         if not self.min <= proposal["value"] <= self.max:
-            raise TraitError(f"`value` must be from {self.min:g} to {self.max:g}; got {proposal['value']:g}.")
+            raise TraitError(
+                f"`value` must be from {self.min:g} to {self.max:g}; got {proposal['value']:g}."
+            )
         return proposal["value"]
 
 
@@ -54,7 +61,9 @@ class Choice(Control):
     @validate("value")
     def _check_value(self, proposal) -> str:
         if proposal["value"] not in self.options:
-            raise TraitError(f"`value` must be one of {', '.join(self.options)}; got {proposal['value']!r}.")
+            raise TraitError(
+                f"`value` must be one of {', '.join(self.options)}; got {proposal['value']!r}."
+            )
         return proposal["value"]
 
 

@@ -1,8 +1,9 @@
 """Label faces in a notebook with the keyboard: one face at a time, saved after each key.
 
-`datasets.labelling.Labelling` keeps labels and file; `Labeler` is the model, which gives keys their meaning and knows no page;
-`labeler.js` the view. The page is sent one face at a time, and says of which face it speaks, so that a key pressed in haste never
-labels a face that nobody has seen yet. Pictures stay out of the state that a notebook's file may save.
+`datasets.labelling.Labelling` keeps labels and file; `Labeler` is the model, which gives keys their
+meaning and knows no page; `labeler.js` the view. The page is sent one face at a time, and says of
+which face it speaks, so that a key pressed in haste never labels a face that nobody has seen yet.
+Pictures stay out of the state that a notebook's file may save.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ LABEL_KEYS = {
     "white": "w", "black": "b", "asian": "y", "indian": "i", "other": "o",
 }  # fmt: skip
 ATTRIBUTE_OF_KEY = {
-    LABEL_KEYS[label]: (attribute, label) for attribute, labels in LABELS.items() for label in labels if label in LABEL_KEYS
+    LABEL_KEYS[label]: (attribute, label)
+    for attribute, labels in LABELS.items()
+    for label in labels
+    if label in LABEL_KEYS
 }
 
 
@@ -47,8 +51,8 @@ def draw_face(path: str, box_xyxy: np.ndarray) -> tuple[bytes, bytes, list[float
         box_xyxy: (4,) pixels, or NaN where the photo is one face.
 
     Returns:
-        JPEG of the face; JPEG of the photo, empty where it is one face; and left, top, width and height of the face as shares of the
-        photo.
+        JPEG of the face; JPEG of the photo, empty where it is one face; and left, top, width and
+        height of the face as shares of the photo.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -59,10 +63,26 @@ def draw_face(path: str, box_xyxy: np.ndarray) -> tuple[bytes, bytes, list[float
         return _encode(image, FACE_SIDE), b"", []
     left, top, right, bottom = box_xyxy
     half = max(right - left, bottom - top, 2) * (0.5 + MARGIN)
-    x, y = np.clip([(left + right) / 2, (top + bottom) / 2], 0, image.size)  # a wrong box may lie beside the photo
-    around = [max(x - half, 0), max(y - half, 0), min(x + half, image.width), min(y + half, image.height)]
-    shares = np.array([left, top, right - left, bottom - top]) / (image.width, image.height, image.width, image.height)
-    return _encode(image.crop([round(side) for side in around]), FACE_SIDE), photo, shares.round(4).tolist()
+    x, y = np.clip(
+        [(left + right) / 2, (top + bottom) / 2], 0, image.size
+    )  # a wrong box may lie beside the photo
+    around = [
+        max(x - half, 0),
+        max(y - half, 0),
+        min(x + half, image.width),
+        min(y + half, image.height),
+    ]
+    shares = np.array([left, top, right - left, bottom - top]) / (
+        image.width,
+        image.height,
+        image.width,
+        image.height,
+    )
+    return (
+        _encode(image.crop([round(side) for side in around]), FACE_SIDE),
+        photo,
+        shares.round(4).tolist(),
+    )
 
 
 @functools.lru_cache(maxsize=1)  # the faces of one photo follow each other
@@ -84,10 +104,12 @@ class Labeler(anywidget.AnyWidget):
 
         labeler = Labeler("photos", "mine.parquet")
         labeler                                  # the widget
-        labeler.labelling.to_manifest()          # what has been labelled so far, as it is in the file
+        labeler.labelling.to_manifest()          # what has been labelled so far, as it is in the
+        file
 
     Attributes:
-        labelling: The faces and their labels; `facekit.datasets.labelling` says what `source` may be.
+        labelling: The faces and their labels; `facekit.datasets.labelling` says what `source` may
+            be.
         choices: Each attribute's labels and their keys.
         position: Of the face shown, from 0; `count` when all are judged.
         count: Of the faces.
@@ -100,7 +122,9 @@ class Labeler(anywidget.AnyWidget):
     """
 
     _esm = HERE / "labeler.js"
-    _css = (HERE / "look.css").read_text(encoding="utf-8") + (HERE / "labeler.css").read_text(encoding="utf-8")
+    _css = (HERE / "look.css").read_text(encoding="utf-8") + (HERE / "labeler.css").read_text(
+        encoding="utf-8"
+    )
 
     choices = List().tag(sync=True)
     position = Int(0, min=0).tag(sync=True)
@@ -112,12 +136,24 @@ class Labeler(anywidget.AnyWidget):
     message = Unicode("").tag(sync=True)
     file = Unicode("").tag(sync=True)
 
-    def __init__(self, source: Source, path: str | Path, attributes: Sequence[str] = DEFAULT_ATTRIBUTES, seed: int = 0, **traits) -> None:
+    def __init__(
+        self,
+        source: Source,
+        path: str | Path,
+        attributes: Sequence[str] = DEFAULT_ATTRIBUTES,
+        seed: int = 0,
+        **traits,
+    ) -> None:
         self.labelling = Labelling(source, path, attributes, seed)
         self._typed = ""  # of an age
         super().__init__(**traits)
         self.choices = [
-            {"attribute": name, "labels": [] if name == "age" else [[label, LABEL_KEYS[label]] for label in LABELS[name]]}
+            {
+                "attribute": name,
+                "labels": []
+                if name == "age"
+                else [[label, LABEL_KEYS[label]] for label in LABELS[name]],
+            }
             for name in self.labelling.attributes
         ]
         self.count, self.file = len(self.labelling), str(path)
@@ -128,7 +164,8 @@ class Labeler(anywidget.AnyWidget):
         """Do what a key stands for; one that stands for nothing does nothing.
 
         Args:
-            key: As browsers call it: a digit or a letter, `Backspace`, `Enter`, `ArrowLeft` or `ArrowRight`.
+            key: As browsers call it: a digit or a letter, `Backspace`, `Enter`, `ArrowLeft` or
+                `ArrowRight`.
         """
         labelling, message = self.labelling, ""
         key = key.lower() if len(key) == 1 else key
@@ -175,7 +212,9 @@ class Labeler(anywidget.AnyWidget):
             return
         if "press" in message:
             self.press(message["press"])
-        elif "age" in message:  # all that the field holds, from a keyboard on a screen, which names no keys
+        elif (
+            "age" in message
+        ):  # all that the field holds, from a keyboard on a screen, which names no keys
             self._typed = ""
             for key in ("Backspace", *re.findall("[0-9]", message["age"])):
                 self.press(key)
@@ -187,18 +226,27 @@ class Labeler(anywidget.AnyWidget):
         row = dict.fromkeys(("path", *LABELS)) if labelling.is_done else labelling.row
         with self.hold_sync():
             self.position, self.message = labelling.position, message
-            self.judged = {state: labelling.states.count(state) for state in (LABELLED, SKIPPED, NOT_A_FACE)}
+            self.judged = {
+                state: labelling.states.count(state) for state in (LABELLED, SKIPPED, NOT_A_FACE)
+            }
             self.state = LABELLED if labelling.is_done else labelling.state
             self.name = Path(row["path"]).name if row["path"] else ""
             told = {name: row[name] for name in labelling.attributes if row[name] is not None}
-            self.labels = {name: f"{value:g}" if name == "age" else value for name, value in told.items()}
+            self.labels = {
+                name: f"{value:g}" if name == "age" else value for name, value in told.items()
+            }
 
     def _send_face(self) -> None:
         if self.labelling.is_done:
             return
-        row, about = self.labelling.row, {"position": self.labelling.position, "box": [], "error": ""}
+        row, about = (
+            self.labelling.row,
+            {"position": self.labelling.position, "box": [], "error": ""},
+        )
         try:
-            face, photo, about["box"] = draw_face(row["path"], np.array([row[side] for side in BOX], float))
+            face, photo, about["box"] = draw_face(
+                row["path"], np.array([row[side] for side in BOX], float)
+            )
             self.send(about, [face, photo])
         except (FileNotFoundError, ImageError) as error:
             self.send(about | {"error": str(error)}, [])

@@ -14,8 +14,11 @@ from facekit.widgets.app import OPTIONS
 NOTEBOOK = Path(__file__).with_name("app.ipynb")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 START_SECONDS = 2  # that the server takes, about; the browser waits for it anyway
-IDLE_SECONDS = 120  # after which the kernel of a page that went away without a word, as phones do, is ended
-# The page may talk to its own server and to nobody else, so that no picture can leave, whatever a script might try.
+IDLE_SECONDS = (
+    120  # after which the kernel of a page that went away without a word, as phones do, is ended
+)
+# The page may talk to its own server and to nobody else, so that no picture can leave, whatever a
+# script might try.
 CONTENT_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob: data:; media-src 'self' blob:; "
@@ -37,11 +40,19 @@ def check_address(host: str, port: int) -> None:
 
 def make_url(host: str, port: int, token: str) -> str:
     """Return the page's address, with the token that opens it."""
-    name = "localhost" if host in LOOPBACK else socket.gethostname() if host in ("0.0.0.0", "::", "") else host
+    name = (
+        "localhost"
+        if host in LOOPBACK
+        else socket.gethostname()
+        if host in ("0.0.0.0", "::", "")
+        else host
+    )
     return f"http://{name}:{port}/?token={token}"
 
 
-def serve_app(options: dict, host: str, port: int, token: str, theme: str = "light", open_browser: bool = True) -> None:
+def serve_app(
+    options: dict, host: str, port: int, token: str, theme: str = "light", open_browser: bool = True
+) -> None:
     """Serve the page until the process is stopped.
 
     Args:

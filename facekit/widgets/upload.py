@@ -1,9 +1,11 @@
-"""Upload pictures in a notebook: dropped, chosen or pasted; each is annotated, its faces fill a table, and a click opens one.
+"""Upload pictures in a notebook: dropped, chosen or pasted; each is annotated, its faces fill a
+table, and a click opens one.
 
-`analyze_picture` is the core; `UploadAnalyzer` the model, which knows no page; `upload.js` the view. The page sends one picture at a
-time, in chunks, and the next when Python has answered, so that thirty large ones take no more memory than one. Analysis runs in a thread
-beside the kernel's event loop. Full-size pixels are let go after it: kept are a small picture, the crops of faces and what was told of
-them, in memory only, and never in the state that a notebook's file may save.
+`analyze_picture` is the core; `UploadAnalyzer` the model, which knows no page; `upload.js` the
+view. The page sends one picture at a time, in chunks, and the next when Python has answered, so
+that thirty large ones take no more memory than one. Analysis runs in a thread beside the kernel's
+event loop. Full-size pixels are let go after it: kept are a small picture, the crops of faces and
+what was told of them, in memory only, and never in the state that a notebook's file may save.
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ class Picture:
         analysis: Without its pixels; `None` where the picture could not be read.
         error: Why not; else "".
         size_hw: Of the picture, pixels.
-        preview: JPEG, at most `VIEW_SIDE` pixels long; the page marks the faces, so that words stay readable at any width.
+        preview: JPEG, at most `VIEW_SIDE` pixels long; the page marks the faces, so that words stay
+            readable at any width.
         crops: JPEG of each face, upright, `CROP_SIDE` pixels.
     """
 
@@ -84,8 +87,15 @@ def analyze_picture(content: bytes, name: str, analyzer: FaceAnalyzer) -> Pictur
         pixels = decode_image(content, name)
         analysis = replace(analyzer.analyze(pixels), image=name)
     except (ImageError, ModelError, MemoryError) as error:
-        return Picture(name, error=str(error) or f"{name}: is too large for this machine's memory; make it smaller first.")
-    crops = tuple(_encode(crop, "JPEG", quality=88) for crop in cut_crops(pixels, analysis.faces, CROP_SIDE, 3))
+        return Picture(
+            name,
+            error=str(error)
+            or f"{name}: is too large for this machine's memory; make it smaller first.",
+        )
+    crops = tuple(
+        _encode(crop, "JPEG", quality=88)
+        for crop in cut_crops(pixels, analysis.faces, CROP_SIDE, 3)
+    )
     preview = _encode(_shrink(pixels), "JPEG", quality=85)
     told, size_hw = replace(analysis, pixels=None), pixels.shape[:2]
     return Picture(name, analysis=told, size_hw=size_hw, preview=preview, crops=crops)
@@ -93,7 +103,11 @@ def analyze_picture(content: bytes, name: str, analyzer: FaceAnalyzer) -> Pictur
 
 def draw_picture(content: bytes, analysis: Analysis) -> bytes:
     """Return the PNG of a picture, in its own size, annotated with what is known of it already."""
-    return _encode(replace(analysis, pixels=decode_image(content, analysis.image)).draw(), "PNG", compress_level=PNG_EFFORT)
+    return _encode(
+        replace(analysis, pixels=decode_image(content, analysis.image)).draw(),
+        "PNG",
+        compress_level=PNG_EFFORT,
+    )
 
 
 def _shrink(pixels: np.ndarray) -> np.ndarray:
@@ -113,8 +127,8 @@ class UploadAnalyzer(anywidget.AnyWidget):
 
         upload = UploadAnalyzer()
         upload                # the widget
-        upload.value          # as that of `ipywidgets.FileUpload`: one record a picture, with its analysis in place of its content
-        upload.to_frame()     # one row a face
+        upload.value          # as that of `ipywidgets.FileUpload`: one record a picture, with its
+        analysis in place of its content upload.to_frame()     # one row a face
 
     Attributes:
         value: The pictures done so far, in their order; observe it to act on each.
@@ -123,12 +137,15 @@ class UploadAnalyzer(anywidget.AnyWidget):
         disabled: Whether nothing is taken at present.
         largest_bytes: Of a file.
         analyzer: What to look for.
-        explain: For the slot beside a face's probabilities: takes its upright crop, HxWx3 RGB uint8 with the landmarks at
-            `images.TEMPLATE_XY`, and returns pictures by name, such as a Grad-CAM an attribute. Called when a face is opened.
+        explain: For the slot beside a face's probabilities: takes its upright crop, HxWx3 RGB uint8
+            with the landmarks at `images.TEMPLATE_XY`, and returns pictures by name, such as a
+            Grad-CAM an attribute. Called when a face is opened.
     """
 
     _esm = HERE / "upload.js"
-    _css = (HERE / "look.css").read_text(encoding="utf-8") + (HERE / "upload.css").read_text(encoding="utf-8")
+    _css = (HERE / "look.css").read_text(encoding="utf-8") + (HERE / "upload.css").read_text(
+        encoding="utf-8"
+    )
 
     value = Tuple()
     accept = Unicode(",".join(("image/*", *IMAGE_SUFFIXES))).tag(sync=True)
@@ -142,7 +159,10 @@ class UploadAnalyzer(anywidget.AnyWidget):
     def __init__(self, analyzer: FaceAnalyzer | None = None, **traits) -> None:
         super().__init__(**traits | ({"analyzer": analyzer} if analyzer else {}))
         self._pictures: dict[str, Picture] = {}
-        self._partial = "", bytearray()  # the picture that is arriving: its key, and what is there of it
+        self._partial = (
+            "",
+            bytearray(),
+        )  # the picture that is arriving: its key, and what is there of it
         self._worker = ThreadPoolExecutor(1, "facekit-upload")  # one picture at a time
         self._tasks: set[asyncio.Task] = set()  # the event loop itself holds them but weakly
         self.on_msg(self._receive)
@@ -150,7 +170,9 @@ class UploadAnalyzer(anywidget.AnyWidget):
     @validate("explain")
     def _check_explain(self, proposal) -> Callable | None:
         if not (proposal["value"] is None or callable(proposal["value"])):
-            raise TraitError(f"`explain` must be a function of a face's crop, or None; got {proposal['value']!r}.")
+            raise TraitError(
+                f"`explain` must be a function of a face's crop, or None; got {proposal['value']!r}."
+            )
         return proposal["value"]
 
     def close(self) -> None:
@@ -189,7 +211,9 @@ class UploadAnalyzer(anywidget.AnyWidget):
             case "clear":
                 self.clear()
             case "table":
-                self._send_file(message, f"faces.{message['form']}", self._write_table(message["form"]))
+                self._send_file(
+                    message, f"faces.{message['form']}", self._write_table(message["form"])
+                )
             case "explain" if self.explain and key in self._pictures:
                 self._start(self._explain(key, message["face"]))
 
@@ -206,27 +230,42 @@ class UploadAnalyzer(anywidget.AnyWidget):
         key, start, size = message["picture"], message["start"], message["size"]
         if size > self.largest_bytes:
             bound = f"{self.largest_bytes / 1e6:,.0f} MB"
-            self._fail(message, f"{message['name']}: has {size / 1e6:,.0f} MB, more than the {bound} taken; make it smaller first.")
+            self._fail(
+                message,
+                f"{message['name']}: has {size / 1e6:,.0f} MB, more than the {bound} taken; make it smaller first.",
+            )
             return
         if start == 0:
             self._partial = key, bytearray()
         expected, content = self._partial
-        if expected != key or start != len(content):  # another page began to send between two chunks
-            self._fail(message, f"{message['name']}: was interrupted on its way here; add it again.")
+        if expected != key or start != len(
+            content
+        ):  # another page began to send between two chunks
+            self._fail(
+                message, f"{message['name']}: was interrupted on its way here; add it again."
+            )
             return
         content += chunk
         self.send({"kind": "more", "picture": key})
         if len(content) < size:
             return
         self._partial = "", bytearray()
-        self._start(self._draw(message, bytes(content)) if message.get("draw") else self._analyze(message, bytes(content)))
+        self._start(
+            self._draw(message, bytes(content))
+            if message.get("draw")
+            else self._analyze(message, bytes(content))
+        )
 
     async def _analyze(self, message: dict, content: bytes) -> None:
         name = self._tell_apart(message["name"])
         try:
             picture = await self._work(analyze_picture, content, name, self.analyzer)
-        except Exception as error:  # whatever it is, the pictures after this one shall not wait in vain
-            picture = Picture(name, error=f"{name}: could not be analysed ({type(error).__name__}: {error}).")
+        except (
+            Exception
+        ) as error:  # whatever it is, the pictures after this one shall not wait in vain
+            picture = Picture(
+                name, error=f"{name}: could not be analysed ({type(error).__name__}: {error})."
+            )
         self._keep(message, picture)
 
     async def _draw(self, message: dict, content: bytes) -> None:
@@ -234,7 +273,10 @@ class UploadAnalyzer(anywidget.AnyWidget):
         try:
             png = await self._work(draw_picture, content, picture.analysis)
         except Exception as error:  # the page waits for an answer, whatever it is
-            self._send_file(message, error=f"{picture.name}: could not be drawn ({type(error).__name__}: {error}).")
+            self._send_file(
+                message,
+                error=f"{picture.name}: could not be drawn ({type(error).__name__}: {error}).",
+            )
         else:
             self._send_file(message, f"{PurePath(picture.name).stem}-annotated.png", png)
 
@@ -243,7 +285,9 @@ class UploadAnalyzer(anywidget.AnyWidget):
         told = {"kind": "explained", "picture": key, "face": face, "names": [], "error": ""}
         try:
             maps = await self._work(self.explain, crop)
-            self.send(told | {"names": list(maps)}, [_encode(pixels, "PNG") for pixels in maps.values()])
+            self.send(
+                told | {"names": list(maps)}, [_encode(pixels, "PNG") for pixels in maps.values()]
+            )
         except Exception as error:  # the caller's own function
             self.send(told | {"error": f"{type(error).__name__}: {error}"})
 
@@ -251,7 +295,11 @@ class UploadAnalyzer(anywidget.AnyWidget):
         self._keep(message, Picture(self._tell_apart(message["name"]), error=error))
 
     def _keep(self, message: dict, picture: Picture) -> None:
-        about = {"type": message.get("type", ""), "size": message["size"], "last_modified": message.get("last_modified", 0) / 1000}
+        about = {
+            "type": message.get("type", ""),
+            "size": message["size"],
+            "last_modified": message.get("last_modified", 0) / 1000,
+        }
         self._pictures[message["picture"]] = replace(picture, **about)
         self._publish()
         self._show(message["picture"])
@@ -261,8 +309,16 @@ class UploadAnalyzer(anywidget.AnyWidget):
 
     def _show(self, key: str) -> None:
         picture = self._pictures[key]
-        told = {"name": picture.name, "error": picture.error, "rows": picture.analysis.to_dicts() if picture.analysis else []}
-        told["labels"] = [write_label(profile, None) for profile in picture.analysis.profiles] if picture.analysis else []
+        told = {
+            "name": picture.name,
+            "error": picture.error,
+            "rows": picture.analysis.to_dicts() if picture.analysis else [],
+        }
+        told["labels"] = (
+            [write_label(profile, None) for profile in picture.analysis.profiles]
+            if picture.analysis
+            else []
+        )
         told |= {"size_hw": picture.size_hw, "explains": self.explain is not None}
         self.send({"kind": "picture", "picture": key} | told, [picture.preview, *picture.crops])
 
@@ -275,13 +331,22 @@ class UploadAnalyzer(anywidget.AnyWidget):
         return distinct
 
     def _write_table(self, form: str) -> bytes:
-        rows = [row for picture in self.value if picture.analysis for row in picture.analysis.to_dicts()]
+        rows = [
+            row for picture in self.value if picture.analysis for row in picture.analysis.to_dicts()
+        ]
         if form == "json":
             return json.dumps(rows, ensure_ascii=False, indent=1).encode()
         file = io.StringIO()
         write_csv(rows, file)
         return file.getvalue().encode()
 
-    def _send_file(self, message: dict, name: str = "", content: bytes | None = None, error: str = "") -> None:
-        about = {"page": message.get("page", ""), "picture": message.get("picture", ""), "name": name, "error": error}
+    def _send_file(
+        self, message: dict, name: str = "", content: bytes | None = None, error: str = ""
+    ) -> None:
+        about = {
+            "page": message.get("page", ""),
+            "picture": message.get("picture", ""),
+            "name": name,
+            "error": error,
+        }
         self.send({"kind": "file"} | about, [] if content is None else [content])

@@ -1,7 +1,9 @@
 """Analyse a camera's picture live in a notebook; a film can stand in for the camera.
 
-The camera belongs to the browser. `WebcamAnalyzer` has each frame sent to Python as JPEG, in a buffer of a message, and the next one is
-sent when Python has answered: a slow machine lowers the rate, and no queue builds up. `ImageRecorderAnalyzer` does the same with ipywebrtc,
+The camera belongs to the browser. `WebcamAnalyzer` has each frame sent to Python as JPEG, in a
+buffer of a message, and the next one is
+sent when Python has answered: a slow machine lowers the rate, and no queue builds up.
+    `ImageRecorderAnalyzer` does the same with ipywebrtc,
 at about 1.5 frames a second. What is seen in a frame is told by `live`; the view is `webcam.js`.
 """
 
@@ -20,7 +22,19 @@ import cv2
 import numpy as np
 from anywidget import AnyWidget
 from ipywidgets import HBox, Image, ToggleButton, VBox
-from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Unicode, observe, validate
+from traitlets import (
+    Bool,
+    Dict,
+    Enum,
+    Float,
+    HasTraits,
+    Int,
+    List,
+    TraitError,
+    Unicode,
+    observe,
+    validate,
+)
 
 from facekit.analysis import Analysis
 from facekit.drawing import EMOTION_COLOURS, write_label
@@ -41,8 +55,10 @@ class LiveModel(HasTraits):
 
     Attributes:
         attributes: Out of `taxonomy.ATTRIBUTES`; ethnicity only where asked for.
-        recording: Whether rows are written to `record_to`. Nothing else is ever stored but what `keep` is asked to.
-        record_to: A csv file, with the columns of `faces.COLUMNS`; a file that is there already is not touched, a number is added.
+        recording: Whether rows are written to `record_to`. Nothing else is ever stored but what
+            `keep` is asked to.
+        record_to: A csv file, with the columns of `faces.COLUMNS`; a file that is there already is
+            not touched, a number is added.
         recorded: The file that is, or was last, written.
         message: What went wrong, and what to do about it.
         live: What analyses the frames.
@@ -143,8 +159,10 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
         camera: The browser's name for the camera; its first by default.
         mirror: Whether the view shows the picture as a mirror does; the analysis never does.
         width: Of the frames that are sent, pixels.
-        in_flight: Frames on their way at once: with 2, the next one travels while Python looks at the last, for a higher rate and latency.
-        latency_seconds: From a frame's capture to its boxes' arrival in the page; the last that the page told.
+        in_flight: Frames on their way at once: with 2, the next one travels while Python looks at
+            the last, for a higher rate and latency.
+        latency_seconds: From a frame's capture to its boxes' arrival in the page; the last that the
+            page told.
 
     Raises:
         TraitError: If an option is out of its range.
@@ -153,7 +171,9 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
     """
 
     _esm = FOLDER / "webcam.js"
-    _css = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in ("look.css", "webcam.css"))
+    _css = "\n".join(
+        (FOLDER / name).read_text(encoding="utf-8") for name in ("look.css", "webcam.css")
+    )
 
     running = Bool(False).tag(sync=True)
     camera = Unicode("").tag(sync=True)
@@ -164,10 +184,14 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
     film_rate = Float(0.0, read_only=True).tag(sync=True)
     colours = Dict(EMOTION_COLOURS, read_only=True).tag(sync=True)
     choices = List(ATTRIBUTES, read_only=True).tag(sync=True)
-    instead = Unicode('let a film stand in for it: WebcamAnalyzer(source="film.mp4").', read_only=True).tag(sync=True)
+    instead = Unicode(
+        'let a film stand in for it: WebcamAnalyzer(source="film.mp4").', read_only=True
+    ).tag(sync=True)
 
     def __init__(self, source: str | Path = "", **traits) -> None:
-        self._worker = ThreadPoolExecutor(1, "facekit-live")  # first, for it is ended even where what follows fails
+        self._worker = ThreadPoolExecutor(
+            1, "facekit-live"
+        )  # first, for it is ended even where what follows fails
         self._frames: Iterator[tuple[int, np.ndarray]] | None = None
         self.source = source
         self.latency_seconds = 0.0
@@ -199,7 +223,13 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
         """Take a message of the page: a frame, or the wish for a film's next one, or for a snapshot."""
         if content["kind"] == "snapshot":
             self.keep()
-            self.send({"kind": "snapshot", "count": len(self.snapshots), "faces": len(self.analysis or ())})
+            self.send(
+                {
+                    "kind": "snapshot",
+                    "count": len(self.snapshots),
+                    "faces": len(self.analysis or ()),
+                }
+            )
             return
         # ipykernel knows from the context which of the kernel's shells the page talks to.
         self._worker.submit(contextvars.copy_context().run, self._answer, content, buffers)
@@ -248,21 +278,29 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
 
 
 class ImageRecorderAnalyzer(LiveModel, VBox):
-    """The same over ipywebrtc, for pages that cannot have `webcam.js`; the slow one, at about 1.5 frames a second.
+    """The same over ipywebrtc, for pages that cannot have `webcam.js`; the slow one, at about 1.5
+    frames a second.
 
-    Its `ImageRecorder` takes one picture each time `recording` is set, and unsets it when it is done. That is what the next picture has to
-    wait for: to set it while it is still set changes nothing, and the loop would stand still for ever. The picture itself comes in a
-    message of its own, before that or after. The camera is on as long as the view is there, until `close`.
+    Its `ImageRecorder` takes one picture each time `recording` is set, and unsets it when it is
+    done. That is what the next picture has to
+    wait for: to set it while it is still set changes nothing, and the loop would stand still for
+        ever. The picture itself comes in a
+    message of its own, before that or after. The camera is on as long as the view is there, until
+    `close`.
     """
 
     def __init__(self, **traits) -> None:
         from ipywebrtc import CameraStream, ImageRecorder
 
-        self.camera = CameraStream(constraints={"audio": False, "video": {"width": 640, "height": 480}})
+        self.camera = CameraStream(
+            constraints={"audio": False, "video": {"width": 640, "height": 480}}
+        )
         self.recorder = ImageRecorder(stream=self.camera, format="jpeg")
         self.picture = Image(format="jpeg", layout={"width": "60%"})
         self.camera.layout.width = "40%"
-        self.running = ToggleButton(description="Start", tooltip="Frames go to the kernel and are thrown away.")
+        self.running = ToggleButton(
+            description="Start", tooltip="Frames go to the kernel and are thrown away."
+        )
         super().__init__(children=[self.running, HBox([self.camera, self.picture])], **traits)
         self.running.observe(self._begin_or_end, "value")
         self.recorder.observe(self._go_on, "recording")
@@ -298,13 +336,17 @@ def decode_jpeg(data: bytes | memoryview) -> np.ndarray:
     """
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if len(data) else None
     if pixels is None:
-        raise ValueError(f"`data` must be a JPEG picture; got {len(data)} bytes that are none. Press Start again.")
+        raise ValueError(
+            f"`data` must be a JPEG picture; got {len(data)} bytes that are none. Press Start again."
+        )
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
 def encode_jpeg(pixels: np.ndarray) -> bytes:
     """Return HxWx3 RGB uint8 as a JPEG picture."""
-    return cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+    return cv2.imencode(
+        ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )[1].tobytes()
 
 
 def _find_free_path(path: Path) -> Path:

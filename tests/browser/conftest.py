@@ -1,11 +1,11 @@
 """A real JupyterLab in a real Chromium, with a film in the place of the camera.
 
     def test_mine(open_notebook):
-        notebook = open_notebook(["from facekit.widgets.upload import PhotoAnalyzer; w = PhotoAnalyzer(); w"])
-        notebook.run_all()
-        notebook.page.get_by_role("button", name="Choose").click()  # of Playwright
-        assert notebook.ask("w.count") == "1"                       # of the notebook's kernel
-        notebook.take_screenshot("upload")                          # into FACEKIT_SCREENSHOTS, if that is set
+        notebook = open_notebook(["from facekit.widgets.upload import PhotoAnalyzer; w =
+        PhotoAnalyzer(); w"]) notebook.run_all() notebook.page.get_by_role("button",
+        name="Choose").click()  # of Playwright assert notebook.ask("w.count") == "1"
+        # of the notebook's kernel notebook.take_screenshot("upload")                          #
+        into FACEKIT_SCREENSHOTS, if that is set
 
 Chromium is Debian's (`apt-get install chromium`), found on the path.
 """
@@ -66,9 +66,16 @@ class Lab:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory) -> Iterator[Lab]:
     """JupyterLab on a free port of the loopback, with nobody's settings."""
-    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: pip install 'facekit[notebooks]'")
+    pytest.importorskip(
+        "jupyterlab", reason="JupyterLab is not installed: pip install 'facekit[notebooks]'"
+    )
     home = tmp_path_factory.mktemp("jupyter")
-    lab = Lab(f"http://127.0.0.1:{_find_free_port()}", home / "notebooks", home / "settings", home / "runtime")
+    lab = Lab(
+        f"http://127.0.0.1:{_find_free_port()}",
+        home / "notebooks",
+        home / "settings",
+        home / "runtime",
+    )
     lab.folder.mkdir()
     set_lab(lab, "apputils-extension/notification", fetchNews="false", checkForUpdates=False)
     set_lab(lab, "docmanager-extension/plugin", autosave=False)
@@ -76,13 +83,34 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
         "JUPYTER_CONFIG_DIR": home / "config", "JUPYTER_RUNTIME_DIR": lab.runtime, "JUPYTER_DATA_DIR": home / "data",
         "JUPYTERLAB_SETTINGS_DIR": lab.settings, "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces", "IPYTHONDIR": home / "ipython",
     }  # fmt: skip
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--LabApp.expose_app_in_browser=True"]
-    address = [f"--port={lab.url.rpartition(':')[2]}", "--port-retries=0", f"--IdentityProvider.token={TOKEN}"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        "--no-browser",
+        "--allow-root",
+        "--LabApp.expose_app_in_browser=True",
+    ]
+    address = [
+        f"--port={lab.url.rpartition(':')[2]}",
+        "--port-retries=0",
+        f"--IdentityProvider.token={TOKEN}",
+    ]
     environment = os.environ | {name: str(folder) for name, folder in folders.items()}
     with (home / "log").open("w") as log:
-        server = subprocess.Popen([*command, *address, f"--ServerApp.root_dir={lab.folder}"], env=environment, stdout=log, stderr=log)
+        server = subprocess.Popen(
+            [*command, *address, f"--ServerApp.root_dir={lab.folder}"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
     try:
-        _wait_for(lambda: _get(f"{lab.url}/api?token={TOKEN}"), START_SECONDS, f"JupyterLab: {(home / 'log').read_text()}")
+        _wait_for(
+            lambda: _get(f"{lab.url}/api?token={TOKEN}"),
+            START_SECONDS,
+            f"JupyterLab: {(home / 'log').read_text()}",
+        )
         yield lab
     finally:
         server.terminate()
@@ -99,11 +127,16 @@ def set_lab(lab: Lab, plugin: str, **settings) -> None:
 @pytest.fixture(scope="session")
 def camera_film(tmp_path_factory, portraits) -> Path:
     """What the camera sees unless a test says otherwise: a portrait that sways."""
-    return make_camera_film(tmp_path_factory.mktemp("camera") / "portrait.mjpeg", portraits["astronaut.png"])
+    return make_camera_film(
+        tmp_path_factory.mktemp("camera") / "portrait.mjpeg", portraits["astronaut.png"]
+    )
 
 
-def make_camera_film(path: Path, portrait: np.ndarray, frames: int = 50, sway: float = 0.05) -> Path:
-    """Write a film that Chromium plays as its camera, again and again: JPEG pictures one after the other.
+def make_camera_film(
+    path: Path, portrait: np.ndarray, frames: int = 50, sway: float = 0.05
+) -> Path:
+    """Write a film that Chromium plays as its camera, again and again: JPEG pictures one after the
+    other.
 
     Args:
         path: Where to, `.mjpeg`.
@@ -113,7 +146,11 @@ def make_camera_film(path: Path, portrait: np.ndarray, frames: int = 50, sway: f
     """
     width, height = FRAME_SIZE
     side = max(width, height)
-    portrait = cv2.resize(portrait[..., ::-1], (side, round(side * portrait.shape[0] / portrait.shape[1])), interpolation=cv2.INTER_AREA)
+    portrait = cv2.resize(
+        portrait[..., ::-1],
+        (side, round(side * portrait.shape[0] / portrait.shape[1])),
+        interpolation=cv2.INTER_AREA,
+    )
     with path.open("wb") as file:
         for angle in np.linspace(0, 2 * np.pi, frames, endpoint=False):
             shift = np.float32([[1, 0, sway * width * np.sin(angle)], [0, 1, 0]])
@@ -125,8 +162,14 @@ def make_camera_film(path: Path, portrait: np.ndarray, frames: int = 50, sway: f
 @pytest.fixture(scope="session")
 def launch_chromium() -> Iterator[Callable]:
     """Return a function that starts Chromium with a film as its camera, or with two cameras that show a test picture."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install 'facekit[dev]'")
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed: pip install 'facekit[dev]'"
+    )
+    executable = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if not executable:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     started = []
@@ -134,8 +177,16 @@ def launch_chromium() -> Iterator[Callable]:
 
         def launch(film: Path | None = None):
             device = "--use-fake-device-for-media-stream"
-            options = [device, f"--use-file-for-fake-video-capture={film}"] if film else [f"{device}=device-count=2"]
-            started.append(playwright.chromium.launch(executable_path=executable, args=[*options, "--no-sandbox"]))
+            options = (
+                [device, f"--use-file-for-fake-video-capture={film}"]
+                if film
+                else [f"{device}=device-count=2"]
+            )
+            started.append(
+                playwright.chromium.launch(
+                    executable_path=executable, args=[*options, "--no-sandbox"]
+                )
+            )
             return started[-1]
 
         yield launch
@@ -154,11 +205,20 @@ def open_notebook(chromium, lab) -> Iterator[Callable]:
     """Return a function that opens a notebook of the cells given; what it opened is closed after the test."""
     opened = []
 
-    def open_(cells: Sequence[str], *, theme: str = "light", camera: bool = True, browser=None, size: tuple[int, int] = (1100, 1000)):
+    def open_(
+        cells: Sequence[str],
+        *,
+        theme: str = "light",
+        camera: bool = True,
+        browser=None,
+        size: tuple[int, int] = (1100, 1000),
+    ):
         set_lab(lab, "apputils-extension/themes", theme=THEMES[theme])
         book = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+            metadata={
+                "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+            },
         )
         name = f"notebook-{time.monotonic_ns()}.ipynb"
         nbformat.write(book, lab.folder / name)
@@ -198,7 +258,9 @@ class Notebook:
         self.page.goto(f"{self.lab.url}/doc/tree/{self.name}?token={TOKEN}")
         self.page.wait_for_function(READY, timeout=RUN_SECONDS * 1000)
         self.page.evaluate("async () => { await window.jupyterapp.restored; }")
-        self._client = self._client or self._connect()  # waits until the kernel is silent, which with a live view it never is
+        self._client = (
+            self._client or self._connect()
+        )  # waits until the kernel is silent, which with a live view it never is
 
     def run_all(self, wait: bool = True) -> None:
         """Run all cells; wait for the last of them."""
@@ -230,7 +292,9 @@ class Notebook:
             if message["msg_type"] == "stream":
                 printed.append(message["content"]["text"])
 
-        reply = self._client.execute_interactive(code, output_hook=hear, timeout=RUN_SECONDS, store_history=False)
+        reply = self._client.execute_interactive(
+            code, output_hook=hear, timeout=RUN_SECONDS, store_history=False
+        )
         if reply["content"]["status"] != "ok":
             raise RuntimeError("\n".join(reply["content"]["traceback"]))
         return "".join(printed)
@@ -248,15 +312,21 @@ class Notebook:
         self.page.context.close()
         for session in json.loads(_get(f"{self.lab.url}/api/sessions?token={TOKEN}")):
             if session["path"] == self.name:
-                request = urllib.request.Request(f"{self.lab.url}/api/sessions/{session['id']}?token={TOKEN}", method="DELETE")
+                request = urllib.request.Request(
+                    f"{self.lab.url}/api/sessions/{session['id']}?token={TOKEN}", method="DELETE"
+                )
                 urllib.request.urlopen(request, timeout=30).close()
 
     def _connect(self):
         from jupyter_client import BlockingKernelClient
 
         sessions = json.loads(_get(f"{self.lab.url}/api/sessions?token={TOKEN}"))
-        kernel = next(session["kernel"]["id"] for session in sessions if session["path"] == self.name)
-        client = BlockingKernelClient(connection_file=str(self.lab.runtime / f"kernel-{kernel}.json"))
+        kernel = next(
+            session["kernel"]["id"] for session in sessions if session["path"] == self.name
+        )
+        client = BlockingKernelClient(
+            connection_file=str(self.lab.runtime / f"kernel-{kernel}.json")
+        )
         client.load_connection_file()
         client.start_channels()
         client.wait_for_ready(timeout=RUN_SECONDS)

@@ -29,7 +29,13 @@ def serve(tmp_path) -> Iterator[Callable[..., str]]:
         with socket.socket() as finder:
             finder.bind(("127.0.0.1", 0))
             port = finder.getsockname()[1]
-        command = [sys.executable, "-c", "from facekit.cli import main; main()", "app", *map(str, arguments)]
+        command = [
+            sys.executable,
+            "-c",
+            "from facekit.cli import main; main()",
+            "app",
+            *map(str, arguments),
+        ]
         with (tmp_path / "log").open("w") as log:
             options = ["--port", str(port), "--token", TOKEN, "--no-browser"]
             started.append(subprocess.Popen([*command, *options], stdout=log, stderr=log))
@@ -95,7 +101,9 @@ def test_a_camera_on_a_phone(serve, visit):
     assert "years" in card.inner_text()
     assert "female" in card.inner_text()
     assert "happiness" in card.inner_text()
-    page.wait_for_function("document.querySelector('.app-total strong').textContent === '1'", timeout=30_000)
+    page.wait_for_function(
+        "document.querySelector('.app-total strong').textContent === '1'", timeout=30_000
+    )
     assert "Nothing is stored" in page.locator(".facekit-notice-privacy:visible").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert not page.get_by_role("button", name="Record").is_visible()
@@ -105,7 +113,9 @@ def test_a_camera_on_a_phone(serve, visit):
     take_screenshot(page, "app-wide")
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("heading", name="Nobody in view").wait_for(timeout=30_000)
-    assert [address for address in requested if not address.startswith((url, "blob:", "data:", "ws"))] == []
+    assert [
+        address for address in requested if not address.startswith((url, "blob:", "data:", "ws"))
+    ] == []
 
 
 def test_a_folder_and_who_is_not_sure(serve, visit, portraits, tmp_path):

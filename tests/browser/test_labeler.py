@@ -16,25 +16,38 @@ def photos(portraits, tmp_path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     small = portraits["astronaut.png"][::2, ::2]
-    for name, pixels in (("a.png", portraits["astronaut.png"]), ("b.png", portraits["group.jpg"]), ("c.png", small)):
+    for name, pixels in (
+        ("a.png", portraits["astronaut.png"]),
+        ("b.png", portraits["group.jpg"]),
+        ("c.png", small),
+    ):
         Image.fromarray(pixels).save(folder / name)
     return folder
 
 
 def wait_for(page, text: str) -> None:
-    page.wait_for_function("(text) => document.querySelector('.facekit-labeler h3').textContent === text", arg=text, timeout=30_000)
+    page.wait_for_function(
+        "(text) => document.querySelector('.facekit-labeler h3').textContent === text",
+        arg=text,
+        timeout=30_000,
+    )
     page.wait_for_function("() => !document.querySelector('.facekit-waiting')", timeout=30_000)
     page.wait_for_timeout(200)
 
 
 def wait_for_state(page, state: str) -> None:
-    page.wait_for_function("(state) => document.querySelector('.facekit-labeler .facekit-badge').textContent === state", arg=state)
+    page.wait_for_function(
+        "(state) => document.querySelector('.facekit-labeler .facekit-badge').textContent === state",
+        arg=state,
+    )
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1100), ("dark", 420)])
 def test_the_keyboard_alone(open_notebook, photos, tmp_path, theme, width):
     path = tmp_path / "mine.parquet"
-    code = SHOW.format(source=repr(str(photos)), path=str(path), attributes=("age", "gender", "emotion"))
+    code = SHOW.format(
+        source=repr(str(photos)), path=str(path), attributes=("age", "gender", "emotion")
+    )
     notebook = open_notebook([code, "1 + 1"], theme=theme, size=(width, 1000))
     notebook.run_all()
     page = notebook.page
@@ -70,7 +83,16 @@ def test_the_keyboard_alone(open_notebook, photos, tmp_path, theme, width):
     wait_for(page, "All 8 faces are done")
     notebook.take_screenshot(f"labeler-done-{theme}-{width}")
     manifest = load_manifest(path)
-    assert manifest["gender"].fillna("").tolist() == ["female", "", "male", "male", "male", "male", "male", ""]
+    assert manifest["gender"].fillna("").tolist() == [
+        "female",
+        "",
+        "male",
+        "male",
+        "male",
+        "male",
+        "male",
+        "",
+    ]
     assert manifest["split"].tolist()[1] == "excluded"
     assert page.locator(".jp-Cell").count() == cells
     page.keyboard.press("ArrowLeft")
@@ -82,7 +104,9 @@ def test_the_keyboard_alone(open_notebook, photos, tmp_path, theme, width):
 def test_proposals_two_views_and_resuming(open_notebook, photos, tmp_path, theme):
     path = tmp_path / "mine.parquet"
     analyze = f"import facekit\nanalysis = facekit.analyze({str(photos / 'b.png')!r}, attributes=facekit.ATTRIBUTES)\n"
-    code = analyze + SHOW.format(source="analysis", path=str(path), attributes=("age", "gender", "emotion", "ethnicity"))
+    code = analyze + SHOW.format(
+        source="analysis", path=str(path), attributes=("age", "gender", "emotion", "ethnicity")
+    )
     notebook = open_notebook([code, "labeler"], theme=theme, size=(1100, 1500))
     notebook.run_all()
     page = notebook.page

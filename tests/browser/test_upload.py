@@ -21,7 +21,10 @@ ANALYSED = "(count) => document.querySelectorAll('.facekit-picture:is([data-stat
 def files(portraits, tmp_path_factory) -> dict[str, Path]:
     """Four good pictures, three that cannot be read."""
     folder = tmp_path_factory.mktemp("pictures")
-    files = {name: folder / name for name in (*portraits, "plain.png", "cut.jpg", "empty.png", "notes.txt")}
+    files = {
+        name: folder / name
+        for name in (*portraits, "plain.png", "cut.jpg", "empty.png", "notes.txt")
+    }
     for name, pixels in portraits.items():
         Image.fromarray(pixels).save(files[name])
     Image.fromarray(np.full((400, 600, 3), (90, 140, 120), np.uint8)).save(files["plain.png"])
@@ -51,7 +54,10 @@ def test_good_and_broken_files(open_notebook, files, theme, width):
     page.wait_for_selector(".facekit-picture[data-state=done]", timeout=60_000)
     notebook.take_screenshot(f"upload-working-{theme}-{width}")
     wait(page, len(files))
-    assert page.get_by_role("status").first.inner_text() == "7 pictures · 8 faces · 3 could not be read"
+    assert (
+        page.get_by_role("status").first.inner_text()
+        == "7 pictures · 8 faces · 3 could not be read"
+    )
     names = page.locator(".facekit-name").all_inner_texts()
     assert names == list(files)
     broken = page.locator(".facekit-picture[data-state=error]").all_inner_texts()
@@ -72,7 +78,9 @@ def test_downloads_and_a_second_view(open_notebook, files):
     notebook.run_all()
     page = notebook.page
     first, second = page.locator(".facekit-upload").all()
-    page.set_input_files(".facekit-upload >> nth=0 >> input[type=file]", [files["group.jpg"], files["cut.jpg"]])
+    page.set_input_files(
+        ".facekit-upload >> nth=0 >> input[type=file]", [files["group.jpg"], files["cut.jpg"]]
+    )
     page.wait_for_function(ANALYSED, arg=4, timeout=60_000)  # both views show both
     told = {}
     drawing = "Download group.jpg annotated, as PNG"
@@ -84,8 +92,13 @@ def test_downloads_and_a_second_view(open_notebook, files):
     rows = list(csv.DictReader(told["faces.csv"].decode().splitlines()))
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) == len(json.loads(told["faces.json"])) == 6
-    assert decode_image(told["group-annotated.png"], "drawn").shape == read_image(files["group.jpg"]).shape
-    assert second.get_by_role("button", name="Download group.jpg annotated, as PNG").count() == 0  # the file is not in this view's hands
+    assert (
+        decode_image(told["group-annotated.png"], "drawn").shape
+        == read_image(files["group.jpg"]).shape
+    )
+    assert (
+        second.get_by_role("button", name="Download group.jpg annotated, as PNG").count() == 0
+    )  # the file is not in this view's hands
     second.get_by_role("button", name="Remove cut.jpg").click()
     page.wait_for_function(ANALYSED, arg=2)
     assert notebook.ask("[picture.name for picture in upload.value]") == "['group.jpg']"
@@ -103,7 +116,13 @@ def test_the_keyboard_alone(open_notebook, files):
     for _ in range(12):
         page.keyboard.press("Tab")
         met.append(page.evaluate(focused))
-    assert met[:5] == ["Choose pictures", "Paste", "Download the table as CSV", "Download the table as JSON", "Remove all pictures"]
+    assert met[:5] == [
+        "Choose pictures",
+        "Paste",
+        "Download the table as CSV",
+        "Download the table as JSON",
+        "Remove all pictures",
+    ]
     assert [text.split(":")[0] for text in met[5:11]] == [f"Face {face}" for face in range(6)]
     page.keyboard.press("Shift+Tab")
     notebook.take_screenshot("upload-focus")
@@ -149,10 +168,14 @@ def test_a_kernel_that_was_restarted(open_notebook, files):
     page.get_by_role("button", name="Confirm Kernel Restart").click()
     page.wait_for_timeout(3000)
     page.set_input_files(".facekit-upload input[type=file]", files["astronaut.png"])
-    page.get_by_text("astronaut.png: not analysed. The kernel has gone or was restarted: run this cell again.").wait_for(timeout=30_000)
+    page.get_by_text(
+        "astronaut.png: not analysed. The kernel has gone or was restarted: run this cell again."
+    ).wait_for(timeout=30_000)
     notebook.take_screenshot("upload-restarted")
     notebook.run_all()
-    page.wait_for_function("document.querySelectorAll('.facekit-picture').length === 0", timeout=60_000)
+    page.wait_for_function(
+        "document.querySelectorAll('.facekit-picture').length === 0", timeout=60_000
+    )
     choose(page, files["astronaut.png"])
     assert page.get_by_role("status").first.inner_text() == "1 picture · 1 face"
 
@@ -177,8 +200,15 @@ def test_large_pictures_freeze_neither_kernel_nor_page(open_notebook, portraits,
         waits.append(time.monotonic() - asked)
         page.wait_for_timeout(500)
     took = time.monotonic() - begin
-    print(f"\n{len(large)} pictures of 12 megapixels took {took:.0f} s; longest task of the page: {page.evaluate('longest'):.0f} ms")
-    print(f"the kernel answered after {np.median(waits):.3f} s (median), {max(waits):.2f} s (longest)")
-    print("its memory, MB, from begin to end:", [round(value) for value in memory[:: max(len(memory) // 10, 1)]])
+    print(
+        f"\n{len(large)} pictures of 12 megapixels took {took:.0f} s; longest task of the page: {page.evaluate('longest'):.0f} ms"
+    )
+    print(
+        f"the kernel answered after {np.median(waits):.3f} s (median), {max(waits):.2f} s (longest)"
+    )
+    print(
+        "its memory, MB, from begin to end:",
+        [round(value) for value in memory[:: max(len(memory) // 10, 1)]],
+    )
     assert page.locator(".facekit-table tbody tr").count() == 6 * len(large)
     assert np.median(waits) < took / len(large)

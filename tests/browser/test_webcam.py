@@ -45,7 +45,8 @@ def start(notebook, place: int = 0):
 def wait_for_strips(notebook, place: int = 0, count: int = 1) -> None:
     """Wait until a view has the strips of so many faces."""
     strips = f"document.querySelectorAll('.webcam')[{place}].querySelectorAll('.webcam-strip')"
-    # Playwright's own waiting goes by the frames that are painted, which are few where the picture takes the processor.
+    # Playwright's own waiting goes by the frames that are painted, which are few where the picture
+    # takes the processor.
     notebook.page.wait_for_function(f"() => {strips}.length >= {count}", timeout=SHOWN, polling=200)
 
 
@@ -87,14 +88,22 @@ def test_a_real_face(open_notebook, lab, theme):
     view.get_by_text("snapshots[0]").first.wait_for()
 
     assert all(label in read_label(view) for label in TOLD)
-    assert view.locator("canvas.webcam-picture").get_attribute("aria-label").startswith("Live picture, 1 face: #0")
+    assert (
+        view.locator("canvas.webcam-picture")
+        .get_attribute("aria-label")
+        .startswith("Live picture, 1 face: #0")
+    )
     for analysis in ("w.analysis", "w.snapshots[0]"):
-        assert notebook.ask(f"*[(each.gender, each.emotion) for each in {analysis}.profiles]") == str(TOLD)
+        assert notebook.ask(
+            f"*[(each.gender, each.emotion) for each in {analysis}.profiles]"
+        ) == str(TOLD)
     with (lab.folder / f"{theme}.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) >= 30
-    assert {(row["image"], row["face"], row["gender"], row["emotion"]) for row in rows} == {("camera", "0", *TOLD)}
+    assert {(row["image"], row["face"], row["gender"], row["emotion"]) for row in rows} == {
+        ("camera", "0", *TOLD)
+    }
 
     assert notebook.page.evaluate(OPEN_CAMERAS) == 1
     press(view, "Stop")
@@ -120,12 +129,18 @@ def test_without_leave(open_notebook):
 def test_without_https(open_notebook):
     notebook = open_notebook([show()])
     notebook.run_all()
-    notebook.page.evaluate("() => Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")  # as browsers have it there
+    notebook.page.evaluate(
+        "() => Object.defineProperty(navigator, 'mediaDevices', { value: undefined })"
+    )  # as browsers have it there
     press(notebook.page, "Start")
     alert = notebook.page.locator(".webcam [role=alert]")
     alert.wait_for(timeout=SHOWN)
-    assert alert.inner_text().startswith("Browsers give the camera to https pages and to localhost alone")
-    assert alert.inner_text().endswith('let a film stand in for it: WebcamAnalyzer(source="film.mp4").')
+    assert alert.inner_text().startswith(
+        "Browsers give the camera to https pages and to localhost alone"
+    )
+    assert alert.inner_text().endswith(
+        'let a film stand in for it: WebcamAnalyzer(source="film.mp4").'
+    )
 
 
 def test_another_camera(open_notebook, launch_chromium):
@@ -138,7 +153,11 @@ def test_another_camera(open_notebook, launch_chromium):
     names = page.locator(".webcam select option").all_inner_texts()
     assert len(set(names)) == 2
     page.get_by_label("Camera").select_option(label=names[1])
-    page.wait_for_function(f"() => window.tracks.at(-1).label === {names[1]!r} && ({OPEN_CAMERAS})() === 1", timeout=SHOWN, polling=200)
+    page.wait_for_function(
+        f"() => window.tracks.at(-1).label === {names[1]!r} && ({OPEN_CAMERAS})() === 1",
+        timeout=SHOWN,
+        polling=200,
+    )
     wait_for_frames(notebook, 3)
     device = page.evaluate("window.tracks.at(-1).getSettings().deviceId")
     assert notebook.ask("w.camera, w.message, len(w.analysis)") == f"{device}  0"
@@ -148,7 +167,9 @@ def test_cells_run_meanwhile(open_notebook):
     notebook = open_notebook([show()])
     notebook.run_all()
     start(notebook)
-    seen = notebook.run("import time\nbefore = w.frame\nfor _ in range(30): time.sleep(0.1)\nprint(w.frame - before)")
+    seen = notebook.run(
+        "import time\nbefore = w.frame\nfor _ in range(30): time.sleep(0.1)\nprint(w.frame - before)"
+    )
     print(f"\n{seen.strip()} frames while a cell ran for 3 s")
     assert int(seen) > 0
 
@@ -166,7 +187,9 @@ def test_two_views(open_notebook):
     for name in ("first", "second"):
         wait_for_frames(notebook, 5, name)
         assert notebook.ask(f"{name}.analysis.profiles[0].gender") == "female"
-    page.evaluate("() => { const { content } = window.jupyterapp.shell.currentWidget; content.activeCellIndex = 0; }")
+    page.evaluate(
+        "() => { const { content } = window.jupyterapp.shell.currentWidget; content.activeCellIndex = 0; }"
+    )
     notebook.command("notebook:delete-cell")
     page.locator(".webcam").nth(2).wait_for(state="detached")
     assert page.evaluate(OPEN_CAMERAS) == 2
@@ -181,7 +204,9 @@ def test_kernel_restarted(open_notebook):
     page = notebook.page
     page.evaluate(WATCH_CAMERAS)
     start(notebook)
-    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
     alert = page.locator(".webcam [role=alert]")
     alert.wait_for(timeout=SHOWN)
     assert "run this cell again" in alert.inner_text()
@@ -216,7 +241,10 @@ def test_the_keyboard_alone(open_notebook):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == name
     page.keyboard.press("Space")
-    assert page.get_by_role("button", name="Mirror", exact=True).get_attribute("aria-pressed") == "false"
+    assert (
+        page.get_by_role("button", name="Mirror", exact=True).get_attribute("aria-pressed")
+        == "false"
+    )
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.value") == "age"
     page.keyboard.press("Space")
@@ -241,12 +269,16 @@ def test_memory_stays(open_notebook, lab):
         devtools.send("HeapProfiler.collectGarbage")
         kernel.append(int(notebook.ask("process.memory_info().rss")) / 1e6)
         page.append(devtools.send("Runtime.getHeapUsage")["usedSize"] / 1e6)
-    print(f"\nafter each 400 frames, MB: kernel {[round(size) for size in kernel]}, page {[round(size, 1) for size in page]}")
+    print(
+        f"\nafter each 400 frames, MB: kernel {[round(size) for size in kernel]}, page {[round(size, 1) for size in page]}"
+    )
     assert kernel[-1] < kernel[0] + 30
     assert page[-1] < page[0] + 5
 
 
-@pytest.mark.skipif("FACEKIT_BENCHMARK" not in os.environ, reason="a measurement, which `benchmarks/webcam.py` runs")
+@pytest.mark.skipif(
+    "FACEKIT_BENCHMARK" not in os.environ, reason="a measurement, which `benchmarks/webcam.py` runs"
+)
 @pytest.mark.parametrize(
     ("transport", "options"),
     [
@@ -266,7 +298,12 @@ def test_pace(open_notebook, transport, options):
     measure = "w.frame, time.process_time(), time.monotonic()"
     before = notebook.run(f"import time\nprint({measure})")
     notebook.page.wait_for_timeout(10_000)
-    frames, spent, took = (float(late) - float(early) for late, early in zip(notebook.ask(measure).split(), before.split(), strict=True))
+    frames, spent, took = (
+        float(late) - float(early)
+        for late, early in zip(notebook.ask(measure).split(), before.split(), strict=True)
+    )
     latency = notebook.ask("round(1000 * w.latency_seconds)") if options else ""
-    print(f"\n| {transport} {options or ''} | {frames / took:.1f} | {latency} | {1000 * spent / frames:.0f} |")
+    print(
+        f"\n| {transport} {options or ''} | {frames / took:.1f} | {latency} | {1000 * spent / frames:.0f} |"
+    )
     assert frames > 0

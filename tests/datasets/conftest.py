@@ -13,7 +13,9 @@ def save_noise() -> Callable[..., Path]:
     """Write a noise picture; `brighter` relights it, `quality` recompresses it, the seed says which picture it is."""
 
     def save(path: Path, seed: int, brighter: int = 0, quality: int = 95) -> Path:
-        pixels = np.random.default_rng(seed).integers(30, 200, (48, 48, 3), dtype=np.uint8) + np.uint8(brighter)
+        pixels = np.random.default_rng(seed).integers(
+            30, 200, (48, 48, 3), dtype=np.uint8
+        ) + np.uint8(brighter)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path, quality=quality)
         return path

@@ -12,14 +12,20 @@ class TestCatalogue:
         assert len(DATASETS) == sum(1 + len(dataset.other_names) for dataset in CATALOGUE)
         assert len(CATALOGUE) == len({dataset.folder for dataset in CATALOGUE})
         assert find_dataset("ck48") is find_dataset("ck_plus")
-        assert [resolve_name(name) for name in ("ck48", "utkface", "mine.csv")] == ["ck_plus", "utkface", "mine.csv"]
+        assert [resolve_name(name) for name in ("ck48", "utkface", "mine.csv")] == [
+            "ck_plus",
+            "utkface",
+            "mine.csv",
+        ]
 
     @pytest.mark.parametrize("dataset", CATALOGUE, ids=lambda dataset: dataset.name)
     def test_records_are_complete(self, dataset):
         assert dataset.protocol in PROTOCOLS
         assert set(dataset.labels) <= set(COLUMNS)
         assert all((dataset.about, dataset.source, dataset.licence, dataset.files))
-        assert dataset.count > 0 or dataset.name == "synthetic"  # of which there are as many as wanted
+        assert (
+            dataset.count > 0 or dataset.name == "synthetic"
+        )  # of which there are as many as wanted
 
     def test_files_are_counted(self, save_noise, tmp_path):
         assert find_dataset("fer2013").count_files(tmp_path) == 0
@@ -29,7 +35,10 @@ class TestCatalogue:
         assert find_dataset("fer2013").count_files(tmp_path) == 3
 
     def test_unknown_names_are_errors(self):
-        with pytest.raises(ValueError, match=r"`name` must be one of utkface, fer2013, .*, or a \.csv or \.parquet of your own; got 'lfw'"):
+        with pytest.raises(
+            ValueError,
+            match=r"`name` must be one of utkface, fer2013, .*, or a \.csv or \.parquet of your own; got 'lfw'",
+        ):
             find_dataset("lfw")
 
 
@@ -54,7 +63,10 @@ class TestReading:
         assert (folds[0]["split"] != folds[1]["split"]).any()
 
     def test_missing_data_says_where_to_get_it(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"UTKFace: utkface is not there; get it from https://susanqq\.github\.io/UTKFace"):
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"UTKFace: utkface is not there; get it from https://susanqq\.github\.io/UTKFace",
+        ):
             read_dataset("utkface", tmp_path)
 
     def test_downloading_what_has_no_addresses_is_an_error(self, tmp_path):
@@ -70,18 +82,30 @@ class TestReading:
             ("path,subject,split", "{},S1,test", {"test": 20}, 20),
         ],
     )
-    def test_an_own_csv_is_split_by_what_it_tells(self, header, row, splits, groups, save_noise, tmp_path):
+    def test_an_own_csv_is_split_by_what_it_tells(
+        self, header, row, splits, groups, save_noise, tmp_path
+    ):
         names = [save_noise(tmp_path / f"{index}.jpg", index).name for index in range(20)]
-        (tmp_path / "mine.csv").write_text("\n".join([header, *(row.format(name) for name in names)]))
+        (tmp_path / "mine.csv").write_text(
+            "\n".join([header, *(row.format(name) for name in names)])
+        )
         manifest = read_dataset(str(tmp_path / "mine.csv"), tmp_path / "elsewhere")
         assert manifest["group"].nunique() == groups
         assert manifest["split"].value_counts().to_dict() == splits
 
     def test_a_manifest_keeps_its_split_unless_another_is_asked_for(self, save_noise, tmp_path):
-        rows = [{"path": str(save_noise(tmp_path / f"{index}.jpg", index)), "age": 30} for index in range(20)]
-        manifest = make_manifest(rows, "mine").assign(split=["excluded"] + ["test"] * 19, group=range(20))
+        rows = [
+            {"path": str(save_noise(tmp_path / f"{index}.jpg", index)), "age": 30}
+            for index in range(20)
+        ]
+        manifest = make_manifest(rows, "mine").assign(
+            split=["excluded"] + ["test"] * 19, group=range(20)
+        )
         save_manifest(manifest, tmp_path / "mine.parquet")
-        assert read_dataset(str(tmp_path / "mine.parquet"), tmp_path)["split"].tolist() == manifest["split"].tolist()
+        assert (
+            read_dataset(str(tmp_path / "mine.parquet"), tmp_path)["split"].tolist()
+            == manifest["split"].tolist()
+        )
         dealt = read_dataset(str(tmp_path / "mine.parquet"), tmp_path, protocol="group_disjoint")
         assert dealt["split"].value_counts().to_dict() == {"train": 17, "validation": 1, "test": 2}
         save_manifest(manifest.assign(split=None), tmp_path / "mine.parquet")
@@ -96,7 +120,11 @@ def test_the_splits_are_those_on_which_the_shipped_models_were_measured(name, da
     dataset = find_dataset(name)
     if not (data_dir / dataset.folder).is_dir():
         pytest.skip(f"{dataset.folder} is not there")
-    models = [get_models_dir() / task for task in ("age", "gender", "emotion", "ethnicity") if task in dataset.labels]
+    models = [
+        get_models_dir() / task
+        for task in ("age", "gender", "emotion", "ethnicity")
+        if task in dataset.labels
+    ]
     predictions = pd.read_parquet(models[0] / "predictions.parquet").query("source == @name")
     manifest = read_dataset(name, data_dir)
     held_out = manifest[manifest["split"].isin(("validation", "test"))]

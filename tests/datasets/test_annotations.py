@@ -43,7 +43,9 @@ class TestOwnTable:
         )
         manifest = read_own_table(table)
         assert tuple(manifest.columns) == COLUMNS
-        assert manifest["path"].tolist() == [str(tmp_path / "photos" / f"{name}.jpg") for name in "abc"]
+        assert manifest["path"].tolist() == [
+            str(tmp_path / "photos" / f"{name}.jpg") for name in "abc"
+        ]
         assert manifest["gender"].fillna("").tolist() == ["female", "", "male"]
         assert manifest["age"].fillna(-1).tolist() == [30.5, -1, 0]
         assert manifest["subject"].fillna("").tolist() == ["007", "", "9"]
@@ -59,7 +61,9 @@ class TestOwnTable:
 
     def test_missing_images_are_counted(self, table):
         table.write_text("path\nphotos/a.jpg\nphotos/z.jpg\nphotos/y.jpg\n")
-        with pytest.warns(UserWarning, match=r"mine\.csv: left out: 2 faces whose image is not there"):
+        with pytest.warns(
+            UserWarning, match=r"mine\.csv: left out: 2 faces whose image is not there"
+        ):
             assert len(read_own_table(table)) == 1
 
     @pytest.mark.parametrize(
@@ -68,11 +72,23 @@ class TestOwnTable:
             ("", r"mine\.csv: lacks the column path; got an empty file"),
             ("path\n", "`rows` of mine must not be empty"),
             ("file,age\na.jpg,3\n", r"mine\.csv: lacks the column path; got file, age"),
-            ("path,sex\nphotos/a.jpg,male\n", r"mine\.csv: unknown column sex; the known ones are path, x1, .*, split"),
-            ("path,gender\nphotos/a.jpg,man\n", r"`gender` must be one of female, male; got man in row 0, .*a\.jpg"),
+            (
+                "path,sex\nphotos/a.jpg,male\n",
+                r"mine\.csv: unknown column sex; the known ones are path, x1, .*, split",
+            ),
+            (
+                "path,gender\nphotos/a.jpg,man\n",
+                r"`gender` must be one of female, male; got man in row 0, .*a\.jpg",
+            ),
             ("path,age\nphotos/a.jpg,old\n", r"`age` must be a number; got old in row 0, .*a\.jpg"),
-            ("path,x1,y1,x2,y2\nphotos/a.jpg,9,2,4,40\n", r"`x2` must be more than `x1`; got 4.0 in row 0"),
-            ("path,group\nphotos/a.jpg,x\nphotos/b.jpg,\n", r"mine\.csv: `group` must be given in every row or in none"),
+            (
+                "path,x1,y1,x2,y2\nphotos/a.jpg,9,2,4,40\n",
+                r"`x2` must be more than `x1`; got 4.0 in row 0",
+            ),
+            (
+                "path,group\nphotos/a.jpg,x\nphotos/b.jpg,\n",
+                r"mine\.csv: `group` must be given in every row or in none",
+            ),
         ],
     )
     def test_mistakes_are_named(self, text, message, table):
@@ -84,7 +100,10 @@ class TestOwnTable:
         with pytest.raises(FileNotFoundError, match=r"mine\.csv: no such file; check the spelling"):
             read_own_table(table)
         table.write_text("path\nz.jpg\ny.jpg\n")
-        with pytest.raises(FileNotFoundError, match=r"none of the 2 images listed is there, such as .*z\.jpg; correct the paths"):
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"none of the 2 images listed is there, such as .*z\.jpg; correct the paths",
+        ):
             read_own_table(table)
 
 
@@ -93,11 +112,13 @@ class TestFairface:
     def folder(self, save_noise, tmp_path) -> Path:
         header = "file,age,gender,race,service_test\n"
         (tmp_path / "fairface_label_train.csv").write_text(
-            header + "train/1.jpg,50-59,Male,East Asian,True\ntrain/2.jpg,more than 70,Female,Latino_Hispanic,False\n"
+            header
+            + "train/1.jpg,50-59,Male,East Asian,True\ntrain/2.jpg,more than 70,Female,Latino_Hispanic,False\n"
             "train/3.jpg,0-2,Female,Southeast Asian,False\ntrain/4.jpg,3-9,Female,White,False\n"
         )
         (tmp_path / "fairface_label_val.csv").write_text(
-            header + "val/1.jpg,10-19,Male,Middle Eastern,False\nval/2.jpg,20-29,Male,Black,True\nval/3.jpg,60-69,Female,Indian,True\n"
+            header
+            + "val/1.jpg,10-19,Male,Middle Eastern,False\nval/2.jpg,20-29,Male,Black,True\nval/3.jpg,60-69,Female,Indian,True\n"
         )
         for seed, name in enumerate(("train/1", "train/2", "train/3", "val/1", "val/2", "val/3")):
             save_noise(tmp_path / f"{name}.jpg", seed)
@@ -118,14 +139,19 @@ class TestFairface:
     @pytest.mark.parametrize(
         ("row", "message"),
         [
-            ("train/1.jpg,03-Sep,Male,White,True", r"fairface_label_train\.csv: line 2: unknown label '03-Sep'; download"),
+            (
+                "train/1.jpg,03-Sep,Male,White,True",
+                r"fairface_label_train\.csv: line 2: unknown label '03-Sep'; download",
+            ),
             ("train/1.jpg,3-9,male,White,True", "unknown label 'male'"),
             ("train/1.jpg,3-9,Male,Martian,True", "unknown label 'Martian'"),
             ("train/1.jpg,3-9,Male", "line 2 must have 5 cells; got 3"),
         ],
     )
     def test_damage_is_named(self, row, message, folder):
-        (folder / "fairface_label_train.csv").write_text(f"file,age,gender,race,service_test\n{row}\n")
+        (folder / "fairface_label_train.csv").write_text(
+            f"file,age,gender,race,service_test\n{row}\n"
+        )
         with pytest.raises(ValueError, match=message):
             read_fairface(folder)
 
@@ -135,10 +161,19 @@ def make_face(labels: list[str], left=0.1, top=0.2, right=0.5, bottom=0.8) -> di
     return {"label": labels, "notes": "", "points": points, "imageWidth": 400, "imageHeight": 200}
 
 
-def write_dataturks(folder: Path, faces: dict[str, list[dict]], host="http://nowhere.invalid/bucket") -> Path:
+def write_dataturks(
+    folder: Path, faces: dict[str, list[dict]], host="http://nowhere.invalid/bucket"
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
-        json.dumps({"content": f"{host}/{name}", "annotation": faces_here, "extras": None, "metadata": {"sec_taken": 23}})
+        json.dumps(
+            {
+                "content": f"{host}/{name}",
+                "annotation": faces_here,
+                "extras": None,
+                "metadata": {"sec_taken": 23},
+            }
+        )
         for name, faces_here in faces.items()
     ]
     (folder / "Face_Recognition.json").write_text("\n".join(lines) + "\n")
@@ -158,7 +193,10 @@ class TestDataturks:
             make_face(["Not_Face", "Age_40_50", "G_ Female"]),
             make_face([], left=0.6, right=0.6),
         ]
-        folder = write_dataturks(tmp_path, {"x___a%20b.jpg.jpeg": faces, "empty.png": [], "far.png": [make_face(["G_Male"])]})
+        folder = write_dataturks(
+            tmp_path,
+            {"x___a%20b.jpg.jpeg": faces, "empty.png": [], "far.png": [make_face(["G_Male"])]},
+        )
         save_noise(folder / "images" / "x___a b.jpg.jpeg", 0)
         with pytest.warns(UserWarning) as warned:
             manifest = read_dataturks(folder)
@@ -166,7 +204,9 @@ class TestDataturks:
             "2 boxes of no face, 1 boxes without area",
             "1 faces whose image is not there",
         ]
-        assert manifest[LABELS].astype(object).where(manifest[LABELS].notna(), None).to_numpy().tolist() == [
+        assert manifest[LABELS].astype(object).where(
+            manifest[LABELS].notna(), None
+        ).to_numpy().tolist() == [
             [10, "male", "white", "happiness"],
             [60, "female", "black", "neutral"],
             [None, None, None, "sadness"],
@@ -182,7 +222,10 @@ class TestDataturks:
             ("{", r"Face_Recognition\.json: line 1 is damaged"),
             ("[]", "line 1 is damaged"),
             ('{"content": "http://a/b.jpg"}', "line 1 is damaged .*annotation"),
-            (json.dumps({"content": "http://a/b.jpg", "annotation": [make_face(["E_Martian"])]}), "unknown label E_Martian"),
+            (
+                json.dumps({"content": "http://a/b.jpg", "annotation": [make_face(["E_Martian"])]}),
+                "unknown label E_Martian",
+            ),
             ("", "`rows` of dataturks must not be empty"),
         ],
     )
@@ -193,7 +236,10 @@ class TestDataturks:
 
     def test_without_images(self, tmp_path):
         folder = write_dataturks(tmp_path, {"a.jpg": [make_face(["G_Male"])]})
-        with pytest.raises(FileNotFoundError, match=r"none of the 1 images listed is there.* put the images into .*images, or download"):
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"none of the 1 images listed is there.* put the images into .*images, or download",
+        ):
             read_dataturks(folder)
 
     def test_images_are_downloaded_and_failures_listed(self, save_noise, tmp_path):
@@ -208,9 +254,15 @@ class TestDataturks:
         faces = {name: [make_face(["G_Male"])] for name in ("good.jpg", "missing.jpg", "sorry.jpg")}
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            folder = write_dataturks(tmp_path / "dataturks", faces, f"http://127.0.0.1:{server.server_port}")
+            folder = write_dataturks(
+                tmp_path / "dataturks", faces, f"http://127.0.0.1:{server.server_port}"
+            )
             with (folder / "Face_Recognition.json").open("a") as file:
-                file.write(json.dumps({"content": "file:///etc/local.jpg", "annotation": [make_face(["G_Male"])]}))
+                file.write(
+                    json.dumps(
+                        {"content": "file:///etc/local.jpg", "annotation": [make_face(["G_Male"])]}
+                    )
+                )
             with pytest.warns(UserWarning) as warned:
                 manifest = read_dataturks(folder, download=True)
             server.shutdown()
@@ -218,7 +270,14 @@ class TestDataturks:
         assert [path.name for path in (folder / "images").iterdir()] == ["good.jpg"]
         failures = str(warned[0].message)
         assert failures.startswith("3 of 4 images could not be downloaded: ")
-        assert all(name in failures for name in ("missing.jpg (HTTP Error 404", "sorry.jpg (cannot identify", "local.jpg (not an address"))
+        assert all(
+            name in failures
+            for name in (
+                "missing.jpg (HTTP Error 404",
+                "sorry.jpg (cannot identify",
+                "local.jpg (not an address",
+            )
+        )
 
     @pytest.mark.data
     def test_the_real_file(self, data_dir, tmp_path):
@@ -229,10 +288,17 @@ class TestDataturks:
         (tmp_path / "images").mkdir()
         for line in table.read_text().splitlines():
             (tmp_path / "images" / Path(json.loads(line)["content"]).name).touch()
-        with pytest.warns(UserWarning, match="left out: 138 boxes of no face, 1 boxes without area"):
+        with pytest.warns(
+            UserWarning, match="left out: 138 boxes of no face, 1 boxes without area"
+        ):
             manifest = read_dataturks(tmp_path)
         assert len(manifest) == 212
-        assert manifest[["age", "gender", "ethnicity", "emotion"]].notna().sum().tolist() == [198, 197, 198, 212]
+        assert manifest[["age", "gender", "ethnicity", "emotion"]].notna().sum().tolist() == [
+            198,
+            197,
+            198,
+            212,
+        ]
 
 
 class TestImdbWiki:
@@ -258,14 +324,22 @@ class TestImdbWiki:
     @staticmethod
     def make_photo(path: str, born=date(1980, 7, 2), **changes) -> dict:
         """Describe a photo; Matlab counts days from the year 0, Python from the year 1."""
-        photo = {"dob": born.toordinal() + 366, "taken": 2010, "path": path, "gender": 1.0, "name": "Ann"}
+        photo = {
+            "dob": born.toordinal() + 366,
+            "taken": 2010,
+            "path": path,
+            "gender": 1.0,
+            "name": "Ann",
+        }
         return photo | {"box": (11, 21, 50, 60), "score": 4.2, "second": np.nan} | changes
 
     def test_ages_boxes_and_what_is_left_out(self, save_noise, tmp_path):
         photos = [
             self.make_photo("17/a.jpg"),  # 29 for one more day
             self.make_photo("17/b.jpg", born=date(1980, 6, 30), gender=0.0, name=None),
-            self.make_photo("17/c.jpg", gender=np.nan, taken=1980, born=date(1980, 1, 1), name="Bob"),
+            self.make_photo(
+                "17/c.jpg", gender=np.nan, taken=1980, born=date(1980, 1, 1), name="Bob"
+            ),
             self.make_photo("17/d.jpg", score=-np.inf),
             self.make_photo("17/e.jpg", second=2.1),
             self.make_photo("17/f.jpg", born=date(1850, 1, 1)),
@@ -296,7 +370,9 @@ class TestImdbWiki:
         assert len(manifest) == 2
         assert manifest[list(BOX)].isna().all(axis=None)
 
-    @pytest.mark.parametrize("content", [b"", b"no matlab file", {"other": 1}, {"wiki": {"dob": 1}}])
+    @pytest.mark.parametrize(
+        "content", [b"", b"no matlab file", {"other": 1}, {"wiki": {"dob": 1}}]
+    )
     def test_other_files_are_named(self, content, tmp_path):
         path = tmp_path / "wiki_crop" / "wiki.mat"
         path.parent.mkdir()
@@ -304,7 +380,9 @@ class TestImdbWiki:
             path.write_bytes(content)
         else:
             scipy.io.savemat(path, content)
-        with pytest.raises(ValueError, match=r"wiki\.mat: is not of IMDB-WIKI's form .*; download it again"):
+        with pytest.raises(
+            ValueError, match=r"wiki\.mat: is not of IMDB-WIKI's form .*; download it again"
+        ):
             read_imdb_wiki(tmp_path)
 
 
@@ -340,15 +418,25 @@ class TestWiderFace:
             assert read_wider_face(folder.with_name("WIDER_train"))["split"].tolist() == ["train"]
 
     def test_ground_truth(self, folder):
-        photos = list(read_ground_truth(folder.parent / "wider_face_split" / "wider_face_val_bbx_gt.txt"))
-        assert [name for name, _, _ in photos] == ["0--Parade/0_Parade_a_1.jpg", "1--Handshaking/b.jpg", "2--Demonstration/c.jpg"]
+        photos = list(
+            read_ground_truth(folder.parent / "wider_face_split" / "wider_face_val_bbx_gt.txt")
+        )
+        assert [name for name, _, _ in photos] == [
+            "0--Parade/0_Parade_a_1.jpg",
+            "1--Handshaking/b.jpg",
+            "2--Demonstration/c.jpg",
+        ]
         assert [boxes.shape for _, boxes, _ in photos] == [(3, 4), (0, 4), (2, 4)]
         assert photos[0][2].tolist() == [True, False, False]
 
-    @pytest.mark.parametrize("text", ["a.jpg\n", "a.jpg\nmany\n", "a.jpg\n2\n1 2 3 4 0 0 0 0 0 0\n", "a.jpg\n1\n1 2 3\n"])
+    @pytest.mark.parametrize(
+        "text", ["a.jpg\n", "a.jpg\nmany\n", "a.jpg\n2\n1 2 3 4 0 0 0 0 0 0\n", "a.jpg\n1\n1 2 3\n"]
+    )
     def test_damage_is_named(self, text, tmp_path):
         (tmp_path / "truth.txt").write_text(text)
-        with pytest.raises(ValueError, match=r"truth\.txt: the rows of a\.jpg are damaged; download"):
+        with pytest.raises(
+            ValueError, match=r"truth\.txt: the rows of a\.jpg are damaged; download"
+        ):
             list(read_ground_truth(tmp_path / "truth.txt"))
 
     @pytest.mark.data
@@ -364,5 +452,8 @@ class TestWiderFace:
 @pytest.mark.parametrize("read", [read_fairface, read_dataturks, read_imdb_wiki, read_wider_face])
 @pytest.mark.parametrize("name", [".", "missing"])
 def test_an_empty_folder_says_where_to_get_the_data(read, name, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no files like \S+; data/README\.md says where to get this dataset"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"no files like \S+; data/README\.md says where to get this dataset",
+    ):
         read(tmp_path / name)

@@ -39,11 +39,16 @@ def test_the_cache_is_taken_until_the_list_changes(paths, save_noise, tmp_path):
     manifest = list_images(paths)
     crops, scores = prepare_crops(manifest, cache)
     for path in paths:
-        path.write_bytes(bytes(path.stat().st_size))  # unreadable now, so that reading again would fail
+        path.write_bytes(
+            bytes(path.stat().st_size)
+        )  # unreadable now, so that reading again would fail
     kept_crops, kept_scores = prepare_crops(manifest, cache)
     np.testing.assert_array_equal(kept_crops, crops)
     np.testing.assert_array_equal(kept_scores, scores)
-    others = [save_noise(tmp_path / name, seed) for seed, name in enumerate(("a.jpg", "b.jpg", "d.jpg", "e.jpg"))]
+    others = [
+        save_noise(tmp_path / name, seed)
+        for seed, name in enumerate(("a.jpg", "b.jpg", "d.jpg", "e.jpg"))
+    ]
     crops, scores = prepare_crops(list_images(others), cache)
     assert crops.shape == (4, CROP_SIDE, CROP_SIDE, 1)
     assert scores.shape == (4,)
@@ -63,11 +68,21 @@ def test_colour_crops_show_the_same_faces(paths, tmp_path):
 def test_crops_of_another_form_are_cut_anew(paths, tmp_path):
     manifest = list_images(paths[:1])
     for channels in (1, 3):
-        assert prepare_crops(manifest, tmp_path / "mine.npz", 24, channels)[0].shape == (1, 24, 24, channels)
+        assert prepare_crops(manifest, tmp_path / "mine.npz", 24, channels)[0].shape == (
+            1,
+            24,
+            24,
+            channels,
+        )
 
 
 def test_each_form_has_a_cache_of_its_own(tmp_path):
-    names = {name_cache(tmp_path, name, side, channels) for name in ("mine", "yours") for side in (24, 64) for channels in (1, 3)}
+    names = {
+        name_cache(tmp_path, name, side, channels)
+        for name in ("mine", "yours")
+        for side in (24, 64)
+        for channels in (1, 3)
+    }
     assert len(names) == 8
     assert name_cache(tmp_path, "mine", 64, 3) == tmp_path / "prepared" / "mine-64x3.npz"
 
@@ -81,7 +96,11 @@ def test_a_missing_image_is_named(paths, tmp_path):
 
 
 class TestBoxes:
-    BOXES = ((923, 211, 1025, 342), (450, 507, 550, 641), (2, 2, 40, 40))  # in the portrait of six: two faces, and none
+    BOXES = (
+        (923, 211, 1025, 342),
+        (450, 507, 550, 641),
+        (2, 2, 40, 40),
+    )  # in the portrait of six: two faces, and none
 
     @pytest.fixture
     def group(self, portraits, tmp_path) -> Path:
@@ -106,7 +125,10 @@ class TestBoxes:
             assert (face.landmarks_xy[0] > box[:2]).all()
             assert (face.landmarks_xy[0] < box[2:]).all()
 
-    @pytest.mark.parametrize("box", [(2, 2, 40, 40), (-50, -50, -10, -10), (5000, 10, 5001, 12), (10.2, 10.2, 10.4, 10.4)])
+    @pytest.mark.parametrize(
+        "box",
+        [(2, 2, 40, 40), (-50, -50, -10, -10), (5000, 10, 5001, 12), (10.2, 10.2, 10.4, 10.4)],
+    )
     def test_a_box_without_a_face_is_taken_as_it_is(self, box, group):
         face = locate_within(read_image(group), np.array(box, np.float32))
         np.testing.assert_allclose(face.boxes_xyxy, [box])
@@ -117,9 +139,14 @@ class TestBoxes:
     def test_other_boxes_make_another_cache(self, group, tmp_path):
         cache = tmp_path / "mine.npz"
         for box in self.BOXES[:2]:
-            crops, _ = prepare_crops(make_manifest([{"path": str(group), **dict(zip(BOX, box, strict=True))}], "mine"), cache)
+            crops, _ = prepare_crops(
+                make_manifest([{"path": str(group), **dict(zip(BOX, box, strict=True))}], "mine"),
+                cache,
+            )
             with np.load(cache) as kept:
-                assert kept["names"].tolist() == [f"group.png {group.stat().st_size} {' '.join(map(str, box))}"]
+                assert kept["names"].tolist() == [
+                    f"group.png {group.stat().st_size} {' '.join(map(str, box))}"
+                ]
                 np.testing.assert_array_equal(kept["crops"], crops)
 
     def test_rows_that_are_alike_are_cut_once(self, paths, tmp_path):
@@ -133,4 +160,6 @@ class TestBoxes:
         np.testing.assert_array_equal(again, once[order])
         np.testing.assert_array_equal(again_scores, scores[order])
         with np.load(cache) as kept:
-            assert kept["names"].tolist() == [f"{path.name} {path.stat().st_size}" for path in paths]
+            assert kept["names"].tolist() == [
+                f"{path.name} {path.stat().st_size}" for path in paths
+            ]

@@ -31,7 +31,10 @@ class TestUtkface:
     @pytest.fixture
     def folder(self, save_noise, tmp_path) -> Path:
         for index in range(60):
-            save_noise(tmp_path / f"{index + 1}_{index % 2}_{index % 5}_201701{index:011d}.jpg.chip.jpg", index)
+            save_noise(
+                tmp_path / f"{index + 1}_{index % 2}_{index % 5}_201701{index:011d}.jpg.chip.jpg",
+                index,
+            )
         return tmp_path
 
     def test_labels_come_from_names(self, folder):
@@ -40,7 +43,9 @@ class TestUtkface:
         assert len(manifest) == 60
         assert set(manifest["source"]) == {"utkface"}
         assert manifest[["emotion", "subject", "x1", "group", "split"]].isna().all(axis=None)
-        rows = manifest.set_index(manifest["path"].map(lambda path: Path(path).name.split("_2017")[0]))
+        rows = manifest.set_index(
+            manifest["path"].map(lambda path: Path(path).name.split("_2017")[0])
+        )
         labels = ["age", "gender", "ethnicity"]
         assert rows.loc["1_0_0", labels].tolist() == [1, "male", "white"]
         assert rows.loc["12_1_1", labels].tolist() == [12, "female", "black"]
@@ -49,7 +54,12 @@ class TestUtkface:
         assert rows.loc["15_0_4", labels].tolist() == [15, "male", "other"]
 
     def test_malformed_names_are_left_out_and_named(self, folder, save_noise):
-        malformed = ["39_1_20170116174525125.jpg.chip.jpg", "61_3_0_2017.jpg.chip.jpg", "1_1_7_2017.jpg.chip.jpg", "photo.jpg"]
+        malformed = [
+            "39_1_20170116174525125.jpg.chip.jpg",
+            "61_3_0_2017.jpg.chip.jpg",
+            "1_1_7_2017.jpg.chip.jpg",
+            "photo.jpg",
+        ]
         for seed, name in enumerate(malformed, 100):
             save_noise(folder / name, seed)
         with pytest.warns(UserWarning, match="4 malformed names left out") as warned:
@@ -61,24 +71,46 @@ class TestUtkface:
 class TestFer2013:
     @pytest.fixture
     def folder(self, save_noise, tmp_path) -> Path:
-        for index, label in enumerate(("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")):
+        for index, label in enumerate(
+            ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+        ):
             for number in range(6):
-                save_noise(tmp_path / "train" / label / f"Training_{index}{number}.jpg", 10 * index + number)
+                save_noise(
+                    tmp_path / "train" / label / f"Training_{index}{number}.jpg",
+                    10 * index + number,
+                )
             for number in range(2):
-                save_noise(tmp_path / "validation" / label / f"PublicTest_{index}{number}.jpg", 1000 + 10 * index + number)
+                save_noise(
+                    tmp_path / "validation" / label / f"PublicTest_{index}{number}.jpg",
+                    1000 + 10 * index + number,
+                )
         return tmp_path
 
     def test_labels_and_the_datasets_own_split(self, folder):
         manifest = read_fer2013(folder)
         assert manifest["split"].value_counts().to_dict() == {"train": 42, "validation": 14}
-        for given, told in (("angry", "anger"), ("happy", "happiness"), ("sad", "sadness"), ("disgust", "disgust")):
+        for given, told in (
+            ("angry", "anger"),
+            ("happy", "happiness"),
+            ("sad", "sadness"),
+            ("disgust", "disgust"),
+        ):
             assert set(manifest.loc[get_folders(manifest) == given, "emotion"]) == {told}
 
-    def test_the_public_test_is_the_test_and_what_it_shows_too_is_excluded(self, folder, save_noise):
-        shutil.copy(folder / "validation" / "fear" / "PublicTest_20.jpg", folder / "train" / "fear" / "Training_copied.jpg")
-        save_noise(folder / "train" / "sad" / "Training_relit.jpg", 1030, brighter=30, quality=70)  # of PublicTest_30
+    def test_the_public_test_is_the_test_and_what_it_shows_too_is_excluded(
+        self, folder, save_noise
+    ):
+        shutil.copy(
+            folder / "validation" / "fear" / "PublicTest_20.jpg",
+            folder / "train" / "fear" / "Training_copied.jpg",
+        )
+        save_noise(
+            folder / "train" / "sad" / "Training_relit.jpg", 1030, brighter=30, quality=70
+        )  # of PublicTest_30
         manifest = split_by_protocol(read_fer2013(folder), "official")
-        assert get_names(manifest, "test") == {f"PublicTest_{index}{number}.jpg" for index in range(7) for number in range(2)}
+        assert get_names(manifest, "test") == {
+            f"PublicTest_{index}{number}.jpg" for index in range(7) for number in range(2)
+        }
         assert get_names(manifest, "excluded") == {"Training_copied.jpg", "Training_relit.jpg"}
         assert manifest["split"].eq("train").sum() >= 38
 
@@ -98,24 +130,46 @@ class TestFer2013:
         return np.random.default_rng(seed).integers(0, 256, (48, 48), dtype=np.uint8)
 
     def make_rows(self) -> list[tuple]:
-        usages = ("Training", "Training", "Training", "Training", "PublicTest", "PrivateTest", "PrivateTest")
-        return [(code, " ".join(map(str, self.draw_pixels(code).ravel())), usage) for code, usage in enumerate(usages)]
+        usages = (
+            "Training",
+            "Training",
+            "Training",
+            "Training",
+            "PublicTest",
+            "PrivateTest",
+            "PrivateTest",
+        )
+        return [
+            (code, " ".join(map(str, self.draw_pixels(code).ravel())), usage)
+            for code, usage in enumerate(usages)
+        ]
 
     @pytest.mark.parametrize(
         ("name", "header", "order"),
-        [("fer2013.csv", "emotion,pixels,Usage", (0, 1, 2)), ("icml_face_data.csv", "emotion, Usage, pixels", (0, 2, 1))],
+        [
+            ("fer2013.csv", "emotion,pixels,Usage", (0, 1, 2)),
+            ("icml_face_data.csv", "emotion, Usage, pixels", (0, 2, 1)),
+        ],
     )
     def test_the_challenges_csv(self, name, header, order, tmp_path):
         self.write_csv(tmp_path / name, header, self.make_rows(), order)
         manifest = read_fer2013(tmp_path)
         emotions = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
-        manifest = manifest.set_index(manifest["path"].map(lambda path: int(Path(path).stem) - 2))  # the first line is the header
+        manifest = manifest.set_index(
+            manifest["path"].map(lambda path: int(Path(path).stem) - 2)
+        )  # the first line is the header
         assert manifest["emotion"].sort_index().tolist() == emotions
-        assert manifest["split"].sort_index().tolist() == ["train"] * 4 + ["validation"] + ["test"] * 2
+        assert (
+            manifest["split"].sort_index().tolist() == ["train"] * 4 + ["validation"] + ["test"] * 2
+        )
         for code, path in manifest["path"].items():
             np.testing.assert_array_equal(np.asarray(Image.open(path)), self.draw_pixels(code))
         manifest = split_by_protocol(manifest.reset_index(drop=True), "official")
-        assert manifest["split"].value_counts().to_dict() == {"train": 4, "test": 2, "validation": 1}
+        assert manifest["split"].value_counts().to_dict() == {
+            "train": 4,
+            "test": 2,
+            "validation": 1,
+        }
 
     def test_the_csv_is_unpacked_once(self, tmp_path):
         self.write_csv(tmp_path / "fer2013.csv", "emotion,pixels,Usage", self.make_rows())
@@ -126,7 +180,10 @@ class TestFer2013:
     @pytest.mark.parametrize(
         ("row", "message"),
         [
-            ((0, "1 2 3", "Training"), r"fer2013\.csv: line 2 is damaged \(.*\); download the file again"),
+            (
+                (0, "1 2 3", "Training"),
+                r"fer2013\.csv: line 2 is damaged \(.*\); download the file again",
+            ),
             ((0, " ".join(["256"] * 2304), "Training"), "line 2 is damaged"),
             ((7, " ".join(["0"] * 2304), "Training"), r"line 2 is damaged \(7\)"),
             ((-1, " ".join(["0"] * 2304), "Training"), "line 2 is damaged"),
@@ -139,7 +196,10 @@ class TestFer2013:
             read_fer2013(tmp_path)
         assert not (tmp_path / "unpacked").exists()
 
-    @pytest.mark.parametrize(("header", "message"), [("emotion,pixels,Usage", "holds no pictures"), ("pixels", "lacks the column emotion")])
+    @pytest.mark.parametrize(
+        ("header", "message"),
+        [("emotion,pixels,Usage", "holds no pictures"), ("pixels", "lacks the column emotion")],
+    )
     def test_an_empty_csv(self, header, message, tmp_path):
         self.write_csv(tmp_path / "fer2013.csv", header, [])
         with pytest.raises(ValueError, match=message):
@@ -155,12 +215,21 @@ class TestCkPlus:
         labels = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
         for subject, label in enumerate(labels):
             for frame in range(3):
-                save_noise(tmp_path / label / f"S{subject:03d}_001_{frame:08d}.png", 10 * subject + frame)
+                save_noise(
+                    tmp_path / label / f"S{subject:03d}_001_{frame:08d}.png", 10 * subject + frame
+                )
         manifest = read_ck_plus(tmp_path)
         assert len(list(tmp_path.glob("*/*.png"))) == 21
         assert len(manifest) == 18
         assert "contempt" not in set(get_folders(manifest))
-        assert set(manifest["emotion"]) == {"anger", "disgust", "fear", "happiness", "sadness", "surprise"}
+        assert set(manifest["emotion"]) == {
+            "anger",
+            "disgust",
+            "fear",
+            "happiness",
+            "sadness",
+            "surprise",
+        }
         assert set(manifest["subject"]) == {f"S{subject:03d}" for subject in (0, 2, 3, 4, 5, 6)}
 
 
@@ -173,10 +242,23 @@ class TestCkPlusOriginal:
         ):
             for frame in range(1, frames + 1):
                 name = f"{subject}_{sequence}_{frame:08d}.png"
-                save_noise(tmp_path / "cohn-kanade-images" / subject / sequence / name, 100 * number + frame)
+                save_noise(
+                    tmp_path / "cohn-kanade-images" / subject / sequence / name,
+                    100 * number + frame,
+                )
         (tmp_path / "cohn-kanade-images" / "S005" / "001" / ".DS_Store").touch()
-        for subject, sequence, frame, code in [("S005", "001", 11, 3), ("S010", "001", 6, 2), ("S010", "003", 2, 5)]:
-            emotion = tmp_path / "Emotion" / subject / sequence / f"{subject}_{sequence}_{frame:08d}_emotion.txt"
+        for subject, sequence, frame, code in [
+            ("S005", "001", 11, 3),
+            ("S010", "001", 6, 2),
+            ("S010", "003", 2, 5),
+        ]:
+            emotion = (
+                tmp_path
+                / "Emotion"
+                / subject
+                / sequence
+                / f"{subject}_{sequence}_{frame:08d}_emotion.txt"
+            )
             emotion.parent.mkdir(parents=True)
             emotion.write_text(f"   {code:.7e}\n")
         (tmp_path / "Emotion" / "S010" / "002").mkdir()
@@ -185,7 +267,11 @@ class TestCkPlusOriginal:
     def test_the_peak_shows_the_emotion_and_the_start_is_neutral(self, folder):
         with pytest.warns(UserWarning, match="left out: 1 sequences without a label"):
             manifest = read_ck_plus_original(folder)
-        labels = dict(zip(manifest["path"].map(lambda path: Path(path).stem), manifest["emotion"], strict=True))
+        labels = dict(
+            zip(
+                manifest["path"].map(lambda path: Path(path).stem), manifest["emotion"], strict=True
+            )
+        )
         assert labels == {
             "S005_001_00000001": "neutral",
             "S005_001_00000009": "disgust",
@@ -201,7 +287,9 @@ class TestCkPlusOriginal:
     def test_a_damaged_emotion_is_named(self, text, folder):
         path = folder / "Emotion" / "S005" / "001" / "S005_001_00000011_emotion.txt"
         path.write_text(text)
-        with pytest.raises(ValueError, match=r"S005_001_00000011_emotion\.txt: must hold one number from 0 to 7"):
+        with pytest.raises(
+            ValueError, match=r"S005_001_00000011_emotion\.txt: must hold one number from 0 to 7"
+        ):
             read_ck_plus_original(folder)
 
 
@@ -210,7 +298,11 @@ def test_fg_net(save_noise, tmp_path):
         save_noise(tmp_path / "images" / name, seed)
     with pytest.warns(UserWarning, match=r"1 malformed names left out: mugshot\.JPG"):
         manifest = read_fg_net(tmp_path)
-    assert manifest[["subject", "age"]].to_numpy().tolist() == [["001", 2.0], ["001", 43.0], ["082", 0.0]]
+    assert manifest[["subject", "age"]].to_numpy().tolist() == [
+        ["001", 2.0],
+        ["001", 43.0],
+        ["082", 0.0],
+    ]
 
 
 def test_facial_age(save_noise, tmp_path):
@@ -219,17 +311,26 @@ def test_facial_age(save_noise, tmp_path):
     assert read_facial_age(tmp_path)["age"].tolist() == [1, 1, 110]
 
 
-@pytest.mark.parametrize("read", [read_utkface, read_fer2013, read_ck_plus, read_ck_plus_original, read_fg_net, read_facial_age])
+@pytest.mark.parametrize(
+    "read",
+    [read_utkface, read_fer2013, read_ck_plus, read_ck_plus_original, read_fg_net, read_facial_age],
+)
 @pytest.mark.parametrize("name", [".", "missing"])
 def test_an_empty_folder_says_where_to_get_the_data(read, name, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no files like \S+; data/README\.md says where to get this dataset"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"no files like \S+; data/README\.md says where to get this dataset",
+    ):
         read(tmp_path / name)
 
 
 class TestRows:
     def test_blanks_and_byte_order_marks_are_dropped(self, tmp_path):
         (tmp_path / "a.csv").write_text("\ufeffa, b \n1, 2\n\n3,4\n", encoding="utf-8")
-        assert list(read_rows(tmp_path / "a.csv", ("a",))) == [(2, {"a": "1", "b": "2"}), (4, {"a": "3", "b": "4"})]
+        assert list(read_rows(tmp_path / "a.csv", ("a",))) == [
+            (2, {"a": "1", "b": "2"}),
+            (4, {"a": "3", "b": "4"}),
+        ]
 
     @pytest.mark.parametrize(
         ("text", "message"),

@@ -7,7 +7,15 @@ from PIL import Image
 
 from facekit.analysis import Analysis
 from facekit.datasets.annotations import read_dataturks, write_dataturks
-from facekit.datasets.labelling import LABELLED, NOT_A_FACE, OPEN, SKIPPED, Labelling, find_faces, read_faces
+from facekit.datasets.labelling import (
+    LABELLED,
+    NOT_A_FACE,
+    OPEN,
+    SKIPPED,
+    Labelling,
+    find_faces,
+    read_faces,
+)
 from facekit.datasets.manifest import BOX, load_manifest, make_manifest, save_manifest
 from facekit.faces import Faces, Profile
 from facekit.taxonomy import DATATURKS_AGES, EMOTIONS, ETHNICITIES, GENDERS, LABELS
@@ -30,7 +38,13 @@ def path(tmp_path) -> Path:
 
 
 def get_labels(manifest: pd.DataFrame) -> list[list]:
-    return manifest[list(LABELS)].astype(object).where(manifest[list(LABELS)].notna(), None).to_numpy().tolist()
+    return (
+        manifest[list(LABELS)]
+        .astype(object)
+        .where(manifest[list(LABELS)].notna(), None)
+        .to_numpy()
+        .tolist()
+    )
 
 
 class TestSources:
@@ -51,12 +65,16 @@ class TestSources:
         assert faces["source"].unique().tolist() == ["photos"]
 
     def test_nothing_to_label(self, save_noise, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"nowhere: no photos there; name a folder that holds \.jpg"):
+        with pytest.raises(
+            FileNotFoundError, match=r"nowhere: no photos there; name a folder that holds \.jpg"
+        ):
             find_faces(tmp_path / "nowhere")
         save_noise(tmp_path / "noise.png", 0)
         with (
             pytest.warns(UserWarning, match="1 photos in which no face"),
-            pytest.raises(ValueError, match="no face of 40 pixels or more was found in its 1 photos"),
+            pytest.raises(
+                ValueError, match="no face of 40 pixels or more was found in its 1 photos"
+            ),
         ):
             find_faces(tmp_path)
 
@@ -68,18 +86,32 @@ class TestSources:
         assert read_faces(tmp_path / "mine.csv")["gender"].tolist() == ["male"]
 
     def test_analyses_propose_what_they_tell(self, table):
-        faces = Faces(np.float32([[1.04, 2, 30, 40], [3, 4, 50, 60]]), np.ones(2, np.float32), np.zeros((2, 5, 2), np.float32))
-        profiles = (Profile(age_years=30.6, gender="male", emotion="fear", ethnicity="asian"), Profile(gender="female"))
+        faces = Faces(
+            np.float32([[1.04, 2, 30, 40], [3, 4, 50, 60]]),
+            np.ones(2, np.float32),
+            np.zeros((2, 5, 2), np.float32),
+        )
+        profiles = (
+            Profile(age_years=30.6, gender="male", emotion="fear", ethnicity="asian"),
+            Profile(gender="female"),
+        )
         analysis = Analysis(table["path"][0], faces, profiles)
         found = read_faces(analysis)
-        assert get_labels(found) == [[31, "male", "fear", None], [None, "female", None, None]]  # ethnicity only where asked for
+        assert get_labels(found) == [
+            [31, "male", "fear", None],
+            [None, "female", None, None],
+        ]  # ethnicity only where asked for
         assert found.loc[0, list(BOX)].tolist() == [1, 2, 30, 40]
         assert get_labels(read_faces([analysis], ("ethnicity",)))[0] == [None, None, None, "asian"]
 
     @pytest.mark.parametrize(
         ("source", "error", "message"),
         [
-            (Analysis("", Faces.empty(), ()), ValueError, "must be analyses of picture files; got one of an array"),
+            (
+                Analysis("", Faces.empty(), ()),
+                ValueError,
+                "must be analyses of picture files; got one of an array",
+            ),
             (7, TypeError, "`source` must be a folder, a manifest, a csv, or analyses; got int"),
             (["photos"], TypeError, "got list"),
         ],
@@ -92,7 +124,12 @@ class TestSources:
 class TestLabelling:
     def test_faces_stand_left_to_right(self, table, path):
         labelling = Labelling(table, path)
-        assert [(Path(row["path"]).stem, row["x1"]) for row in labelling.rows] == [("a", 1), ("b", 5), ("b", 20), ("c", 2)]
+        assert [(Path(row["path"]).stem, row["x1"]) for row in labelling.rows] == [
+            ("a", 1),
+            ("b", 5),
+            ("b", 20),
+            ("c", 2),
+        ]
         assert not path.exists()  # nothing is stored yet
 
     def test_each_change_is_saved(self, table, path):
@@ -109,7 +146,12 @@ class TestLabelling:
         assert labelling.is_done
         assert labelling.states == [LABELLED, NOT_A_FACE, SKIPPED, LABELLED]
         saved = load_manifest(path)
-        assert get_labels(saved) == [[34, "female", None, None], [None] * 4, [None] * 4, [None, "male", None, None]]
+        assert get_labels(saved) == [
+            [34, "female", None, None],
+            [None] * 4,
+            [None] * 4,
+            [None, "male", None, None],
+        ]
         assert saved["split"].fillna("").tolist()[1:3] == ["excluded", ""]
         assert saved["split"].isin(("train", "validation", "test"))[[0, 3]].all()
         assert saved["group"].nunique() == 3
@@ -124,7 +166,11 @@ class TestLabelling:
         assert after.position == 2
         assert after.states == [LABELLED, SKIPPED, OPEN, OPEN]
         after.label("gender", "male")
-        assert get_labels(load_manifest(path)) == [[None, None, "fear", None], [None] * 4, [None, "male", None, None]]
+        assert get_labels(load_manifest(path)) == [
+            [None, None, "fear", None],
+            [None] * 4,
+            [None, "male", None, None],
+        ]
 
     def test_faces_of_the_file_that_are_not_given_stay_in_it(self, table, path):
         before = Labelling(table, path)
@@ -136,7 +182,9 @@ class TestLabelling:
         assert load_manifest(path)["gender"].tolist() == ["female", "male"]
 
     def test_proposals_are_saved_only_when_accepted(self, table, path):
-        labelling = Labelling(table.assign(gender="male", split=["train", "test", "excluded", "train"]), path)
+        labelling = Labelling(
+            table.assign(gender="male", split=["train", "test", "excluded", "train"]), path
+        )
         assert labelling.row["gender"] == "male"
         labelling.step(1)
         assert not path.exists()
@@ -148,7 +196,11 @@ class TestLabelling:
         labelling.accept()
         saved = load_manifest(path)
         assert saved["gender"].tolist() == ["male", "female", "male"]
-        assert saved["split"].tolist() == ["train", "excluded", "test"]  # the source's own split stays
+        assert saved["split"].tolist() == [
+            "train",
+            "excluded",
+            "test",
+        ]  # the source's own split stays
 
     def test_one_who_was_no_face_after_all_gets_its_split_back(self, table, path):
         table = table.assign(split="train")
@@ -196,8 +248,15 @@ class TestLabelling:
 
     def test_copies_stand_on_one_side(self, save_noise, tmp_path, path):
         for index in range(30):
-            save_noise(tmp_path / "photos" / f"{index:02}.jpg", index // 2, quality=95 - index % 2 * 30)
-        labelling = Labelling(make_manifest([{"path": str(each)} for each in sorted((tmp_path / "photos").iterdir())], "mine"), path)
+            save_noise(
+                tmp_path / "photos" / f"{index:02}.jpg", index // 2, quality=95 - index % 2 * 30
+            )
+        labelling = Labelling(
+            make_manifest(
+                [{"path": str(each)} for each in sorted((tmp_path / "photos").iterdir())], "mine"
+            ),
+            path,
+        )
         while not labelling.is_done:
             labelling.label("gender", "male")
             labelling.accept()
@@ -215,7 +274,11 @@ class TestLabelling:
         [
             ("age", 121, "`value` must be from 0 to 120 years; got 121"),
             ("gender", "man", "`value` must be one of female, male; got 'man'"),
-            ("ethnicity", "white", "`attribute` must be one of age, gender, emotion; got 'ethnicity'"),
+            (
+                "ethnicity",
+                "white",
+                "`attribute` must be one of age, gender, emotion; got 'ethnicity'",
+            ),
         ],
     )
     def test_wrong_labels_change_nothing(self, attribute, value, message, table, path):
@@ -227,8 +290,16 @@ class TestLabelling:
     @pytest.mark.parametrize(
         ("file", "attributes", "message"),
         [
-            ("mine.csv", ("age",), r"`path` must end in \.parquet, as manifests do; got .*mine\.csv"),
-            ("mine.parquet", ("height",), "`attributes` must be one or more of age, gender, emotion, ethnicity"),
+            (
+                "mine.csv",
+                ("age",),
+                r"`path` must end in \.parquet, as manifests do; got .*mine\.csv",
+            ),
+            (
+                "mine.parquet",
+                ("height",),
+                "`attributes` must be one or more of age, gender, emotion, ethnicity",
+            ),
             ("mine.parquet", (), "`attributes` must be one or more"),
             ("other.parquet", ("age",), r"other\.parquet: is no manifest"),
         ],
@@ -240,7 +311,9 @@ class TestLabelling:
 
     def test_a_manifest_is_not_corrected_in_its_own_place(self, table, path):
         save_manifest(table, path)
-        with pytest.raises(ValueError, match="`path` must be another file than the manifest to correct"):
+        with pytest.raises(
+            ValueError, match="`path` must be another file than the manifest to correct"
+        ):
             Labelling(path, path)
 
 
@@ -250,8 +323,17 @@ class TestDataturks:
         rows = []
         for index, emotion in enumerate(EMOTIONS):
             photo = save_noise(tmp_path / f"{index % 2}" / f"a b{index // 2}.png", index)
-            labels = {"gender": GENDERS[index % 2], "ethnicity": ETHNICITIES[index % 5], "emotion": emotion, "age": index * 15}
-            rows.append({"path": str(photo)} | labels | dict(zip(BOX, (index, 2, 20 + index, 30), strict=True)))
+            labels = {
+                "gender": GENDERS[index % 2],
+                "ethnicity": ETHNICITIES[index % 5],
+                "emotion": emotion,
+                "age": index * 15,
+            }
+            rows.append(
+                {"path": str(photo)}
+                | labels
+                | dict(zip(BOX, (index, 2, 20 + index, 30), strict=True))
+            )
         rows += [{"path": rows[0]["path"], "split": "excluded", "x1": 1, "y1": 1, "x2": 9, "y2": 9}]
         rows += [{"path": str(save_noise(tmp_path / "whole.png", 99)), "gender": "male"}]
         written = write_dataturks(manifest := make_manifest(rows, "mine"), tmp_path / "out")
@@ -262,18 +344,30 @@ class TestDataturks:
         assert len(back) == len(kept) == 8
         by_box = {tuple(row[side] for side in BOX): row for row in back.to_dict("records")}
         for row in kept.fillna({"x1": 0, "y1": 0, "x2": 48, "y2": 48}).to_dict("records"):
-            found = by_box[tuple(np.round(row[side], 6) for side in BOX)] if tuple(row[side] for side in BOX) in by_box else None
-            found = found or next(each for box, each in by_box.items() if np.allclose(box, [row[side] for side in BOX]))
+            found = (
+                by_box[tuple(np.round(row[side], 6) for side in BOX)]
+                if tuple(row[side] for side in BOX) in by_box
+                else None
+            )
+            found = found or next(
+                each
+                for box, each in by_box.items()
+                if np.allclose(box, [row[side] for side in BOX])
+            )
             for name in ("gender", "ethnicity", "emotion"):
                 assert found[name] == row[name] or (pd.isna(found[name]) and pd.isna(row[name]))
             assert pd.isna(row["age"]) or _find_range(found["age"]) == _find_range(row["age"])
-            np.testing.assert_array_equal(Image.open(found["path"]), Image.open(row["path"]))  # names that were taken twice
+            np.testing.assert_array_equal(
+                Image.open(found["path"]), Image.open(row["path"])
+            )  # names that were taken twice
 
     def test_no_faces_and_missing_images(self, tmp_path):
         empty = make_manifest([{"path": "a.png"}], "mine").iloc[:0]
         assert write_dataturks(empty, tmp_path / "out").read_text() == "\n"
         with pytest.raises(FileNotFoundError, match=r"a\.png: no such file"):
-            write_dataturks(make_manifest([{"path": str(tmp_path / "a.png")}], "mine"), tmp_path / "out")
+            write_dataturks(
+                make_manifest([{"path": str(tmp_path / "a.png")}], "mine"), tmp_path / "out"
+            )
 
 
 def _find_range(age: float) -> str:

@@ -22,7 +22,10 @@ SHARES = {"train": 0.85, "validation": 0.05, "test": 0.10}
 
 class TestManifest:
     def test_it_has_all_columns_sorted_by_path(self):
-        rows = [{"path": "b.jpg", "age": 30, "gender": "male"}, {"path": "a.jpg", "emotion": "fear", "subject": "S1"}]
+        rows = [
+            {"path": "b.jpg", "age": 30, "gender": "male"},
+            {"path": "a.jpg", "emotion": "fear", "subject": "S1"},
+        ]
         manifest = make_manifest(rows, "mine")
         assert tuple(manifest.columns) == COLUMNS
         assert manifest["path"].tolist() == ["a.jpg", "b.jpg"]
@@ -34,20 +37,27 @@ class TestManifest:
         assert manifest[list(BOX)].isna().all(axis=None)
 
     def test_faces_of_one_image_keep_their_order_and_rows_may_tell_their_source(self):
-        rows = [{"path": "b.jpg"}, *({"path": "a.jpg", "x1": x, "y1": 0, "x2": x + 5, "y2": "9.5"} for x in (30, 10, 20))]
+        rows = [
+            {"path": "b.jpg"},
+            *({"path": "a.jpg", "x1": x, "y1": 0, "x2": x + 5, "y2": "9.5"} for x in (30, 10, 20)),
+        ]
         rows[1]["source"] = "album"
         manifest = make_manifest(rows, "mine")
         assert manifest["x1"].tolist()[:3] == [30, 10, 20]
         assert manifest["y2"].tolist()[:3] == [9.5, 9.5, 9.5]
         assert manifest["source"].tolist() == ["album", "mine", "mine", "mine"]
 
-    @pytest.mark.parametrize(("column", "label"), [("gender", "man"), ("ethnicity", "martian"), ("emotion", "angry")])
+    @pytest.mark.parametrize(
+        ("column", "label"), [("gender", "man"), ("ethnicity", "martian"), ("emotion", "angry")]
+    )
     def test_an_unknown_label_is_an_error(self, column, label):
         with pytest.raises(ValueError, match=f"`{column}` must be one of .*; got {label}"):
             make_manifest([{"path": "a.jpg", column: label}, {"path": "b.jpg"}], "mine")
 
     def test_no_rows_are_an_error(self):
-        with pytest.raises(ValueError, match="`rows` of mine must not be empty; check the folder given"):
+        with pytest.raises(
+            ValueError, match="`rows` of mine must not be empty; check the folder given"
+        ):
             make_manifest([], "mine")
 
 
@@ -81,8 +91,14 @@ class TestChecks:
 
     def test_columns(self):
         manifest = make_manifest([{"path": "a.jpg"}], "mine")
-        for other in (manifest.drop(columns="age"), manifest.assign(hair="red"), manifest[list(COLUMNS[::-1])]):
-            with pytest.raises(ValueError, match=r"A manifest must have the columns path, x1, .*, split; got "):
+        for other in (
+            manifest.drop(columns="age"),
+            manifest.assign(hair="red"),
+            manifest[list(COLUMNS[::-1])],
+        ):
+            with pytest.raises(
+                ValueError, match=r"A manifest must have the columns path, x1, .*, split; got "
+            ):
                 check_manifest(other)
 
     def test_an_empty_manifest_is_one(self):
@@ -104,15 +120,26 @@ class TestFile:
                 "group": 3,
                 "split": "test",
             },
-            {"path": "b.jpg", "ethnicity": "other", "emotion": "fear", "group": 4, "split": "train"},
+            {
+                "path": "b.jpg",
+                "ethnicity": "other",
+                "emotion": "fear",
+                "group": 4,
+                "split": "train",
+            },
         ]
         for manifest in (make_manifest(rows, "mine"), make_manifest([{"path": "é.jpg"}], "mine")):
             save_manifest(manifest, tmp_path / "new" / "mine.parquet")
-            pd.testing.assert_frame_equal(load_manifest(tmp_path / "new" / "mine.parquet"), manifest)
+            pd.testing.assert_frame_equal(
+                load_manifest(tmp_path / "new" / "mine.parquet"), manifest
+            )
 
     def test_a_wrong_manifest_is_not_saved(self, tmp_path):
         with pytest.raises(ValueError, match="`age` must be"):
-            save_manifest(make_manifest([{"path": "a.jpg"}], "mine").assign(age=200.0), tmp_path / "mine.parquet")
+            save_manifest(
+                make_manifest([{"path": "a.jpg"}], "mine").assign(age=200.0),
+                tmp_path / "mine.parquet",
+            )
         assert not (tmp_path / "mine.parquet").exists()
 
     def test_a_file_stays_whole_where_writing_fails(self, tmp_path, monkeypatch):
@@ -129,24 +156,36 @@ class TestFile:
         assert load_manifest(path)["path"].tolist() == ["old.jpg"]
 
     def test_a_missing_file(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"mine\.parquet: no such manifest; `facekit data prepare` makes one"):
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"mine\.parquet: no such manifest; `facekit data prepare` makes one",
+        ):
             load_manifest(tmp_path / "mine.parquet")
 
     @pytest.mark.parametrize("content", ["", "no parquet"])
     def test_another_file(self, content, tmp_path):
         (tmp_path / "mine.parquet").write_text(content)
-        with pytest.raises(ValueError, match=r"mine\.parquet: is no manifest \(.*\); make it again with `facekit data prepare`"):
+        with pytest.raises(
+            ValueError,
+            match=r"mine\.parquet: is no manifest \(.*\); make it again with `facekit data prepare`",
+        ):
             load_manifest(tmp_path / "mine.parquet")
 
     def test_another_table(self, tmp_path):
         pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "mine.parquet")
-        with pytest.raises(ValueError, match=r"mine\.parquet: is no manifest \(A manifest must have the columns .*; got a"):
+        with pytest.raises(
+            ValueError,
+            match=r"mine\.parquet: is no manifest \(A manifest must have the columns .*; got a",
+        ):
             load_manifest(tmp_path / "mine.parquet")
 
 
 class TestDuplicates:
     def test_a_path_may_come_often(self, save_noise, tmp_path):
-        first, second, copy = (str(save_noise(tmp_path / f"{name}.png", seed)) for name, seed in (("a", 1), ("b", 2), ("c", 1)))
+        first, second, copy = (
+            str(save_noise(tmp_path / f"{name}.png", seed))
+            for name, seed in (("a", 1), ("b", 2), ("c", 1))
+        )
         groups = group_duplicates([first, second, first, copy, second, first])
         assert groups.tolist() == [0, 1, 0, 0, 1, 0]
 
@@ -157,7 +196,10 @@ class TestDuplicates:
     def test_copies_recompressed_relit_and_resized_are_found(self, save_noise, tmp_path):
         original = save_noise(tmp_path / "original.png", 1)
         smaller = tmp_path / "smaller.png"
-        cv2.imwrite(str(smaller), cv2.resize(cv2.imread(str(original)), (32, 32), interpolation=cv2.INTER_AREA))
+        cv2.imwrite(
+            str(smaller),
+            cv2.resize(cv2.imread(str(original)), (32, 32), interpolation=cv2.INTER_AREA),
+        )
         paths = [
             original,
             save_noise(tmp_path / "copy.png", 1),
@@ -171,13 +213,16 @@ class TestDuplicates:
         assert groups[5] != groups[0]
 
     def test_joins_chain(self, tmp_path):
-        # Three pictures in one plane, 16 degrees apart: neighbours correlate by 0.96, the ends by 0.85.
+        # Three pictures in one plane, 16 degrees apart: neighbours correlate by 0.96, the ends by
+        # 0.85.
         noise = np.random.default_rng(0).normal(size=(2, THUMBNAIL_SIDE**2))
         first, second = np.linalg.qr((noise - noise.mean(axis=1, keepdims=True)).T)[0].T
         paths = []
         for name, degrees in (("start", 0), ("end", 32), ("between", 16)):
             turned = np.cos(np.radians(degrees)) * first + np.sin(np.radians(degrees)) * second
-            picture = np.round(128 + 30 * THUMBNAIL_SIDE * turned).reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+            picture = np.round(128 + 30 * THUMBNAIL_SIDE * turned).reshape(
+                THUMBNAIL_SIDE, THUMBNAIL_SIDE
+            )
             paths.append(str(tmp_path / f"{name}.png"))
             cv2.imwrite(paths[-1], picture.astype(np.uint8))
         ends = group_duplicates(paths[:2])
@@ -207,7 +252,11 @@ class TestSplit:
 
     def test_shares_of_single_images_are_exact(self):
         splits = split_by_group(np.arange(200), SHARES, seed=5)
-        assert {name: int(np.sum(splits == name)) for name in SHARES} == {"train": 170, "validation": 10, "test": 20}
+        assert {name: int(np.sum(splits == name)) for name in SHARES} == {
+            "train": 170,
+            "validation": 10,
+            "test": 20,
+        }
 
     def test_a_seed_repeats_itself(self):
         groups = np.arange(300) // 2
@@ -218,11 +267,15 @@ class TestSplit:
     def test_the_order_of_images_does_not_matter(self):
         groups = np.random.default_rng(0).integers(0, 50, 200)
         order = np.random.default_rng(1).permutation(200)
-        np.testing.assert_array_equal(split_by_group(groups[order], SHARES, 0), split_by_group(groups, SHARES, 0)[order])
+        np.testing.assert_array_equal(
+            split_by_group(groups[order], SHARES, 0), split_by_group(groups, SHARES, 0)[order]
+        )
 
     def test_no_images(self):
         assert split_by_group(np.zeros(0, int), SHARES, seed=0).shape == (0,)
 
     def test_shares_must_sum_to_1(self):
-        with pytest.raises(ValueError, match=r"`fractions` must sum to 1; got \{'train': 0.5, 'test': 0.4\}"):
+        with pytest.raises(
+            ValueError, match=r"`fractions` must sum to 1; got \{'train': 0.5, 'test': 0.4\}"
+        ):
             split_by_group(np.arange(10), {"train": 0.5, "test": 0.4}, seed=0)

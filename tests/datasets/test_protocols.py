@@ -22,7 +22,10 @@ def get_names(manifest: pd.DataFrame, split: str) -> set[str]:
 def photos(save_noise, tmp_path) -> pd.DataFrame:
     """Of 60 photos, every third with a relit copy."""
     paths = [save_noise(tmp_path / f"{index:02d}.jpg", index) for index in range(60)]
-    paths += [save_noise(tmp_path / f"{index:02d}-copy.jpg", index, brighter=20, quality=60) for index in range(0, 60, 3)]
+    paths += [
+        save_noise(tmp_path / f"{index:02d}-copy.jpg", index, brighter=20, quality=60)
+        for index in range(0, 60, 3)
+    ]
     return make_manifest([{"path": str(path), "age": 30} for path in paths], "mine")
 
 
@@ -30,7 +33,9 @@ def photos(save_noise, tmp_path) -> pd.DataFrame:
 def frames() -> pd.DataFrame:
     """Of 40 subjects, three frames each; files are not needed."""
     rows = [
-        {"path": f"{subject:02d}-{frame}.png", "subject": f"S{subject}", "emotion": "fear"} for subject in range(40) for frame in range(3)
+        {"path": f"{subject:02d}-{frame}.png", "subject": f"S{subject}", "emotion": "fear"}
+        for subject in range(40)
+        for frame in range(3)
     ]
     return make_manifest(rows, "clips")
 
@@ -42,7 +47,11 @@ class TestGroupDisjoint:
             assert len(manifest) == 80
             assert manifest["group"].nunique() == 60
             assert count_sides(manifest, "group") == 1
-            assert manifest.groupby("split")["group"].nunique().to_dict() == {"train": 51, "validation": 3, "test": 6}
+            assert manifest.groupby("split")["group"].nunique().to_dict() == {
+                "train": 51,
+                "validation": 3,
+                "test": 6,
+            }
 
     def test_groups_that_are_told_are_kept(self, frames):
         told = frames.assign(group=np.arange(len(frames)) // 6)
@@ -56,7 +65,11 @@ class TestSubjectDisjoint:
         for seed in range(5):
             manifest = split_by_protocol(frames, "subject_disjoint", seed)
             assert count_sides(manifest, "subject") == 1
-            assert manifest.groupby("split")["subject"].nunique().to_dict() == {"train": 34, "validation": 2, "test": 4}
+            assert manifest.groupby("split")["subject"].nunique().to_dict() == {
+                "train": 34,
+                "validation": 2,
+                "test": 4,
+            }
 
     def test_each_subject_is_tested_in_one_fold(self, frames):
         folds = [split_by_protocol(frames, "subject_disjoint", 0, fold) for fold in range(FOLDS)]
@@ -64,14 +77,22 @@ class TestSubjectDisjoint:
         assert sum(map(len, tested)) == len(set().union(*tested)) == 40
         for fold in folds:
             assert count_sides(fold, "subject") == 1
-            assert fold.groupby("split")["subject"].nunique().to_dict() == {"train": 34, "validation": 2, "test": 4}
+            assert fold.groupby("split")["subject"].nunique().to_dict() == {
+                "train": 34,
+                "validation": 2,
+                "test": 4,
+            }
 
     def test_an_image_without_a_subject_stands_alone(self, frames):
-        manifest = split_by_protocol(frames.assign(subject=frames["subject"].where(frames.index > 2)), "subject_disjoint")
+        manifest = split_by_protocol(
+            frames.assign(subject=frames["subject"].where(frames.index > 2)), "subject_disjoint"
+        )
         assert manifest["group"].nunique() == 42
 
     def test_no_subjects_are_an_error(self, photos):
-        with pytest.raises(ValueError, match="needs subjects, which mine does not tell; choose group_disjoint"):
+        with pytest.raises(
+            ValueError, match="needs subjects, which mine does not tell; choose group_disjoint"
+        ):
             split_by_protocol(photos, "subject_disjoint")
 
 
@@ -87,7 +108,14 @@ class TestOfficial:
 
     @staticmethod
     def read(folder: Path, *splits: str) -> pd.DataFrame:
-        return make_manifest([{"path": str(path), "split": split} for split in splits for path in (folder / split).iterdir()], "mine")
+        return make_manifest(
+            [
+                {"path": str(path), "split": split}
+                for split in splits
+                for path in (folder / split).iterdir()
+            ],
+            "mine",
+        )
 
     def test_without_a_test_the_validation_is_the_test(self, folder):
         shutil.copy(folder / "validation" / "validation1.jpg", folder / "train" / "twin.jpg")
@@ -103,25 +131,43 @@ class TestOfficial:
         shutil.copy(folder / "test" / "test2.jpg", folder / "validation" / "twin of test too.jpg")
         shutil.copy(folder / "test" / "test3.jpg", folder / "test" / "twin within.jpg")
         manifest = split_by_protocol(self.read(folder, "train", "validation", "test"), "official")
-        assert get_names(manifest, "test") == {*(f"test{index}.jpg" for index in range(4)), "twin within.jpg"}
+        assert get_names(manifest, "test") == {
+            *(f"test{index}.jpg" for index in range(4)),
+            "twin within.jpg",
+        }
         assert get_names(manifest, "validation") == {f"validation{index}.jpg" for index in range(4)}
-        assert get_names(manifest, "excluded") == {"twin.jpg", "twin of test.jpg", "twin of test too.jpg"}
+        assert get_names(manifest, "excluded") == {
+            "twin.jpg",
+            "twin of test.jpg",
+            "twin of test too.jpg",
+        }
         assert count_sides(manifest[manifest["split"] != "excluded"], "group") == 1
         pd.testing.assert_frame_equal(split_by_protocol(manifest, "official"), manifest)
 
     def test_train_and_test_alone(self, folder):
         manifest = split_by_protocol(self.read(folder, "train", "test"), "official")
-        assert manifest["split"].value_counts().to_dict() == {"train": 38, "test": 4, "validation": 2}
+        assert manifest["split"].value_counts().to_dict() == {
+            "train": 38,
+            "test": 4,
+            "validation": 2,
+        }
 
     def test_no_split_is_an_error(self, photos):
-        with pytest.raises(ValueError, match="needs a split of the dataset's own, which mine has not; choose group_disjoint"):
+        with pytest.raises(
+            ValueError,
+            match="needs a split of the dataset's own, which mine has not; choose group_disjoint",
+        ):
             split_by_protocol(photos, "official")
 
 
 class TestLeaking:
     def test_random_frames_scatter_subjects(self, frames):
         manifest = split_by_protocol(frames, "random_frames")
-        assert manifest["split"].value_counts().to_dict() == {"train": 102, "test": 12, "validation": 6}
+        assert manifest["split"].value_counts().to_dict() == {
+            "train": 102,
+            "test": 12,
+            "validation": 6,
+        }
         assert count_sides(manifest, "group") > 1
 
     def test_copies_stand_on_several_sides(self, photos):
@@ -151,8 +197,16 @@ def test_leaking_protocols_are_known():
 @pytest.mark.parametrize(
     ("name", "fold", "message"),
     [
-        ("stratified", None, r"`name` must be one of the protocols group_disjoint, .*; got 'stratified'"),
-        ("subject_disjoint", 10, "`fold` must be from 0 to 9, and is for subject_disjoint and random_frames; got 10 for subject_disjoint"),
+        (
+            "stratified",
+            None,
+            r"`name` must be one of the protocols group_disjoint, .*; got 'stratified'",
+        ),
+        (
+            "subject_disjoint",
+            10,
+            "`fold` must be from 0 to 9, and is for subject_disjoint and random_frames; got 10 for subject_disjoint",
+        ),
         ("subject_disjoint", -1, "`fold` must be from 0 to 9"),
         ("group_disjoint", 0, "got 0 for group_disjoint"),
     ],

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from facekit.datasets.protocols import split_by_protocol
-from facekit.datasets.sequences import INTENSITIES, POSED_EMOTIONS, SIDE, make_sequences, sample_sequences
+from facekit.datasets.sequences import (
+    INTENSITIES,
+    POSED_EMOTIONS,
+    SIDE,
+    make_sequences,
+    sample_sequences,
+)
 from facekit.images import convert_to_grey, read_image
 
 
@@ -18,9 +24,13 @@ def test_a_folder_reads_as_ck_plus(tmp_path):
 
 def test_nobody_poses_an_emotion_twice_and_frames_go_to_the_peak():
     films = list(sample_sequences(people=3, posed=6))
-    assert [(person, number) for person, number, _ in films] == [(person, number) for person in range(3) for number in range(6)]
+    assert [(person, number) for person, number, _ in films] == [
+        (person, number) for person in range(3) for number in range(6)
+    ]
     for person in range(3):
-        assert {frames[0].emotion for who, _, frames in films if who == person} == set(POSED_EMOTIONS)
+        assert {frames[0].emotion for who, _, frames in films if who == person} == set(
+            POSED_EMOTIONS
+        )
     for _, _, frames in films:
         assert tuple(face.intensity for face in frames) == INTENSITIES
         assert len({face.identity for face in frames}) == 1
@@ -42,7 +52,11 @@ def test_frames_of_a_film_are_more_alike_than_people(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("people", "posed", "match"), [(0, 1, "`people` must be 1 or more; got 0"), (1, 7, "`posed` must be from 1 to 6 emotions; got 7")]
+    ("people", "posed", "match"),
+    [
+        (0, 1, "`people` must be 1 or more; got 0"),
+        (1, 7, "`posed` must be from 1 to 6 emotions; got 7"),
+    ],
 )
 def test_what_is_out_of_bounds_is_told(people, posed, match):
     with pytest.raises(ValueError, match=match):

@@ -7,7 +7,14 @@ import pytest
 from click.testing import CliRunner
 
 from facekit.datasets.command import data
-from facekit.datasets.drawn import ACTION_UNITS, BACKGROUNDS, HAIR_STYLES, FaceTraits, draw_face, place_landmarks
+from facekit.datasets.drawn import (
+    ACTION_UNITS,
+    BACKGROUNDS,
+    HAIR_STYLES,
+    FaceTraits,
+    draw_face,
+    place_landmarks,
+)
 from facekit.datasets.manifest import COLUMNS
 from facekit.datasets.protocols import split_by_protocol
 from facekit.datasets.synthetic import (
@@ -51,13 +58,19 @@ class TestSampling:
         assert sample_traits(7, seed=3) != sample_traits(7, seed=4)
 
     def test_streams_share_nobody(self):
-        first, second = ({face.identity for face in sample_traits(50, stream=stream)} for stream in (0, 1))
+        first, second = (
+            {face.identity for face in sample_traits(50, stream=stream)} for stream in (0, 1)
+        )
         assert len(first) == len(second) == 25
         assert not first & second
 
     def test_labels_are_balanced_and_ages_cover_life(self):
         table = tabulate(sample_traits(1500))
-        for name, labels in (("gender", GENDERS), ("ethnicity", ETHNICITIES), ("emotion", EMOTIONS)):
+        for name, labels in (
+            ("gender", GENDERS),
+            ("ethnicity", ETHNICITIES),
+            ("emotion", EMOTIONS),
+        ):
             shares = table[name].value_counts(normalize=True)
             assert set(shares.index) == set(labels)
             assert np.abs(shares - 1 / len(labels)).max() < 0.05
@@ -74,11 +87,16 @@ class TestSampling:
 class TestBias:
     @pytest.mark.parametrize("name", ["rare_attribute", "shortcut_attribute"])
     def test_unknown_attributes_are_errors(self, name):
-        with pytest.raises(ValueError, match=f"`{name}` must be one of age, gender, ethnicity, emotion; got 'height'"):
+        with pytest.raises(
+            ValueError,
+            match=f"`{name}` must be one of age, gender, ethnicity, emotion; got 'height'",
+        ):
             Bias(**{name: "height"})
 
     def test_a_label_of_another_attribute_is_an_error(self):
-        with pytest.raises(ValueError, match=r"`rare_label` must be one of 0-2, .*, 66\+; got 'female'"):
+        with pytest.raises(
+            ValueError, match=r"`rare_label` must be one of 0-2, .*, 66\+; got 'female'"
+        ):
             Bias(rare_attribute="age")
 
     @pytest.mark.parametrize(("name", "value"), [("rare_share", 1.1), ("shortcut_strength", -0.1)])
@@ -88,7 +106,12 @@ class TestBias:
 
     @pytest.mark.parametrize(
         ("attribute", "label", "share"),
-        [("gender", "female", 0.1), ("ethnicity", "black", 0.3), ("emotion", "fear", 0.0), ("age", "66+", 0.2)],
+        [
+            ("gender", "female", 0.1),
+            ("ethnicity", "black", 0.3),
+            ("emotion", "fear", 0.0),
+            ("age", "66+", 0.2),
+        ],
     )
     def test_a_group_becomes_as_rare_as_dialed(self, attribute, label, share):
         fair, biased = sample_traits(1500), sample_traits(1500, bias=Bias(attribute, label, share))
@@ -104,11 +127,21 @@ class TestBias:
     @pytest.mark.parametrize("attribute", list(GROUPS))
     @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
     def test_backgrounds_tell_the_label_as_dialed(self, attribute, strength):
-        fair, biased = sample_traits(800), sample_traits(800, bias=Bias(shortcut_attribute=attribute, shortcut_strength=strength))
+        fair, biased = (
+            sample_traits(800),
+            sample_traits(800, bias=Bias(shortcut_attribute=attribute, shortcut_strength=strength)),
+        )
         labels = [find_label(face, attribute) for face in biased]
-        told = [face.background == BACKGROUNDS[GROUPS[attribute].index(label)] for face, label in zip(biased, labels, strict=True)]
-        assert np.mean(told) == pytest.approx(strength + (1 - strength) / len(BACKGROUNDS), abs=0.05)
-        assert [replace(face, background="plain") for face in biased] == [replace(face, background="plain") for face in fair]
+        told = [
+            face.background == BACKGROUNDS[GROUPS[attribute].index(label)]
+            for face, label in zip(biased, labels, strict=True)
+        ]
+        assert np.mean(told) == pytest.approx(
+            strength + (1 - strength) / len(BACKGROUNDS), abs=0.05
+        )
+        assert [replace(face, background="plain") for face in biased] == [
+            replace(face, background="plain") for face in fair
+        ]
         assert (biased == fair) == (strength == 0)
 
 
@@ -118,7 +151,11 @@ class TestFolders:
         assert tuple(manifest.columns) == COLUMNS
         assert len(manifest) == 60
         assert set(manifest["source"]) == {"synthetic"}
-        assert manifest["split"].value_counts().to_dict() == {"train": 42, "test": 12, "validation": 6}
+        assert manifest["split"].value_counts().to_dict() == {
+            "train": 42,
+            "test": 12,
+            "validation": 6,
+        }
         assert manifest[["age", "gender", "ethnicity", "emotion", "subject"]].notna().all(axis=None)
 
     def test_no_person_is_on_two_sides(self, folder):
@@ -131,24 +168,39 @@ class TestFolders:
         train = sample_traits(42, seed=2)
         traits = pd.read_csv(folder / "traits.csv", keep_default_na=False)
         for row in (0, 41):
-            np.testing.assert_array_equal(read_image(folder / traits["path"][row]), draw_face(train[row], 48))
+            np.testing.assert_array_equal(
+                read_image(folder / traits["path"][row]), draw_face(train[row], 48)
+            )
             assert traits["hair_style"][row] == train[row].hair_style
-            assert traits["nose_x"][row] == pytest.approx(place_landmarks(train[row], 48)[2, 0], abs=1e-3)
+            assert traits["nose_x"][row] == pytest.approx(
+                place_landmarks(train[row], 48)[2, 0], abs=1e-3
+            )
 
     def test_only_training_faces_are_biased_and_earlier_pictures_are_replaced(self, tmp_path):
         fair = make_synthetic(tmp_path, 60, 48)
         test_pictures = [read_image(path) for path in fair.loc[fair["split"] == "test", "path"]]
-        unfair = make_synthetic(tmp_path, 60, 48, bias=Bias("gender", "female", 0.0, "emotion", 1.0))
+        unfair = make_synthetic(
+            tmp_path, 60, 48, bias=Bias("gender", "female", 0.0, "emotion", 1.0)
+        )
         assert (unfair.loc[unfair["split"] == "train", "gender"] == "male").all()
         for split in ("validation", "test"):
-            pd.testing.assert_frame_equal(*(table[table["split"] == split].drop(columns="group") for table in (fair, unfair)))
-        for path, picture in zip(unfair.loc[unfair["split"] == "test", "path"], test_pictures, strict=True):
+            pd.testing.assert_frame_equal(
+                *(table[table["split"] == split].drop(columns="group") for table in (fair, unfair))
+            )
+        for path, picture in zip(
+            unfair.loc[unfair["split"] == "test", "path"], test_pictures, strict=True
+        ):
             np.testing.assert_array_equal(read_image(path), picture)
         make_synthetic(tmp_path, 1, 48)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["000000.png", "faces.csv", "traits.csv"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "000000.png",
+            "faces.csv",
+            "traits.csv",
+        ]
 
     @pytest.mark.parametrize(
-        ("count", "size", "message"), [(0, 64, "`count` must be 1 or more; got 0"), (5, 300, "`size` must be .*; got 300")]
+        ("count", "size", "message"),
+        [(0, 64, "`count` must be 1 or more; got 0"), (5, 300, "`size` must be .*; got 300")],
     )
     def test_wrong_numbers_are_errors_that_leave_no_folder(self, count, size, message, tmp_path):
         with pytest.raises(ValueError, match=message):
@@ -156,27 +208,49 @@ class TestFolders:
         assert not (tmp_path / "new").exists()
 
     def test_an_empty_folder_says_how_to_fill_it(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"faces\.csv: no such file; draw the faces with `facekit data synthesize"):
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"faces\.csv: no such file; draw the faces with `facekit data synthesize",
+        ):
             read_synthetic(tmp_path)
 
 
 class TestCommand:
     def test_it_draws_and_counts(self, tmp_path):
-        options = ["--count", "20", "--size", "48", "--underrepresent", "gender=female:0", "--background-shortcut", "emotion:1"]
+        options = [
+            "--count",
+            "20",
+            "--size",
+            "48",
+            "--underrepresent",
+            "gender=female:0",
+            "--background-shortcut",
+            "emotion:1",
+        ]
         result = CliRunner().invoke(data, ["synthesize", str(tmp_path), *options])
         assert result.exit_code == 0, result.output
         assert "20 faces in" in result.output
         assert (read_synthetic(tmp_path).query("split == 'train'")["gender"] == "male").all()
         traits = pd.read_csv(tmp_path / "traits.csv")[:14]
-        assert [BACKGROUNDS[EMOTIONS.index(emotion)] for emotion in traits["emotion"]] == traits["background"].tolist()
+        assert [BACKGROUNDS[EMOTIONS.index(emotion)] for emotion in traits["emotion"]] == traits[
+            "background"
+        ].tolist()
 
     @pytest.mark.parametrize(
         ("options", "code", "message"),
         [
             (["--underrepresent", "female:0.1"], 2, "'female:0.1' has not the form"),
             (["--background-shortcut", "emotion"], 2, "'emotion' has not the form"),
-            (["--underrepresent", "gender=woman:0.1"], 1, "`rare_label` must be one of female, male; got 'woman'"),
-            (["--background-shortcut", "emotion:1.5"], 1, "`shortcut_strength` must be from 0 to 1; got 1.5"),
+            (
+                ["--underrepresent", "gender=woman:0.1"],
+                1,
+                "`rare_label` must be one of female, male; got 'woman'",
+            ),
+            (
+                ["--background-shortcut", "emotion:1.5"],
+                1,
+                "`shortcut_strength` must be from 0 to 1; got 1.5",
+            ),
             (["--size", "20"], 1, "`size` must be from 48 to 200 pixels; got 20"),
         ],
     )
@@ -198,7 +272,9 @@ def test_splits_share_no_person_and_only_training_is_biased():
 
 
 def test_a_bias_thins_out_any_manifest():
-    manifest = pd.DataFrame({"age": [1.0, 30.0, np.nan] * 100, "gender": ["female", "male", None] * 100})
+    manifest = pd.DataFrame(
+        {"age": [1.0, 30.0, np.nan] * 100, "gender": ["female", "male", None] * 100}
+    )
     kept = Bias(rare_share=0.2).keep(manifest, seed=0)
     assert kept[manifest["gender"] != "female"].all()
     assert 0.1 < kept[manifest["gender"] == "female"].mean() < 0.3

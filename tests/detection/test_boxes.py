@@ -20,14 +20,20 @@ def make_boxes(*boxes):
 def make_random_boxes(count, side, generator):
     """Boxes on whole pixels of a picture of that side, so that some are equal and many overlap."""
     corners = generator.integers(0, side, (count, 2))
-    return np.concatenate([corners, corners + generator.integers(1, 40, (count, 2))], axis=1).astype(np.float32)
+    return np.concatenate(
+        [corners, corners + generator.integers(1, 40, (count, 2))], axis=1
+    ).astype(np.float32)
 
 
 def suppress_one_by_one(boxes, scores, threshold, method):
     """The rule as the docstring of `suppress_non_maxima` says it, without a thought for speed."""
     ranked = sorted(range(len(boxes)), key=lambda index: -scores[index])
     overlaps = compute_overlaps(boxes, boxes, method)
-    return [index for rank, index in enumerate(ranked) if not any(overlaps[better, index] > threshold for better in ranked[:rank])]
+    return [
+        index
+        for rank, index in enumerate(ranked)
+        if not any(overlaps[better, index] > threshold for better in ranked[:rank])
+    ]
 
 
 @pytest.mark.parametrize(
@@ -50,20 +56,31 @@ def test_overlap_of_two_boxes(other, union, minimum):
 
 
 def test_overlaps_have_a_row_a_box_and_a_column_an_other():
-    boxes, others = make_boxes(SQUARE, (5, 5, 5, 5)), make_boxes(SQUARE, (0, 0, 5, 10), (5, 5, 5, 5))
+    boxes, others = (
+        make_boxes(SQUARE, (5, 5, 5, 5)),
+        make_boxes(SQUARE, (0, 0, 5, 10), (5, 5, 5, 5)),
+    )
     np.testing.assert_allclose(compute_overlaps(boxes, others), [[1, 0.5, 0], [0, 0, 0]])
     assert compute_overlaps(make_boxes(), others).shape == (0, 3)
     assert compute_overlaps(boxes, make_boxes()).shape == (2, 0)
 
 
-@pytest.mark.parametrize("function", [compute_overlaps, lambda boxes, others, method: suppress_non_maxima(boxes, np.ones(1), 0.5, method)])
+@pytest.mark.parametrize(
+    "function",
+    [
+        compute_overlaps,
+        lambda boxes, others, method: suppress_non_maxima(boxes, np.ones(1), 0.5, method),
+    ],
+)
 def test_unknown_method_is_an_error(function):
     with pytest.raises(ValueError, match=r"`method` must be 'union' or 'minimum'; got 'median'\."):
         function(make_boxes(SQUARE), make_boxes(SQUARE), "median")
 
 
 @pytest.mark.parametrize("method", ["union", "minimum"])
-@pytest.mark.parametrize(("count", "side"), [(1, 50), (60, 60), (NMS_BLOCK + 1, 400), (3 * NMS_BLOCK, 900)])
+@pytest.mark.parametrize(
+    ("count", "side"), [(1, 50), (60, 60), (NMS_BLOCK + 1, 400), (3 * NMS_BLOCK, 900)]
+)
 def test_suppression_agrees_with_one_by_one(count, side, method):
     generator = np.random.default_rng(count)
     boxes = make_random_boxes(count, side, generator)
@@ -73,7 +90,9 @@ def test_suppression_agrees_with_one_by_one(count, side, method):
 
 
 def test_of_equal_boxes_the_first_stays():
-    kept = suppress_non_maxima(make_boxes(*[SQUARE] * 3), np.array([0.5, 0.9, 0.9], np.float32), 0.5)
+    kept = suppress_non_maxima(
+        make_boxes(*[SQUARE] * 3), np.array([0.5, 0.9, 0.9], np.float32), 0.5
+    )
     assert kept.tolist() == [1]
 
 
@@ -84,7 +103,9 @@ def test_overlap_of_just_the_threshold_stays():
 
 
 def test_a_suppressed_box_still_suppresses():
-    chain = make_boxes((0, 0, 10, 10), (4, 0, 14, 10), (8, 0, 18, 10))  # each overlaps its neighbour only by 0.43
+    chain = make_boxes(
+        (0, 0, 10, 10), (4, 0, 14, 10), (8, 0, 18, 10)
+    )  # each overlaps its neighbour only by 0.43
     assert suppress_non_maxima(chain, np.array([0.9, 0.8, 0.7]), 0.4).tolist() == [0]
 
 
@@ -99,7 +120,9 @@ def test_square_keeps_the_centre_and_the_longer_side():
 
 
 def test_offsets_are_fractions_of_the_side():
-    moved = apply_offsets(make_boxes((10, 20, 19, 39)), np.array([[0.1, -0.1, 0.2, 0.5]]))  # 10 wide and 20 high
+    moved = apply_offsets(
+        make_boxes((10, 20, 19, 39)), np.array([[0.1, -0.1, 0.2, 0.5]])
+    )  # 10 wide and 20 high
     np.testing.assert_allclose(moved, [(11, 18, 21, 49)])
     assert apply_offsets(make_boxes(), np.zeros((0, 4))).shape == (0, 4)
 
@@ -114,7 +137,11 @@ def test_a_box_as_large_as_the_image_gives_back_its_pixels():
 def test_crops_are_interpolated_between_pixels():
     image = np.array([[0, 100], [200, 40]], np.uint8)[..., None].repeat(3, axis=2)
     expected = np.array([[0, 50, 100], [100, 85, 70], [200, 120, 40]])
-    np.testing.assert_allclose(sample_crops(image, make_boxes((0, 0, 2, 2)), 3)[0, ..., 1], (expected - 127.5) / 128, atol=1e-6)
+    np.testing.assert_allclose(
+        sample_crops(image, make_boxes((0, 0, 2, 2)), 3)[0, ..., 1],
+        (expected - 127.5) / 128,
+        atol=1e-6,
+    )
 
 
 def test_crops_are_zero_outside_the_frame():

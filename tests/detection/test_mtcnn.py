@@ -36,7 +36,10 @@ def measure_agreement(faces: Faces, others: Faces) -> list[bool]:
         ({"min_face_size": float("nan")}, r"`min_face_size` must be 12 pixels or more; got nan\."),
         ({"scale_factor": 0}, r"`scale_factor` must be above 0 and below 1; got 0\."),
         ({"scale_factor": 1}, r"`scale_factor` must be above 0 and below 1; got 1\."),
-        ({"thresholds": (0.6, 0.7)}, r"`thresholds` must be three numbers from 0 to below 1; got \(0\.6, 0\.7\)\."),
+        (
+            {"thresholds": (0.6, 0.7)},
+            r"`thresholds` must be three numbers from 0 to below 1; got \(0\.6, 0\.7\)\.",
+        ),
         ({"thresholds": (0.6, 0.7, 1.0)}, r"`thresholds` must be three numbers .*1\.0\)\."),
         ({"thresholds": (-0.1, 0.7, 0.8)}, r"`thresholds` must be three numbers .*\(-0\.1"),
     ],
@@ -73,7 +76,10 @@ def test_scales_go_down_to_one_window(min_face_size, size_hw, scales):
     ids=["float", "grey", "alpha", "batch", "empty"],
 )
 def test_image_of_another_form_is_an_error(find, image):
-    with pytest.raises(ValueError, match=r"`image` must be HxWx3 RGB uint8 of 1x1 or more; got (uint8|float32) of shape \("):
+    with pytest.raises(
+        ValueError,
+        match=r"`image` must be HxWx3 RGB uint8 of 1x1 or more; got (uint8|float32) of shape \(",
+    ):
         find(image)
 
 
@@ -83,8 +89,12 @@ def test_image_of_another_form_is_an_error(find, image):
 def test_stages_are_traced(astronaut):
     proposed, refined, faces = MTCNN(min_face_size=40).trace(astronaut)
     assert len(proposed) > len(refined) >= len(faces) == 1
-    np.testing.assert_allclose(np.ptp(proposed[:, [0, 2]], axis=1), np.ptp(proposed[:, [1, 3]], axis=1), rtol=1e-3)
-    np.testing.assert_array_equal(faces.boxes_xyxy, MTCNN(min_face_size=40).detect(astronaut).boxes_xyxy)
+    np.testing.assert_allclose(
+        np.ptp(proposed[:, [0, 2]], axis=1), np.ptp(proposed[:, [1, 3]], axis=1), rtol=1e-3
+    )
+    np.testing.assert_array_equal(
+        faces.boxes_xyxy, MTCNN(min_face_size=40).detect(astronaut).boxes_xyxy
+    )
     everything = MTCNN(min_face_size=40, thresholds=(0.6, 0, 0)).trace(astronaut)
     assert len(everything[1]) > len(refined)
 
@@ -93,7 +103,10 @@ def test_stages_are_traced(astronaut):
 def test_windows_are_as_many_as_the_cells_of_the_maps(size_hw):
     cascade = MTCNN(min_face_size=12, scale_factor=0.6)
     image = np.zeros((*size_hw, 3), np.uint8)
-    maps = [mtcnn.run_pnet(mtcnn.make_level(image, scale))[0] for scale in cascade.compute_scales(size_hw)]
+    maps = [
+        mtcnn.run_pnet(mtcnn.make_level(image, scale))[0]
+        for scale in cascade.compute_scales(size_hw)
+    ]
     assert cascade.count_windows(size_hw) == sum(probabilities.size for probabilities in maps)
 
 
@@ -130,7 +143,9 @@ def test_one_face_with_its_landmarks(astronaut):
     left, top, right, bottom = faces.boxes_xyxy[0]
     assert left < left_eye[0] < nose[0] < right_eye[0] < right
     assert left < mouth_left[0] < nose[0] < mouth_right[0] < right
-    assert top < max(left_eye[1], right_eye[1]) < nose[1] < min(mouth_left[1], mouth_right[1]) < bottom
+    assert (
+        top < max(left_eye[1], right_eye[1]) < nose[1] < min(mouth_left[1], mouth_right[1]) < bottom
+    )
 
 
 def test_group_of_six_best_first(portraits):
@@ -223,11 +238,16 @@ def test_faces_are_those_of_the_mtcnn_package(data_dir):
 
     reference = package.MTCNN()
     ours_agree, theirs_agree = [], []
-    paths = [*sorted((data_dir / "WIDER_val" / "images").glob("*/*.jpg")), *sorted((data_dir / "photos").iterdir())]
+    paths = [
+        *sorted((data_dir / "WIDER_val" / "images").glob("*/*.jpg")),
+        *sorted((data_dir / "photos").iterdir()),
+    ]
     for path in paths:
         image = read_image(path)
         ours = detect_faces(image)
-        rows = reference.detect_faces(image, output_type="numpy", box_format="xyxy").astype(np.float32)
+        rows = reference.detect_faces(image, output_type="numpy", box_format="xyxy").astype(
+            np.float32
+        )
         theirs = Faces(rows[:, 1:5], rows[:, 5], rows[:, 6:].reshape(-1, 2, 5).transpose(0, 2, 1))
         ours_agree += measure_agreement(ours, theirs)
         theirs_agree += measure_agreement(theirs, ours)

@@ -6,7 +6,13 @@ from skimage.feature import Cascade
 
 from facekit.detection import viola_jones
 from facekit.detection.boxes import compute_overlaps
-from facekit.detection.viola_jones import WINDOW, count_stages, detect_faces_classically, load_stages, read_patterns
+from facekit.detection.viola_jones import (
+    WINDOW,
+    count_stages,
+    detect_faces_classically,
+    load_stages,
+    read_patterns,
+)
 from facekit.images import convert_to_grey
 
 ASTRONAUT_XYXY = np.array([[182, 64, 265, 171]], np.float32)  # her face, read off the picture
@@ -79,7 +85,10 @@ def test_windows_are_judged_alike_however_many_at_once(astronaut, at_once, monke
     np.testing.assert_array_equal(count_stages(level), expected)
 
 
-@pytest.mark.parametrize(("size_hw", "shape"), [((24, 24), (1, 1)), ((25, 27), (1, 2)), ((23, 90), (0, 34)), ((0, 0), (0, 0))])
+@pytest.mark.parametrize(
+    ("size_hw", "shape"),
+    [((24, 24), (1, 1)), ((25, 27), (1, 2)), ((23, 90), (0, 34)), ((0, 0), (0, 0))],
+)
 def test_windows_lie_within_the_picture(size_hw, shape):
     assert count_stages(np.zeros(size_hw, np.uint8)).shape == shape
 

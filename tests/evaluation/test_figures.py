@@ -50,13 +50,18 @@ class TestRight:
         assert count_classes_apart("gender", answer, labels).tolist() == [0, 1, 0]
 
     def test_age_is_right_in_its_class(self):
-        answer, labels = np.eye(101)[[30, 30, 30, 100, 0]], np.array([28.0, 45.0, 46.0, 116.0, 100.0])
+        answer, labels = (
+            np.eye(101)[[30, 30, 30, 100, 0]],
+            np.array([28.0, 45.0, 46.0, 116.0, 100.0]),
+        )
         assert find_right("age", answer, labels).tolist() == [True, True, False, True, False]
         assert count_classes_apart("age", answer, labels).tolist() == [0, 0, 1, 0, 6]
 
     @pytest.mark.parametrize("attribute", ATTRIBUTES)
     def test_no_images(self, attribute):
-        assert find_right(attribute, np.zeros((0, len(LABELS[attribute]))), np.zeros(0, object)).shape == (0,)
+        assert find_right(
+            attribute, np.zeros((0, len(LABELS[attribute]))), np.zeros(0, object)
+        ).shape == (0,)
 
 
 class TestMeasure:
@@ -64,8 +69,22 @@ class TestMeasure:
         rows = [("a", "test", "male", "male")] * 8 + [("a", "test", "female", "male")] * 2
         rows += [("b", "test", "female", "female"), ("a", "validation", "female", "male")]
         first, second = measure_attribute("gender", make_predictions("gender", rows))
-        assert first == {"source": "a", "split": "test", "count": 10, "figure": "accuracy", "value": 0.8, "interval_95": [0.4902, 0.9433]}
-        assert second == {"source": "b", "split": "test", "count": 1, "figure": "accuracy", "value": 1.0, "interval_95": [0.2065, 1.0]}
+        assert first == {
+            "source": "a",
+            "split": "test",
+            "count": 10,
+            "figure": "accuracy",
+            "value": 0.8,
+            "interval_95": [0.4902, 0.9433],
+        }
+        assert second == {
+            "source": "b",
+            "split": "test",
+            "count": 1,
+            "figure": "accuracy",
+            "value": 1.0,
+            "interval_95": [0.2065, 1.0],
+        }
 
     def test_age(self):
         told = [(30, 30), (50, 40), (5, 8), (1, 70), (100, 84)]  # years off: 0, 10, 3, 69, 16
@@ -77,40 +96,83 @@ class TestMeasure:
         assert 0 < low < 98 / 5 < high < 69
         assert (exact["figure"], exact["value"]) == ("accuracy, 7 classes", 0.6)
         assert exact["interval_95"] == pytest.approx(compute_wilson_interval(3, 5), abs=1e-4)
-        assert (near["figure"], near["value"]) == ("accuracy, 7 classes, within one", 0.8)  # 50 and 40 are neighbours, 1 and 70 are not
+        assert (near["figure"], near["value"]) == (
+            "accuracy, 7 classes, within one",
+            0.8,
+        )  # 50 and 40 are neighbours, 1 and 70 are not
         assert {figure["count"] for figure in (error, exact, near)} == {5}
 
     def test_duplicates_count_as_one_draw(self):
-        predictions = make_predictions("age", [("utkface", "test", 30, 30 + off) for off in (0, 10, 0, 10)])
-        (apart, *_), (together, *_) = (measure_attribute("age", table) for table in (predictions, predictions.assign(group=0)))
+        predictions = make_predictions(
+            "age", [("utkface", "test", 30, 30 + off) for off in (0, 10, 0, 10)]
+        )
+        (apart, *_), (together, *_) = (
+            measure_attribute("age", table) for table in (predictions, predictions.assign(group=0))
+        )
         assert apart["interval_95"] == [0.0, 10.0]
         assert together["interval_95"] == [5.0, 5.0]
 
     def test_shares_of_crowded_groups_are_drawn_by_group(self):
-        predictions = make_predictions("gender", [("ck", "test", "male", told) for told in ("male", "male", "female", "female") * 5])
+        predictions = make_predictions(
+            "gender",
+            [("ck", "test", "male", told) for told in ("male", "male", "female", "female") * 5],
+        )
         by_image = measure_attribute("gender", predictions)[0]["interval_95"]
-        by_group = measure_attribute("gender", predictions.assign(group=[0, 0, 1, 1] * 5))[0]["interval_95"]
+        by_group = measure_attribute("gender", predictions.assign(group=[0, 0, 1, 1] * 5))[0][
+            "interval_95"
+        ]
         assert by_image == pytest.approx(compute_wilson_interval(10, 20), abs=1e-4)
         assert by_group == [0.0, 1.0]
 
     def test_all_right_in_few_groups_is_not_sure(self):
-        predictions = make_predictions("gender", [("ck", "test", "male", "male")] * 20).assign(group=[0, 1] * 10)
-        assert measure_attribute("gender", predictions)[0]["interval_95"] == pytest.approx(compute_wilson_interval(2, 2), abs=1e-4)
+        predictions = make_predictions("gender", [("ck", "test", "male", "male")] * 20).assign(
+            group=[0, 1] * 10
+        )
+        assert measure_attribute("gender", predictions)[0]["interval_95"] == pytest.approx(
+            compute_wilson_interval(2, 2), abs=1e-4
+        )
 
     def test_copies_of_training_images_are_told_apart(self):
-        predictions = make_predictions("gender", [("a", "test", "male", told) for told in ("male", "male", "male", "female")])
-        whole, without = measure_attribute("gender", predictions.assign(copied=[True, True, False, False]))
+        predictions = make_predictions(
+            "gender", [("a", "test", "male", told) for told in ("male", "male", "male", "female")]
+        )
+        whole, without = measure_attribute(
+            "gender", predictions.assign(copied=[True, True, False, False])
+        )
         assert (whole["figure"], whole["count"], whole["value"]) == ("accuracy", 4, 0.75)
-        assert (without["figure"], without["count"], without["value"]) == ("accuracy, without copies", 2, 0.5)
+        assert (without["figure"], without["count"], without["value"]) == (
+            "accuracy, without copies",
+            2,
+            0.5,
+        )
 
     def test_nothing_to_measure(self):
-        assert measure_attribute("gender", make_predictions("gender", [("a", "validation", "male", "male")])) == []
+        assert (
+            measure_attribute(
+                "gender", make_predictions("gender", [("a", "validation", "male", "male")])
+            )
+            == []
+        )
 
 
 def test_figures_become_a_table():
     figures = [
-        {"source": "a", "split": "test", "count": 10, "figure": "accuracy", "value": 0.8, "interval_95": [0.4902, 0.9433]},
-        {"source": "a", "split": "test", "count": 10, "figure": "mean absolute error, years", "value": 4.5678, "interval_95": [4.0, 5.1]},
+        {
+            "source": "a",
+            "split": "test",
+            "count": 10,
+            "figure": "accuracy",
+            "value": 0.8,
+            "interval_95": [0.4902, 0.9433],
+        },
+        {
+            "source": "a",
+            "split": "test",
+            "count": 10,
+            "figure": "mean absolute error, years",
+            "value": 4.5678,
+            "interval_95": [4.0, 5.1],
+        },
     ]
     assert tabulate_figures(figures).splitlines() == [
         "| data | images | figure | value | 95% interval |",
@@ -122,7 +184,13 @@ def test_figures_become_a_table():
 
 
 class TestAgeClasses:
-    PREDICTIONS = make_predictions("age", [("a", "test", label, told) for label, told in ((2, 2), (17, 18), (30, 70), (80, 70), (116, 66))])
+    PREDICTIONS = make_predictions(
+        "age",
+        [
+            ("a", "test", label, told)
+            for label, told in ((2, 2), (17, 18), (30, 70), (80, 70), (116, 66))
+        ],
+    )
 
     def test_another_scheme_is_another_score(self):
         halves = tabulate_age_classes(self.PREDICTIONS, (0, 18, 65))
@@ -140,7 +208,10 @@ class TestAgeClasses:
 
 class TestAgeErrors:
     def test_each_class_of_the_true_age(self):
-        rows = [("a", "test", true, told) for true, told in [(1, 3), (30, 30), (40, 30), (30, 34), (70, 60)]]
+        rows = [
+            ("a", "test", true, told)
+            for true, told in [(1, 3), (30, 30), (40, 30), (30, 34), (70, 60)]
+        ]
         table = tabulate_age_errors(make_predictions("age", rows))
         assert table.index.tolist() == ["0-2", "28-45", "66+"]
         assert table["count"].tolist() == [1, 3, 1]

@@ -40,15 +40,22 @@ class TestWilson:
 
     @pytest.mark.parametrize(("right", "count"), [(0, 0), (3, 2), (-1, 2)])
     def test_errors(self, right, count):
-        with pytest.raises(ValueError, match=f"`right` must be from 0 to `count`, which must be above 0; got {right} of {count}"):
+        with pytest.raises(
+            ValueError,
+            match=f"`right` must be from 0 to `count`, which must be above 0; got {right} of {count}",
+        ):
             compute_wilson_interval(right, count)
 
 
 class TestBootstrap:
     def test_it_repeats_itself(self):
         values, groups = np.random.default_rng(0).normal(size=50), np.arange(50)
-        assert bootstrap_interval(values, groups, seed=3) == bootstrap_interval(values, groups, seed=3)
-        assert bootstrap_interval(values, groups, seed=3) != bootstrap_interval(values, groups, seed=4)
+        assert bootstrap_interval(values, groups, seed=3) == bootstrap_interval(
+            values, groups, seed=3
+        )
+        assert bootstrap_interval(values, groups, seed=3) != bootstrap_interval(
+            values, groups, seed=4
+        )
 
     def test_it_agrees_with_the_normal_interval_of_a_mean(self):
         values = np.random.default_rng(1).normal(5, 2, 400)
@@ -86,15 +93,24 @@ class TestCalibrationError:
 
     def test_it_is_the_mean_gap(self):
         gaps = abs(1.64 / 3 - 1 / 3), abs(2.9 / 3 - 2 / 3)
-        assert compute_calibration_error(self.PROBABILITIES, self.RIGHT) == pytest.approx(np.mean(gaps))
-        assert compute_calibration_error(self.PROBABILITIES, self.RIGHT, bins=1) == pytest.approx(4.54 / 6 - 0.5)
+        assert compute_calibration_error(self.PROBABILITIES, self.RIGHT) == pytest.approx(
+            np.mean(gaps)
+        )
+        assert compute_calibration_error(self.PROBABILITIES, self.RIGHT, bins=1) == pytest.approx(
+            4.54 / 6 - 0.5
+        )
 
     def test_who_is_right_as_often_as_told_has_none(self):
-        assert compute_calibration_error(np.full(4, 0.75), np.array([True, True, True, False])) == pytest.approx(0)
+        assert compute_calibration_error(
+            np.full(4, 0.75), np.array([True, True, True, False])
+        ) == pytest.approx(0)
 
 
 class TestThresholds:
-    PROBABILITIES, IS_POSITIVE = np.array([0.1, 0.4, 0.6, 0.9]), np.array([False, True, False, True])
+    PROBABILITIES, IS_POSITIVE = (
+        np.array([0.1, 0.4, 0.6, 0.9]),
+        np.array([False, True, False, True]),
+    )
 
     def test_what_becomes_of_a_decision(self):
         table = tabulate_thresholds(self.PROBABILITIES, self.IS_POSITIVE, (0.0, 0.5, 0.9, 1.0))
@@ -111,7 +127,9 @@ class TestThresholds:
 
     def test_no_images_and_no_thresholds(self):
         empty = tabulate_thresholds(np.zeros(0), np.zeros(0, bool), [0.5])
-        assert empty[["accuracy", "precision", "recall", "false_positive_rate"]].isna().all(axis=None)
+        assert (
+            empty[["accuracy", "precision", "recall", "false_positive_rate"]].isna().all(axis=None)
+        )
         assert len(tabulate_thresholds(self.PROBABILITIES, self.IS_POSITIVE, [])) == 0
 
 
@@ -121,13 +139,17 @@ class TestGroups:
         assert table.index.tolist() == ["a", "b"]
         assert table["count"].tolist() == [1, 3]
         assert table["share"].tolist() == pytest.approx([1, 2 / 3])
-        assert tuple(table.loc["b", ["low", "high"]]) == pytest.approx(compute_wilson_interval(2, 3))
+        assert tuple(table.loc["b", ["low", "high"]]) == pytest.approx(
+            compute_wilson_interval(2, 3)
+        )
 
     def test_no_answers_no_groups(self):
         assert tabulate_groups(np.zeros(0, bool), np.zeros(0, str)).empty
 
     def test_answers_of_like_probability_are_counted_together(self):
-        table = tabulate_calibration(np.array([1.0, 0.97, 0.55, 0.5]), np.array([True, False, True, True]))
+        table = tabulate_calibration(
+            np.array([1.0, 0.97, 0.55, 0.5]), np.array([True, False, True, True])
+        )
         assert table.index.tolist() == [5, 9]
         assert table["probability"].tolist() == pytest.approx([0.525, 0.985])
         assert table["share"].tolist() == [1, 0.5]

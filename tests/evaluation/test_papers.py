@@ -2,7 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facekit.evaluation.papers import CLAIMS, load_course, load_figures, load_history, tabulate_papers
+from facekit.evaluation.papers import (
+    CLAIMS,
+    load_course,
+    load_figures,
+    load_history,
+    tabulate_papers,
+)
 from facekit.registry import ModelEntry, save_entry
 from facekit.taxonomy import ATTRIBUTES, LABELS
 
@@ -14,8 +20,17 @@ def make_table(attribute: str, source: str, right: int, count: int = 10) -> pd.D
     labels = LABELS[attribute]
     answer = np.zeros((count, len(labels)))
     answer[:right, 0] = answer[right:, -1] = 1
-    about = {"image": [f"{row}.jpg" for row in range(count)], "source": source, "group": range(count), "split": "test", "copied": False}
-    return pd.DataFrame({**about, "label": labels[0]} | {f"p_{label}": answer[:, column] for column, label in enumerate(labels)})
+    about = {
+        "image": [f"{row}.jpg" for row in range(count)],
+        "source": source,
+        "group": range(count),
+        "split": "test",
+        "copied": False,
+    }
+    return pd.DataFrame(
+        {**about, "label": labels[0]}
+        | {f"p_{label}": answer[:, column] for column, label in enumerate(labels)}
+    )
 
 
 @pytest.fixture
@@ -25,16 +40,32 @@ def models(tmp_path):
         (folder / "protocols").mkdir(parents=True)
         make_table(attribute, SOURCES[attribute], 7).to_parquet(folder / "predictions.parquet")
         metric = "years_off" if attribute == "age" else "accuracy"
-        history = pd.DataFrame({"epoch": [0, 1, 2], metric: [0.5, 0.6, 0.75], "loss": 1.0, f"val_{metric}": [0.4, 0.65, 0.6]})
+        history = pd.DataFrame(
+            {
+                "epoch": [0, 1, 2],
+                metric: [0.5, 0.6, 0.75],
+                "loss": 1.0,
+                f"val_{metric}": [0.4, 0.65, 0.6],
+            }
+        )
         history.assign(val_loss=[1.2, 0.9, 1.1]).to_csv(folder / "history.csv", index=False)
-        save_entry(ModelEntry(attribute, attribute, f"{attribute}/{attribute}.onnx", "", {}), tmp_path)
-    make_table("emotion", "ck_plus", 9).to_parquet(tmp_path / "emotion" / "protocols" / "ck_plus-subject_disjoint.parquet")
-    make_table("emotion", "ck_plus", 10).to_parquet(tmp_path / "emotion" / "protocols" / "ck_plus-random_frames.parquet")
+        save_entry(
+            ModelEntry(attribute, attribute, f"{attribute}/{attribute}.onnx", "", {}), tmp_path
+        )
+    make_table("emotion", "ck_plus", 9).to_parquet(
+        tmp_path / "emotion" / "protocols" / "ck_plus-subject_disjoint.parquet"
+    )
+    make_table("emotion", "ck_plus", 10).to_parquet(
+        tmp_path / "emotion" / "protocols" / "ck_plus-random_frames.parquet"
+    )
     return tmp_path
 
 
 def test_figures_name_their_protocol(models):
-    found = [(row["source"], row["protocol"], row["shipped"], row["value"]) for row in load_figures(models, "emotion")]
+    found = [
+        (row["source"], row["protocol"], row["shipped"], row["value"])
+        for row in load_figures(models, "emotion")
+    ]
     assert found == [
         ("fer2013", "official", True, 0.7),
         ("ck_plus", "random_frames", False, 1.0),
@@ -54,16 +85,36 @@ def test_a_history_marks_the_epoch_that_was_kept(models):
 
 
 def test_a_history_of_several_attributes_is_told_for_one(models):
-    columns = {"epoch": [0, 1], "age_loss": 1.5, "age_years_off": 4, "gender_accuracy": 0.9, "gender_loss": 0.5, "loss": 3.0}
-    validation = {"val_age_loss": [1.0, 1.25], "val_age_years_off": 5, "val_gender_accuracy": 0.8, "val_loss": [2.5, 2.0]}
+    columns = {
+        "epoch": [0, 1],
+        "age_loss": 1.5,
+        "age_years_off": 4,
+        "gender_accuracy": 0.9,
+        "gender_loss": 0.5,
+        "loss": 3.0,
+    }
+    validation = {
+        "val_age_loss": [1.0, 1.25],
+        "val_age_years_off": 5,
+        "val_gender_accuracy": 0.8,
+        "val_loss": [2.5, 2.0],
+    }
     (models / "faces").mkdir()
     pd.DataFrame(columns | validation).to_csv(models / "faces" / "history.csv", index=False)
     save_entry(ModelEntry("age", "age", "faces/faces.onnx", "", {}), models)
     history = load_history(models, "age")
     assert list(history) == ["epoch", "loss", "years_off", "val_loss", "val_years_off", "kept"]
-    assert history["kept"].tolist() == [False, True]  # by the loss of all together, not by the one of age
+    assert history["kept"].tolist() == [
+        False,
+        True,
+    ]  # by the loss of all together, not by the one of age
     course = load_course(models, "age")
-    assert (course["epoch"], course["loss"], course["val_loss"], course["val_years_off"]) == (1, 1.5, 1.25, 5)
+    assert (course["epoch"], course["loss"], course["val_loss"], course["val_years_off"]) == (
+        1,
+        1.5,
+        1.25,
+        5,
+    )
 
 
 def test_tables_hold_both_sides(models):
@@ -73,7 +124,9 @@ def test_tables_hold_both_sides(models):
         "## Table 5. Side by side",
     ]
     assert "| paper, CK+48, random frames | - | - | - | 99% right |" in text
-    assert "| ck_plus, trained for the protocol | subject_disjoint | 10 | accuracy | 90.0% |" in text
+    assert (
+        "| ck_plus, trained for the protocol | subject_disjoint | 10 | accuracy | 90.0% |" in text
+    )
     assert "epoch 2; training crops are changed | 1.00 | 60.0% | 0.90 | 65.0% |" in text
     assert "| emotion | 99% | 58% | fer2013 70.0% |" in text
     assert "| ethnicity | - | 58% | utkface 70.0% |" in text

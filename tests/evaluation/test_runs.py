@@ -5,7 +5,14 @@ import json
 import pandas as pd
 import pytest
 
-from facekit.evaluation.runs import find_predictions, find_run, judge_course, read_history, read_settings, summarise_course
+from facekit.evaluation.runs import (
+    find_predictions,
+    find_run,
+    judge_course,
+    read_history,
+    read_settings,
+    summarise_course,
+)
 from facekit.registry import get_models_dir
 from facekit.taxonomy import ATTRIBUTES
 
@@ -18,7 +25,13 @@ COURSE = pd.DataFrame({
 def test_summary_is_of_the_epoch_kept():
     table = summarise_course(COURSE).set_index("metric")
     assert table.loc["accuracy"].to_dict() == pytest.approx(
-        {"training": 0.6, "validation": 0.5, "gap": -0.1, "last_training": 0.9, "last_validation": 0.55}
+        {
+            "training": 0.6,
+            "validation": 0.5,
+            "gap": -0.1,
+            "last_training": 0.9,
+            "last_validation": 0.55,
+        }
     )
     assert table.index.tolist() == ["loss", "accuracy"]
 
@@ -43,14 +56,19 @@ def test_shipped_runs(attribute):
     folder = find_run(attribute=attribute)
     assert len(read_history(folder)) > 1
     assert "seed" in read_settings(folder)
-    assert find_predictions(folder)[attribute] == get_models_dir() / attribute / "predictions.parquet"
+    assert (
+        find_predictions(folder)[attribute] == get_models_dir() / attribute / "predictions.parquet"
+    )
 
 
 def test_what_is_not_there_is_named(tmp_path):
     assert find_run(tmp_path) == tmp_path
     assert read_settings(tmp_path) == {}
     assert find_predictions(tmp_path) == {}
-    with pytest.raises(FileNotFoundError, match=r"history.csv: no such file; name the folder that `facekit train --run` filled"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"history.csv: no such file; name the folder that `facekit train --run` filled",
+    ):
         read_history(tmp_path)
     with pytest.raises(ValueError, match="`attribute` must be one of"):
         find_run(attribute="height")

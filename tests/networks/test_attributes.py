@@ -10,7 +10,11 @@ SMALL = (4, 4, 6, 8)  # filters: enough to have every layer, few enough to be qu
 
 
 def make_crops(count: int, channels: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(-1, 1, (count, INPUT_SIDE, INPUT_SIDE, channels)).astype(np.float32)
+    return (
+        np.random.default_rng(0)
+        .uniform(-1, 1, (count, INPUT_SIDE, INPUT_SIDE, channels))
+        .astype(np.float32)
+    )
 
 
 def answer(network: keras.Model, crops: np.ndarray) -> dict[str, np.ndarray]:
@@ -18,7 +22,12 @@ def answer(network: keras.Model, crops: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "channels"), [*(((task,), 3) for task in ATTRIBUTES), (("emotion",), 1), (("age", "gender", "ethnicity"), 3)]
+    ("tasks", "channels"),
+    [
+        *(((task,), 3) for task in ATTRIBUTES),
+        (("emotion",), 1),
+        (("age", "gender", "ethnicity"), 3),
+    ],
 )
 def test_outputs_are_probabilities_of_the_labels(tasks, channels):
     network = build_attribute_cnn(tasks, channels, SMALL)
@@ -50,7 +59,9 @@ def test_widths_set_the_size():
 
 
 def test_several_heads_share_all_but_themselves():
-    one, three = (build_attribute_cnn(tasks, 3, SMALL) for tasks in (("age",), ("age", "gender", "ethnicity")))
+    one, three = (
+        build_attribute_cnn(tasks, 3, SMALL) for tasks in (("age",), ("age", "gender", "ethnicity"))
+    )
     own = {layer.name for layer in three.layers} - {layer.name for layer in one.layers}
     assert own == {"gender", "ethnicity"}
     assert three.count_params() == one.count_params() + (SMALL[3] + 1) * (2 + 5)
@@ -61,14 +72,19 @@ def test_a_saved_network_answers_the_same(tmp_path):
     network.save(tmp_path / "emotion.keras")
     loaded = keras.saving.load_model(tmp_path / "emotion.keras", compile=False)
     for name, probabilities in answer(loaded, make_crops(2, 3)).items():
-        np.testing.assert_allclose(probabilities, answer(network, make_crops(2, 3))[name], atol=1e-6)
+        np.testing.assert_allclose(
+            probabilities, answer(network, make_crops(2, 3))[name], atol=1e-6
+        )
 
 
 class TestHeads:
     def test_they_fit_any_features(self):
         features = keras.Input((7,))
         heads = add_heads(features, ("gender", "emotion"))
-        assert {name: head.shape for name, head in heads.items()} == {"gender": (None, 2), "emotion": (None, 7)}
+        assert {name: head.shape for name, head in heads.items()} == {
+            "gender": (None, 2),
+            "emotion": (None, 7),
+        }
 
     def test_probabilities_keep_full_precision(self):
         features = layers.Dense(4, dtype="mixed_bfloat16")(keras.Input((7,)))
@@ -77,5 +93,8 @@ class TestHeads:
 
     @pytest.mark.parametrize("tasks", [(), ("height",), ("age", "height"), "age"])
     def test_unknown_tasks_are_an_error(self, tasks):
-        with pytest.raises(ValueError, match=r"`tasks` must be one or more of age, gender, emotion, ethnicity; got .*(\(|'age')"):
+        with pytest.raises(
+            ValueError,
+            match=r"`tasks` must be one or more of age, gender, emotion, ethnicity; got .*(\(|'age')",
+        ):
             build_attribute_cnn(tasks, 3, SMALL)

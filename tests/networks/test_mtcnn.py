@@ -12,7 +12,11 @@ SHAPES = {  # input, then outputs
     "onet": [(None, 48, 48, 3), (None, 2), (None, 4), (None, 10)],
 }
 # The package's classes, and the order of our outputs among theirs.
-REFERENCES = {"pnet": (StagePNet, (1, 0)), "rnet": (StageRNet, (1, 0)), "onet": (StageONet, (2, 0, 1))}
+REFERENCES = {
+    "pnet": (StagePNet, (1, 0)),
+    "rnet": (StageRNet, (1, 0)),
+    "onet": (StageONet, (2, 0, 1)),
+}
 
 
 @pytest.fixture(scope="module", params=BUILDERS)
@@ -24,7 +28,11 @@ def network(request) -> keras.Model:
 def inputs(network) -> np.ndarray:
     """Three pictures of noise, of P-Net's an odd size."""
     height, width = network.input_shape[1:3]
-    return np.random.default_rng(0).uniform(-1, 1, (3, height or 31, width or 42, 3)).astype(np.float32)
+    return (
+        np.random.default_rng(0)
+        .uniform(-1, 1, (3, height or 31, width or 42, 3))
+        .astype(np.float32)
+    )
 
 
 def test_shapes(network):

@@ -15,7 +15,12 @@ def make_table() -> Callable[..., pd.DataFrame]:
 
     def make(attribute: str, labels, probabilities: np.ndarray, split="validation") -> pd.DataFrame:
         table = pd.DataFrame(probabilities, columns=[f"p_{label}" for label in LABELS[attribute]])
-        about = {"image": [f"{row}.jpg" for row in range(len(table))], "source": "mine", "group": range(len(table)), "split": split}
+        about = {
+            "image": [f"{row}.jpg" for row in range(len(table))],
+            "source": "mine",
+            "group": range(len(table)),
+            "split": split,
+        }
         return pd.DataFrame(about | {"label": labels}).join(table)
 
     return make
@@ -23,12 +28,16 @@ def make_table() -> Callable[..., pd.DataFrame]:
 
 @pytest.fixture(scope="session")
 def make_tables(make_table) -> Callable[..., dict[str, pd.DataFrame]]:
-    """Make up predictions of all attributes: each network gives the true label a share, and spreads the rest by chance.
+    """Make up predictions of all attributes: each network gives the true label a share, and spreads
+    the rest by chance.
 
-    Every woman is white and under 45, every man is black and over 45; `blur` makes the gender network guess.
+    Every woman is white and under 45, every man is black and over 45; `blur` makes the gender
+    network guess.
     """
 
-    def make(count: int, seed: int = 0, split="validation", blur: bool = False) -> dict[str, pd.DataFrame]:
+    def make(
+        count: int, seed: int = 0, split="validation", blur: bool = False
+    ) -> dict[str, pd.DataFrame]:
         generator = np.random.default_rng(seed)
         women = generator.random(count) < 0.5
         ages = np.where(women, generator.integers(10, 45, count), generator.integers(46, 90, count))
@@ -50,7 +59,9 @@ def make_tables(make_table) -> Callable[..., dict[str, pd.DataFrame]]:
                 answers = np.stack([share, 1 - share], axis=1)
             else:
                 index = [LABELS[name].index(label) for label in truth]
-                answers = 0.5 * np.eye(classes)[index] + 0.5 * generator.dirichlet(np.ones(classes), count)
+                answers = 0.5 * np.eye(classes)[index] + 0.5 * generator.dirichlet(
+                    np.ones(classes), count
+                )
             tables[name] = make_table(name, truth, answers.astype(np.float32), split)
         return tables
 
@@ -62,8 +73,19 @@ def make_labels() -> Callable[..., pd.DataFrame]:
     """Put the labels of tables of predictions side by side, as a manifest has them: emotions come from other images."""
 
     def make(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-        faces = pd.DataFrame({name: tables[name]["label"] for name in ("age", "gender", "ethnicity")}).assign(emotion=None)
-        others = pd.DataFrame({"age": np.nan, "gender": None, "ethnicity": None, "emotion": tables["emotion"]["label"]})
-        return pd.concat([faces.astype(object), others.astype(object)], ignore_index=True).astype({"age": float})
+        faces = pd.DataFrame(
+            {name: tables[name]["label"] for name in ("age", "gender", "ethnicity")}
+        ).assign(emotion=None)
+        others = pd.DataFrame(
+            {
+                "age": np.nan,
+                "gender": None,
+                "ethnicity": None,
+                "emotion": tables["emotion"]["label"],
+            }
+        )
+        return pd.concat([faces.astype(object), others.astype(object)], ignore_index=True).astype(
+            {"age": float}
+        )
 
     return make

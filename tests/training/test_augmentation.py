@@ -9,17 +9,23 @@ SIDE = 16
 
 
 def make_crops(count: int, channels: int = 1) -> tf.Tensor:
-    return tf.constant(np.random.default_rng(0).uniform(-1, 1, (count, SIDE, SIDE, channels)), tf.float32)
+    return tf.constant(
+        np.random.default_rng(0).uniform(-1, 1, (count, SIDE, SIDE, channels)), tf.float32
+    )
 
 
 def change(crops: tf.Tensor, seed: int = 0, **bounds: float) -> np.ndarray:
     """Augment by nothing but what is given."""
-    return augment(crops, tf.constant([seed, 0], tf.int64), Augmentation(**vars(NOTHING) | bounds)).numpy()
+    return augment(
+        crops, tf.constant([seed, 0], tf.int64), Augmentation(**vars(NOTHING) | bounds)
+    ).numpy()
 
 
 def measure_apart(changed: np.ndarray, crops: np.ndarray) -> np.ndarray:
     """How far each crop is from what it was, or from its mirror image, whichever is less."""
-    return np.minimum(*(np.abs(changed - view).max(axis=(1, 2, 3)) for view in (crops, crops[:, :, ::-1])))
+    return np.minimum(
+        *(np.abs(changed - view).max(axis=(1, 2, 3)) for view in (crops, crops[:, :, ::-1]))
+    )
 
 
 def measure_roughness(crops: np.ndarray) -> np.ndarray:
@@ -28,7 +34,10 @@ def measure_roughness(crops: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_seed_repeats_itself(channels):
-    crops, seeds = make_crops(8, channels), [tf.constant([number, 0], tf.int64) for number in (1, 1, 2)]
+    crops, seeds = (
+        make_crops(8, channels),
+        [tf.constant([number, 0], tf.int64) for number in (1, 1, 2)],
+    )
     first, again, other = (augment(crops, seed, Augmentation()).numpy() for seed in seeds)
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.1
@@ -48,7 +57,9 @@ def test_shape_and_range(channels):
 
 
 def test_shapes_are_known_to_the_graph():
-    batches = tf.data.Dataset.from_tensors(make_crops(3, 3)).map(lambda crops: augment(crops, tf.constant([0, 0]), Augmentation()))
+    batches = tf.data.Dataset.from_tensors(make_crops(3, 3)).map(
+        lambda crops: augment(crops, tf.constant([0, 0]), Augmentation())
+    )
     assert batches.element_spec.shape[1:] == (SIDE, SIDE, 3)
 
 
@@ -56,7 +67,9 @@ def test_shapes_are_known_to_the_graph():
 def test_without_bounds_crops_are_at_most_mirrored(channels):
     crops = make_crops(32, channels)
     changed = change(crops)
-    same = np.isclose(changed, crops, atol=0.01).all(axis=(1, 2, 3))  # JPEG at its finest cannot be seen
+    same = np.isclose(changed, crops, atol=0.01).all(
+        axis=(1, 2, 3)
+    )  # JPEG at its finest cannot be seen
     mirrored = np.isclose(changed, crops[:, :, ::-1], atol=0.01).all(axis=(1, 2, 3))
     assert (same ^ mirrored).all()
     assert 8 <= same.sum() <= 24  # about half
@@ -69,12 +82,16 @@ def test_each_crop_is_changed_in_its_own_way():
 
 
 class TestLight:
-    @pytest.mark.parametrize(("name", "bound"), [("brightness", 0.2), ("contrast", 0.5), ("gamma", 1.0), ("tint", 0.1)])
+    @pytest.mark.parametrize(
+        ("name", "bound"), [("brightness", 0.2), ("contrast", 0.5), ("gamma", 1.0), ("tint", 0.1)]
+    )
     def test_it_changes_but_nothing_moves(self, name, bound):
         crops = make_crops(16, 3) / 2
         changed = change(crops, **{name: bound})
         for before, after in zip(crops.numpy(), changed, strict=True):
-            ranks = [np.corrcoef(side.ravel(), after.ravel())[0, 1] for side in (before, before[:, ::-1])]
+            ranks = [
+                np.corrcoef(side.ravel(), after.ravel())[0, 1] for side in (before, before[:, ::-1])
+            ]
             assert max(ranks) > 0.95
         assert measure_apart(changed, crops.numpy()).max() > 0.05
 
@@ -88,7 +105,9 @@ class TestLight:
 
     def test_gamma_keeps_black_and_white(self):
         for value in (-1.0, 1.0):
-            np.testing.assert_allclose(change(tf.fill((8, SIDE, SIDE, 1), value), gamma=1), value, atol=1e-3)
+            np.testing.assert_allclose(
+                change(tf.fill((8, SIDE, SIDE, 1), value), gamma=1), value, atol=1e-3
+            )
         means = change(tf.zeros((200, SIDE, SIDE, 1)), gamma=1).mean(axis=(1, 2, 3))
         assert means.min() == pytest.approx(2 * 0.25 - 1, abs=0.05)  # the square of a half
         assert means.max() == pytest.approx(2 * 0.5**0.5 - 1, abs=0.05)
@@ -120,23 +139,36 @@ class TestGrey:
         assert 10 <= self.is_grey(change(make_crops(100, 3), grey=0.25)).sum() <= 40
 
     def test_grey_stays_grey_whatever_the_camera_does(self):
-        assert self.is_grey(change(make_crops(8, 3), grey=1, noise=0.2, blur=1, jpeg=2, hidden=0.5, rotation_degrees=20)).all()
+        assert self.is_grey(
+            change(
+                make_crops(8, 3), grey=1, noise=0.2, blur=1, jpeg=2, hidden=0.5, rotation_degrees=20
+            )
+        ).all()
 
 
 class TestCamera:
     def test_blur_lowers_the_local_variance(self):
         crops = make_crops(100, 3)
         before = measure_roughness(crops.numpy())
-        for bound, least in ((0.5, 0.3), (1.0, 0.1)):  # what is left of the roughness at most blurred
+        for bound, least in (
+            (0.5, 0.3),
+            (1.0, 0.1),
+        ):  # what is left of the roughness at most blurred
             left = measure_roughness(change(crops, blur=bound)) / before
             assert left.max() < 1.01
             assert 30 <= (left > 0.99).sum() <= 70  # on half of the crops nothing is done
             assert left.min() < least
 
     def test_blur_keeps_flat_crops_and_means(self):
-        np.testing.assert_allclose(change(tf.fill((20, SIDE, SIDE, 1), 0.3), blur=1), 0.3, atol=1e-3)
+        np.testing.assert_allclose(
+            change(tf.fill((20, SIDE, SIDE, 1), 0.3), blur=1), 0.3, atol=1e-3
+        )
         crops = make_crops(20)
-        np.testing.assert_allclose(change(crops, blur=1).mean(axis=(1, 2, 3)), crops.numpy().mean(axis=(1, 2, 3)), atol=0.05)
+        np.testing.assert_allclose(
+            change(crops, blur=1).mean(axis=(1, 2, 3)),
+            crops.numpy().mean(axis=(1, 2, 3)),
+            atol=0.05,
+        )
 
     def test_noise_stays_within_its_bound_and_is_the_same_in_all_colours(self):
         noise = change(tf.zeros((200, SIDE, SIDE, 3)), noise=0.3)
@@ -150,13 +182,20 @@ class TestCamera:
     def test_jpeg_leaves_flat_crops_flat(self, value):
         changed = change(tf.fill((20, SIDE, SIDE, 3), value), jpeg=2)
         assert changed.std(axis=(1, 2)).max() < 1e-5
-        np.testing.assert_allclose(changed, value, atol=2 * 16 / 127.5 / 8 / 2 + 1e-3)  # half a step of a block's mean
+        np.testing.assert_allclose(
+            changed, value, atol=2 * 16 / 127.5 / 8 / 2 + 1e-3
+        )  # half a step of a block's mean
 
     def test_jpeg_loses_the_finest_first(self):
         stripes = np.indices((SIDE, SIDE))[1] % 2 * 0.06 - 0.03
         ramp = np.linspace(-1, 1, SIDE)[None].repeat(SIDE, axis=0)
-        fine, coarse = (tf.constant(np.tile(image[None, ..., None], (100, 1, 1, 1)), tf.float32) for image in (stripes, ramp))
-        assert 10 <= (change(fine, jpeg=2).std(axis=(1, 2, 3)) < 0.015).sum() <= 50  # of half of them nothing is lost
+        fine, coarse = (
+            tf.constant(np.tile(image[None, ..., None], (100, 1, 1, 1)), tf.float32)
+            for image in (stripes, ramp)
+        )
+        assert (
+            10 <= (change(fine, jpeg=2).std(axis=(1, 2, 3)) < 0.015).sum() <= 50
+        )  # of half of them nothing is lost
         assert measure_apart(change(coarse, jpeg=2), coarse.numpy()).max() < 0.2
 
     def test_jpeg_does_nothing_to_half_of_the_crops(self):
@@ -174,7 +213,9 @@ def test_hidden_squares_are_grey_and_within_their_bound():
     hidden = hidden[..., 0]
     assert hidden.any(axis=2).sum(axis=1).max() <= SIDE / 2 + 1
     assert hidden.any(axis=1).sum(axis=1).max() <= SIDE / 2 + 1
-    assert 40 <= hidden.any(axis=(1, 2)).sum() <= 110  # half of the crops, less the smallest squares
+    assert (
+        40 <= hidden.any(axis=(1, 2)).sum() <= 110
+    )  # half of the crops, less the smallest squares
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -194,10 +235,19 @@ def test_geometry_moves_what_is_seen():
     dot = np.full((100, SIDE, SIDE, 1), -1, np.float32)
     dot[:, 7:9, 7:9] = 1
     rows, columns = np.indices((SIDE, SIDE))
-    for bounds, moves in (({"shift": 0.25}, True), ({"rotation_degrees": 30}, False), ({"zoom": 0.3}, False)):
-        light = np.maximum(change(tf.constant(dot), **bounds)[..., 0] + 1 - 0.01, 0)  # less what JPEG at its finest leaves
+    for bounds, moves in (
+        ({"shift": 0.25}, True),
+        ({"rotation_degrees": 30}, False),
+        ({"zoom": 0.3}, False),
+    ):
+        light = np.maximum(
+            change(tf.constant(dot), **bounds)[..., 0] + 1 - 0.01, 0
+        )  # less what JPEG at its finest leaves
         total = light.sum(axis=(1, 2))
-        centres = np.stack([(light * rows).sum(axis=(1, 2)) / total, (light * columns).sum(axis=(1, 2)) / total], axis=1)
+        centres = np.stack(
+            [(light * rows).sum(axis=(1, 2)) / total, (light * columns).sum(axis=(1, 2)) / total],
+            axis=1,
+        )
         furthest = np.abs(centres - 7.5).max()
         assert furthest <= 0.25 * SIDE + 0.1
         assert (furthest > 2) == moves  # turning and zooming keep the middle where it is
@@ -205,4 +255,6 @@ def test_geometry_moves_what_is_seen():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_no_crops(channels):
-    assert augment(make_crops(0, channels), tf.constant([0, 0], tf.int64), Augmentation()).shape == (0, SIDE, SIDE, channels)
+    assert augment(
+        make_crops(0, channels), tf.constant([0, 0], tf.int64), Augmentation()
+    ).shape == (0, SIDE, SIDE, channels)

@@ -32,15 +32,22 @@ def make_data(count: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Features that tell the gender; the ethnicity is chance."""
     generator = np.random.default_rng(0)
     features = generator.normal(size=(count, FEATURES)).astype(np.float32)
-    index = {"gender": (features[:, 0] > 0).astype(int), "ethnicity": generator.integers(0, len(LABELS["ethnicity"]), count)}
-    return features, {name: np.eye(len(LABELS[name]), dtype=np.float32)[index[name]] for name in NAMES}
+    index = {
+        "gender": (features[:, 0] > 0).astype(int),
+        "ethnicity": generator.integers(0, len(LABELS["ethnicity"]), count),
+    }
+    return features, {
+        name: np.eye(len(LABELS[name]), dtype=np.float32)[index[name]] for name in NAMES
+    }
 
 
 def get_log_variances(model: BalancedModel) -> dict[str, float]:
     return {name: float(value) for name, value in model.log_variances.items()}
 
 
-def compute_losses(model: BalancedModel, features: np.ndarray, targets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def compute_losses(
+    model: BalancedModel, features: np.ndarray, targets: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Each head's losses, one an image."""
     answers = model(features)
     return {name: np.asarray(TASKS[name].loss(targets[name], answers[name])) for name in NAMES}
@@ -51,20 +58,31 @@ class TestLoss:
         model, (features, targets) = build_balanced(), make_data(6)
         assert get_log_variances(model) == {"gender": 0, "ethnicity": 0}
         expected = sum(loss.mean() for loss in compute_losses(model, features, targets).values())
-        assert float(model.compute_loss(features, targets, model(features))) == pytest.approx(expected, rel=1e-5)
+        assert float(model.compute_loss(features, targets, model(features))) == pytest.approx(
+            expected, rel=1e-5
+        )
 
     def test_by_hand(self):
         model, (features, targets) = build_balanced(), make_data(6)
         model.log_variances["gender"].assign(0.5)
         model.log_variances["ethnicity"].assign(-1.0)
         losses = compute_losses(model, features, targets)
-        expected = losses["gender"].mean() * np.exp(-0.5) + 0.5 + losses["ethnicity"].mean() * np.exp(1) - 1
-        assert float(model.compute_loss(features, targets, model(features))) == pytest.approx(expected, rel=1e-5)
+        expected = (
+            losses["gender"].mean() * np.exp(-0.5)
+            + 0.5
+            + losses["ethnicity"].mean() * np.exp(1)
+            - 1
+        )
+        assert float(model.compute_loss(features, targets, model(features))) == pytest.approx(
+            expected, rel=1e-5
+        )
 
     def test_images_count_by_their_weights(self):
         model, (features, targets) = build_balanced(), make_data(4)
         weights = np.array([0, 1, 3, 0], np.float32)
-        expected = sum((loss * weights).mean() for loss in compute_losses(model, features, targets).values())
+        expected = sum(
+            (loss * weights).mean() for loss in compute_losses(model, features, targets).values()
+        )
         told = float(model.compute_loss(features, targets, model(features), weights))
         assert told == pytest.approx(expected, rel=1e-5)
 
@@ -73,11 +91,21 @@ def test_training_moves_weights_and_log_variances():
     network = build_network()
     before, model = network.get_weights(), build_balanced(network)
     features, targets = make_data(64)
-    history = model.fit(features, targets, validation_data=(features, targets), epochs=8, batch_size=16, verbose=0).history
+    history = model.fit(
+        features, targets, validation_data=(features, targets), epochs=8, batch_size=16, verbose=0
+    ).history
     assert history["loss"][-1] < history["loss"][0]
-    assert {"gender_accuracy", "ethnicity_accuracy", "val_gender_accuracy", "val_loss"} <= history.keys()
+    assert {
+        "gender_accuracy",
+        "ethnicity_accuracy",
+        "val_gender_accuracy",
+        "val_loss",
+    } <= history.keys()
     assert history["val_gender_accuracy"][-1] > 0.9
-    assert all(np.abs(old - new).max() > 0.01 for old, new in zip(before, network.get_weights(), strict=True))  # shared with `network`
+    assert all(
+        np.abs(old - new).max() > 0.01
+        for old, new in zip(before, network.get_weights(), strict=True)
+    )  # shared with `network`
     assert all(abs(value) > 0.01 for value in get_log_variances(model).values())
 
 
@@ -86,9 +114,16 @@ def test_a_loss_that_stays_large_is_trusted_less():
     network.trainable = False
     model, (features, targets) = build_balanced(network), make_data(64)
     often = np.tile(np.arange(64), 60)
-    model.fit(features[often], {name: values[often] for name, values in targets.items()}, batch_size=64, shuffle=False, verbose=0)
+    model.fit(
+        features[often],
+        {name: values[often] for name, values in targets.items()},
+        batch_size=64,
+        shuffle=False,
+        verbose=0,
+    )
     losses = compute_losses(model, features, targets)
-    # With all else at rest L / exp(s) + s is least at s = log L. Heads drop features while they are trained.
+    # With all else at rest L / exp(s) + s is least at s = log L. Heads drop features while they are
+    # trained.
     for name, value in get_log_variances(model).items():
         assert value == pytest.approx(np.log(losses[name].mean()), abs=0.25)
     assert get_log_variances(model)["gender"] < get_log_variances(model)["ethnicity"]

@@ -19,24 +19,40 @@ from facekit.training.calibration import (
 
 class TestLifts:
     def make_labels(self, counts: dict[tuple, int], columns: tuple[str, ...]) -> pd.DataFrame:
-        rows = [dict(zip(columns, labels, strict=True)) for labels, count in counts.items() for _ in range(count)]
+        rows = [
+            dict(zip(columns, labels, strict=True))
+            for labels, count in counts.items()
+            for _ in range(count)
+        ]
         return pd.DataFrame(rows, columns=list(ATTRIBUTES)).astype({"age": float})
 
     def test_by_hand(self):
         # By chance each of the four pairs would meet 25 times.
-        counts = {("female", "white"): 40, ("male", "white"): 10, ("female", "black"): 10, ("male", "black"): 40}
+        counts = {
+            ("female", "white"): 40,
+            ("male", "white"): 10,
+            ("female", "black"): 10,
+            ("male", "black"): 40,
+        }
         lifts = count_lifts(self.make_labels(counts, ("gender", "ethnicity")))
         assert lifts.keys() == {("gender", "ethnicity")}
         often, seldom = (40 + SMOOTHING) / (25 + SMOOTHING), (10 + SMOOTHING) / (25 + SMOOTHING)
-        np.testing.assert_allclose(lifts["gender", "ethnicity"], [[often, seldom, 1, 1, 1], [seldom, often, 1, 1, 1]])
+        np.testing.assert_allclose(
+            lifts["gender", "ethnicity"], [[often, seldom, 1, 1, 1], [seldom, often, 1, 1, 1]]
+        )
 
     def test_age_counts_in_classes(self):
         lifts = count_lifts(
-            self.make_labels({(1.0, "female"): 30, (2.0, "female"): 10, (70.0, "male"): 30, (116.0, "male"): 10}, ("age", "gender"))
+            self.make_labels(
+                {(1.0, "female"): 30, (2.0, "female"): 10, (70.0, "male"): 30, (116.0, "male"): 10},
+                ("age", "gender"),
+            )
         )
         table = lifts["age", "gender"]
         assert table.shape == (7, 2)
-        np.testing.assert_allclose(table[0], [(40 + SMOOTHING) / (20 + SMOOTHING), SMOOTHING / (20 + SMOOTHING)])
+        np.testing.assert_allclose(
+            table[0], [(40 + SMOOTHING) / (20 + SMOOTHING), SMOOTHING / (20 + SMOOTHING)]
+        )
         np.testing.assert_allclose(table[6], table[0][::-1])
         np.testing.assert_allclose(table[1:6], 1)
 
@@ -59,8 +75,12 @@ class TestTemperature:
         means = generator.uniform(35, 65, 4000)
         ages = np.floor(generator.normal(means, 6))
         answers = np.exp(-0.5 * ((np.arange(101) + 0.5 - means[:, None]) / spread) ** 2)
-        temperature = fit_temperature("age", make_table("age", ages, answers / answers.sum(axis=1, keepdims=True)))
-        assert temperature == pytest.approx((6 / spread) ** 2, rel=0.2)  # a bell's spread grows with the root of it
+        temperature = fit_temperature(
+            "age", make_table("age", ages, answers / answers.sum(axis=1, keepdims=True))
+        )
+        assert temperature == pytest.approx(
+            (6 / spread) ** 2, rel=0.2
+        )  # a bell's spread grows with the root of it
 
 
 class TestConstants:
@@ -76,15 +96,25 @@ class TestConstants:
             assert constants.reliabilities[name] == pytest.approx(right.mean(), abs=1e-4)
             least, greatest = constants.certainty_ranges[name]
             assert 0 <= least < greatest <= 1
-        assert constants.lifts.keys() == {("age", "gender"), ("age", "ethnicity"), ("gender", "ethnicity")}
+        assert constants.lifts.keys() == {
+            ("age", "gender"),
+            ("age", "ethnicity"),
+            ("gender", "ethnicity"),
+        }
         assert np.isclose(STRENGTHS, constants.strength, atol=1e-3).any()
 
     def test_they_can_be_saved_and_used(self, make_tables, make_labels, tmp_path):
         tables = make_tables(200)
         save_constants(fit_constants(tables, make_labels(tables)), tmp_path)
-        profiles = fuse_profiles({name: get_probabilities(table) for name, table in tables.items()}, load_constants(tmp_path))
+        profiles = fuse_profiles(
+            {name: get_probabilities(table) for name, table in tables.items()},
+            load_constants(tmp_path),
+        )
         assert len(profiles) == 200
-        right = [profile.gender == label for profile, label in zip(profiles, tables["gender"]["label"], strict=True)]
+        right = [
+            profile.gender == label
+            for profile, label in zip(profiles, tables["gender"]["label"], strict=True)
+        ]
         assert np.mean(right) > 0.9
         assert all(0 <= profile.confidence_score <= 1 for profile in profiles)
 
@@ -112,15 +142,22 @@ class TestMeasure:
         tables = make_tables(300)
         constants = fit_constants(tables, make_labels(tables))
         figures = measure_fusion(make_tables(300, seed=1, split="test"), constants)
-        names = [f"{name} right" for name in ("age", "gender", "ethnicity")] + ["age mean absolute error"]
+        names = [f"{name} right" for name in ("age", "gender", "ethnicity")] + [
+            "age mean absolute error"
+        ]
         assert figures.keys() == {
             "count", "strength", *(f"{name} {moment}" for name in names for moment in ("before", "after")),
             "profile right, more confident half", "profile right, less confident half",
         }  # fmt: skip
         assert figures["count"] == 300
         assert figures["strength"] == constants.strength
-        assert figures["profile right, more confident half"] > figures["profile right, less confident half"]
-        assert figures["age mean absolute error before"] == pytest.approx(6 * 0.8, abs=1)  # of a bell whose spread is 6
+        assert (
+            figures["profile right, more confident half"]
+            > figures["profile right, less confident half"]
+        )
+        assert figures["age mean absolute error before"] == pytest.approx(
+            6 * 0.8, abs=1
+        )  # of a bell whose spread is 6
 
     def test_without_strength_nothing_changes(self, make_tables, make_labels):
         tables = make_tables(100)
@@ -133,14 +170,20 @@ class TestMeasure:
 
 
 def test_stored_predictions_are_loaded_by_split(make_tables, tmp_path):
-    stored = {split: make_tables(20, seed, split) for seed, split in enumerate(("validation", "test"))}
+    stored = {
+        split: make_tables(20, seed, split) for seed, split in enumerate(("validation", "test"))
+    }
     for name in ATTRIBUTES:
         (tmp_path / name).mkdir()
-        pd.concat([tables[name] for tables in stored.values()]).to_parquet(tmp_path / name / "predictions.parquet")
+        pd.concat([tables[name] for tables in stored.values()]).to_parquet(
+            tmp_path / name / "predictions.parquet"
+        )
     for split, tables in stored.items():
         loaded = load_predictions(tmp_path, split)
         assert tuple(loaded) == ATTRIBUTES
         for name in ATTRIBUTES:
             assert loaded[name]["label"].tolist() == tables[name]["label"].tolist()
-            np.testing.assert_array_equal(get_probabilities(loaded[name]), get_probabilities(tables[name]))
+            np.testing.assert_array_equal(
+                get_probabilities(loaded[name]), get_probabilities(tables[name])
+            )
             assert get_probabilities(loaded[name]).shape == (20, len(LABELS[name]))

@@ -38,23 +38,36 @@ from facekit.training.tasks import TASKS
 SMALL = (4, 4, 6, 8)
 SHALLOW = (8, 8)  # one stage in place of three: most of the time goes into compiling the layers
 OPTIONS = {"epochs": 1, "batch_size": 16}
-FILES = {"config.json", "history.csv", "best.weights.h5", "network.keras", "answers.npz"}  # that a run leaves
+FILES = {
+    "config.json",
+    "history.csv",
+    "best.weights.h5",
+    "network.keras",
+    "answers.npz",
+}  # that a run leaves
 
 
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch):
     """Cut faces in this process: starting others takes longer than so few faces do."""
-    monkeypatch.setattr("facekit.datasets.crops.ProcessPoolExecutor", lambda mp_context: ThreadPoolExecutor(1))
+    monkeypatch.setattr(
+        "facekit.datasets.crops.ProcessPoolExecutor", lambda mp_context: ThreadPoolExecutor(1)
+    )
 
 
 def save_noise(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (48, 48, 3), dtype=np.uint8)).save(path)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (48, 48, 3), dtype=np.uint8)).save(
+        path
+    )
 
 
 def save_utkface(data_dir: Path, count: int) -> None:
     for index in range(count):
-        save_noise(data_dir / "UTKFace" / f"{index + 1}_{index % 2}_{index % 5}_2017{index}.jpg.chip.jpg", index)
+        save_noise(
+            data_dir / "UTKFace" / f"{index + 1}_{index % 2}_{index % 5}_2017{index}.jpg.chip.jpg",
+            index,
+        )
 
 
 def list_images(*names: str, **columns) -> pd.DataFrame:
@@ -65,12 +78,16 @@ def list_heads(network: keras.Model) -> set[str]:
     return {layer.name for layer in network.layers} & set(LABELS)
 
 
-@pytest.fixture(scope="module", params=[("gender",), ("age", "gender", "ethnicity")], ids=["of one", "of three"])
+@pytest.fixture(
+    scope="module", params=[("gender",), ("age", "gender", "ethnicity")], ids=["of one", "of three"]
+)
 def trained(request) -> keras.Model:
     """A network, not to be changed."""
     network = build_attribute_cnn(request.param, 3, SMALL)
     generator = np.random.default_rng(0)
-    network.set_weights([generator.uniform(0.1, 1, weights.shape) for weights in network.get_weights()])
+    network.set_weights(
+        [generator.uniform(0.1, 1, weights.shape) for weights in network.get_weights()]
+    )
     return network
 
 
@@ -80,7 +97,10 @@ class TestTakeOver:
         theirs = {layer.name: layer.get_weights() for layer in source.layers}
         return {
             layer.name: len(theirs.get(layer.name, [])) == len(layer.weights)
-            and all(np.array_equal(*pair) for pair in zip(theirs[layer.name], layer.get_weights(), strict=True))
+            and all(
+                np.array_equal(*pair)
+                for pair in zip(theirs[layer.name], layer.get_weights(), strict=True)
+            )
             for layer in network.layers
             if layer.weights
         }
@@ -112,7 +132,10 @@ class TestTakeOver:
         assert not taken["gender"]
 
     def test_a_missing_model_says_how_to_train_it(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"gender\.keras: no such model; train it first with `facekit train gender`"):
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"gender\.keras: no such model; train it first with `facekit train gender`",
+        ):
             begin_network("small", [TASKS["age"]], tmp_path / "gender.keras")
 
 
@@ -138,47 +161,79 @@ def emotions(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("emotions")
     for index, label in enumerate(("happy", "sad", "fear")):
         save_noise(folder / "fer2013" / "train" / label / f"Training_{index}.jpg", index)
-        save_noise(folder / "fer2013" / "validation" / label / f"PublicTest_{index}.jpg", 10 + index)
-        save_noise(folder / "CK+48" / label.replace("sad", "sadness") / f"S00{index}_001_00000001.png", 20 + index)
+        save_noise(
+            folder / "fer2013" / "validation" / label / f"PublicTest_{index}.jpg", 10 + index
+        )
+        save_noise(
+            folder / "CK+48" / label.replace("sad", "sadness") / f"S00{index}_001_00000001.png",
+            20 + index,
+        )
     return folder
 
 
 class TestLoadData:
     def test_datasets_lie_one_below_the_other(self, emotions):
-        manifest, crops, scores = load_data([TASKS["emotion"]], DataChoice(emotions), seed=0, side=64, channels=1)
+        manifest, crops, scores = load_data(
+            [TASKS["emotion"]], DataChoice(emotions), seed=0, side=64, channels=1
+        )
         assert manifest["source"].tolist() == ["fer2013"] * 6 + ["ck_plus"] * 3
         assert manifest.index.tolist() == list(range(9))
         assert crops.shape == (9, 64, 64, 1)
         assert scores.shape == (9,)
-        kept = [np.load(emotions / "prepared" / f"{name}-64x1.npz")["crops"] for name in ("fer2013", "ck_plus")]
+        kept = [
+            np.load(emotions / "prepared" / f"{name}-64x1.npz")["crops"]
+            for name in ("fer2013", "ck_plus")
+        ]
         np.testing.assert_array_equal(crops, equalise_crops(np.concatenate(kept)))
 
     def test_other_sources_in_colour(self, emotions):
         task = replace(TASKS["emotion"], equalise=False)
-        manifest, crops, _ = load_data([task], DataChoice(emotions, sources=("ck_plus",)), seed=0, side=24, channels=3)
+        manifest, crops, _ = load_data(
+            [task], DataChoice(emotions, sources=("ck_plus",)), seed=0, side=24, channels=3
+        )
         assert manifest["source"].tolist() == ["ck_plus"] * 3
         assert crops.shape == (3, 24, 24, 3)
-        np.testing.assert_array_equal(crops, np.load(emotions / "prepared" / "ck_plus-24x3.npz")["crops"])
+        np.testing.assert_array_equal(
+            crops, np.load(emotions / "prepared" / "ck_plus-24x3.npz")["crops"]
+        )
 
     def test_images_without_all_labels_are_left_out(self, emotions, tmp_path):
         paths = sorted((emotions / "CK+48").rglob("*.png"))
-        rows = [{"path": str(path), "age": 30, "gender": gender} for path, gender in zip(paths, ("male", None, "female"), strict=True)]
+        rows = [
+            {"path": str(path), "age": 30, "gender": gender}
+            for path, gender in zip(paths, ("male", None, "female"), strict=True)
+        ]
         save_manifest(make_manifest(rows, "mine"), tmp_path / "own.parquet")
         data = DataChoice(tmp_path, manifest=tmp_path / "own.parquet")
         for names, count in ((("age",), 3), (("age", "gender"), 2)):
-            manifest, crops, scores = load_data([TASKS[name] for name in names], data, seed=0, side=24, channels=1)
+            manifest, crops, scores = load_data(
+                [TASKS[name] for name in names], data, seed=0, side=24, channels=1
+            )
             assert len(manifest) == len(crops) == len(scores) == count
         assert manifest["gender"].tolist() == ["male", "female"]
         assert manifest.index.tolist() == [0, 1]
-        np.testing.assert_array_equal(crops, np.load(tmp_path / "prepared" / "own-24x1.npz")["crops"][[0, 2]])
+        np.testing.assert_array_equal(
+            crops, np.load(tmp_path / "prepared" / "own-24x1.npz")["crops"][[0, 2]]
+        )
         with pytest.raises(ValueError, match="`sources` must label gender, ethnicity; own do not"):
-            load_data([TASKS[name] for name in ("gender", "ethnicity")], data, seed=0, side=24, channels=1)
+            load_data(
+                [TASKS[name] for name in ("gender", "ethnicity")], data, seed=0, side=24, channels=1
+            )
 
     def test_missing_data_says_where_to_get_it(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"UTKFace: utkface is not there; get it from https://susanqq\.github\.io/UTKFace"):
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"UTKFace: utkface is not there; get it from https://susanqq\.github\.io/UTKFace",
+        ):
             load_data([TASKS["gender"]], DataChoice(tmp_path), seed=0, side=64, channels=1)
         with pytest.raises(FileNotFoundError, match=r"own\.parquet: no such manifest"):
-            load_data([TASKS["gender"]], DataChoice(tmp_path, manifest=tmp_path / "own.parquet"), seed=0, side=64, channels=1)
+            load_data(
+                [TASKS["gender"]],
+                DataChoice(tmp_path, manifest=tmp_path / "own.parquet"),
+                seed=0,
+                side=64,
+                channels=1,
+            )
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +241,9 @@ def answers(tmp_path_factory) -> SimpleNamespace:
     """A network, and what it said of three images."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 3))
-    network = keras.Model(inputs, add_heads(keras.layers.Flatten()(inputs), ("gender", "ethnicity")))
+    network = keras.Model(
+        inputs, add_heads(keras.layers.Flatten()(inputs), ("gender", "ethnicity"))
+    )
     crops = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
     path = tmp_path_factory.mktemp("teacher") / "answers.npz"
     save_answers(network, crops, list_images("a.jpg", "b.jpg", "c.jpg"), path)
@@ -205,17 +262,31 @@ class TestAnswers:
 
     def test_batches_are_put_together(self, answers, monkeypatch, tmp_path):
         monkeypatch.setattr(command, "ANSWER_BATCH", 2)
-        save_answers(answers.network, answers.crops, list_images("a.jpg", "b.jpg", "c.jpg"), tmp_path / "again.npz")
+        save_answers(
+            answers.network,
+            answers.crops,
+            list_images("a.jpg", "b.jpg", "c.jpg"),
+            tmp_path / "again.npz",
+        )
         with np.load(answers.path) as kept, np.load(tmp_path / "again.npz") as again:
             assert set(kept) == set(again) == {"names", "gender", "ethnicity"}
-            assert kept["names"].tolist() == again["names"].tolist() == ["data/a.jpg", "data/b.jpg", "data/c.jpg"]
+            assert (
+                kept["names"].tolist()
+                == again["names"].tolist()
+                == ["data/a.jpg", "data/b.jpg", "data/c.jpg"]
+            )
             np.testing.assert_allclose(kept["gender"], again["gender"], atol=1e-6)
 
     def test_they_are_found_by_the_names_of_image_and_folder(self, answers):
         """Wherever the datasets lie, and though an image in another folder may have the same name."""
-        rows = [{"path": path} for path in ("/else/data/c.jpg", "/data/a.jpg", "/data/new.jpg", "/data/other/c.jpg")]
+        rows = [
+            {"path": path}
+            for path in ("/else/data/c.jpg", "/data/a.jpg", "/data/new.jpg", "/data/other/c.jpg")
+        ]
         manifest = make_manifest(rows, "mine")
-        told = dict(zip(manifest["path"], read_answers(answers.path, "gender", manifest), strict=True))
+        told = dict(
+            zip(manifest["path"], read_answers(answers.path, "gender", manifest), strict=True)
+        )
         with np.load(answers.path) as kept:
             np.testing.assert_array_equal(told["/else/data/c.jpg"], kept["gender"][2])
             np.testing.assert_array_equal(told["/data/a.jpg"], kept["gender"][0])
@@ -223,13 +294,19 @@ class TestAnswers:
 
     def test_images_that_were_learned_from_often_have_one_answer(self, answers, tmp_path):
         crops = answers.crops[[0, 0, 1]]
-        save_answers(answers.network, crops, list_images("a.jpg", "a.jpg", "b.jpg"), tmp_path / "often.npz")
-        told = read_answers(tmp_path / "often.npz", "gender", list_images("a.jpg", "b.jpg", "b.jpg"))
+        save_answers(
+            answers.network, crops, list_images("a.jpg", "a.jpg", "b.jpg"), tmp_path / "often.npz"
+        )
+        told = read_answers(
+            tmp_path / "often.npz", "gender", list_images("a.jpg", "b.jpg", "b.jpg")
+        )
         with np.load(answers.path) as kept:
             np.testing.assert_allclose(told, kept["gender"][[0, 1, 1]], atol=1e-6)
 
     def test_faces_of_one_image_have_answers_of_their_own(self, answers, tmp_path):
-        boxes = pd.DataFrame([[0, 0, 10, 10], [20.5, 0, 30, 10], [40, 0, 50, 10]], columns=list(BOX), dtype=float)
+        boxes = pd.DataFrame(
+            [[0, 0, 10, 10], [20.5, 0, 30, 10], [40, 0, 50, 10]], columns=list(BOX), dtype=float
+        )
         group = list_images("a.jpg", "a.jpg", "a.jpg", **boxes)
         save_answers(answers.network, answers.crops, group, tmp_path / "group.npz")
         told = read_answers(tmp_path / "group.npz", "gender", group.loc[[2, 0]])
@@ -242,11 +319,17 @@ class TestAnswers:
         assert np.isnan(told).all()
 
     def test_another_attribute_is_an_error(self, answers):
-        with pytest.raises(ValueError, match=r"answers\.npz: holds no answers for age; train a teacher that learns it\."):
+        with pytest.raises(
+            ValueError,
+            match=r"answers\.npz: holds no answers for age; train a teacher that learns it\.",
+        ):
             read_answers(answers.path, "age", list_images("a.jpg"))
 
     def test_a_missing_file_says_how_to_make_it(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"gone\.npz: no such answers; train the teacher first with `facekit train COURSE"):
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"gone\.npz: no such answers; train the teacher first with `facekit train COURSE",
+        ):
             read_answers(tmp_path / "gone.npz", "gender", list_images("a.jpg"))
 
 
@@ -254,7 +337,9 @@ class TestBlend:
     TARGETS = np.array([[0.95, 0.05], [0.05, 0.95]], np.float32)
     NOTHING = np.full(2, np.nan, np.float32)
 
-    @pytest.mark.parametrize(("share", "expected"), [(0, [0.95, 0.05]), (0.7, [0.425, 0.575]), (1, [0.2, 0.8])])
+    @pytest.mark.parametrize(
+        ("share", "expected"), [(0, [0.95, 0.05]), (0.7, [0.425, 0.575]), (1, [0.2, 0.8])]
+    )
     def test_labels_and_answers_are_mixed(self, share, expected):
         learned = blend(self.TARGETS, np.array([[0.2, 0.8], self.NOTHING], np.float32), share)
         assert learned.dtype == np.float32
@@ -262,7 +347,9 @@ class TestBlend:
         np.testing.assert_allclose(learned.sum(axis=1), 1, rtol=1e-5)
 
     def test_without_answers_labels_stay(self):
-        np.testing.assert_array_equal(blend(self.TARGETS, np.full((2, 1), np.nan, np.float32), 0.7), self.TARGETS)
+        np.testing.assert_array_equal(
+            blend(self.TARGETS, np.full((2, 1), np.nan, np.float32), 0.7), self.TARGETS
+        )
 
     def test_no_images(self):
         assert blend(self.TARGETS[:0], np.full((0, 1), np.nan, np.float32), 0.7).shape == (0, 2)
@@ -282,8 +369,12 @@ class TestBlend:
         ),
     ],
 )  # fmt: skip
-def test_a_command_tells_what_is_not_as_by_default(network, data, start_from, teacher, options, expected):
-    told = describe_command("gender", DataChoice(Path("mine"), **data), network, start_from, teacher, options)
+def test_a_command_tells_what_is_not_as_by_default(
+    network, data, start_from, teacher, options, expected
+):
+    told = describe_command(
+        "gender", DataChoice(Path("mine"), **data), network, start_from, teacher, options
+    )
     assert told == f"facekit train gender --data data/raw{expected}"
 
 
@@ -305,8 +396,20 @@ def shallow_networks(monkeypatch):
 def train(data_dir, shallow_networks):
     """Train on `data_dir` as the command does, with what is given in place of its defaults."""
 
-    def run_course(course: str, run: Path, network="small", start_from=None, teacher=None, manifest=None) -> None:
-        run_training(course, DataChoice(data_dir, manifest=manifest), None, run, network, start_from, teacher, False, **OPTIONS)
+    def run_course(
+        course: str, run: Path, network="small", start_from=None, teacher=None, manifest=None
+    ) -> None:
+        run_training(
+            course,
+            DataChoice(data_dir, manifest=manifest),
+            None,
+            run,
+            network,
+            start_from,
+            teacher,
+            False,
+            **OPTIONS,
+        )
 
     return run_course
 
@@ -322,20 +425,40 @@ class TestTraining:
         save_manifest(read_dataset("utkface", data_dir), tmp_path / "utkface.parquet")
         faces = tmp_path / "faces"
         train("faces", faces, manifest=tmp_path / "utkface.parquet")
-        assert {path.name for path in faces.iterdir()} == {*FILES, "index.json", "faces", *COURSES["faces"]}
-        assert {find_model(name, faces)[1] for name in COURSES["faces"]} == {faces / "faces" / "faces.onnx"}
-        assert list_heads(keras.saving.load_model(faces / "network.keras", compile=False)) == set(COURSES["faces"])
+        assert {path.name for path in faces.iterdir()} == {
+            *FILES,
+            "index.json",
+            "faces",
+            *COURSES["faces"],
+        }
+        assert {find_model(name, faces)[1] for name in COURSES["faces"]} == {
+            faces / "faces" / "faces.onnx"
+        }
+        assert list_heads(keras.saving.load_model(faces / "network.keras", compile=False)) == set(
+            COURSES["faces"]
+        )
         with np.load(faces / "answers.npz") as answers:
             assert set(answers) == {"names", *COURSES["faces"]}
             assert len(answers["names"]) == len(answers["age"]) == 51
         (row,) = read_history(faces)
-        assert {"val_loss", "val_age_loss", "val_age_years_off", "gender_accuracy", "val_ethnicity_accuracy"} <= row.keys()
+        assert {
+            "val_loss",
+            "val_age_loss",
+            "val_age_years_off",
+            "gender_accuracy",
+            "val_ethnicity_accuracy",
+        } <= row.keys()
 
         run = tmp_path / "run"
         (run / "backup").mkdir(parents=True)  # of an earlier run, which is not gone on from
         (run / "notes.txt").write_text("the user's own")
         train("gender", run, start_from=faces / "network.keras", teacher=faces / "answers.npz")
-        assert {path.name for path in run.iterdir()} == {*FILES, "notes.txt", "index.json", "gender"}  # the registry by default
+        assert {path.name for path in run.iterdir()} == {
+            *FILES,
+            "notes.txt",
+            "index.json",
+            "gender",
+        }  # the registry by default
         entry, path = find_model("gender", run)
         assert path == run / "gender" / "gender.onnx"
         assert entry.input == {"size": 64, "channels": 1, "equalise": False}
@@ -343,7 +466,10 @@ class TestTraining:
         assert (figure["source"], figure["count"], figure["figure"]) == ("utkface", 6, "accuracy")
         assert f"utkface test, 6 images: accuracy {figure['value']}" in capsys.readouterr().out
         taught = f"--start-from {faces / 'network.keras'} --teacher {faces / 'answers.npz'} --epochs 1 --batch-size 16"
-        assert f"`facekit train gender --data data/raw {taught}`" in (run / "gender" / "README.md").read_text()
+        assert (
+            f"`facekit train gender --data data/raw {taught}`"
+            in (run / "gender" / "README.md").read_text()
+        )
         assert [row["epoch"] for row in read_history(run / "gender")] == ["0"]
         assert json.loads((run / "config.json").read_text())["batch_size"] == 16
 
@@ -362,7 +488,9 @@ class TestTraining:
         told = read_answers(tmp_path / "run" / "answers.npz", "gender", manifest)
         in_train = (manifest["split"] == "train").to_numpy()
         assert np.isfinite(told[in_train]).all()
-        assert np.isnan(told[~in_train]).all()  # no answer to a held-out image reaches whom it teaches
+        assert np.isnan(
+            told[~in_train]
+        ).all()  # no answer to a held-out image reaches whom it teaches
 
 
 def test_fusion_is_fitted_and_measured(tmp_path, make_tables, capsys):
@@ -373,11 +501,17 @@ def test_fusion_is_fitted_and_measured(tmp_path, make_tables, capsys):
     tables = [make_tables(100, seed, split) for seed, split in enumerate(("validation", "test"))]
     for name in ATTRIBUTES:
         (models_dir / name).mkdir(parents=True)
-        pd.concat([each[name] for each in tables]).to_parquet(models_dir / name / "predictions.parquet")
+        pd.concat([each[name] for each in tables]).to_parquet(
+            models_dir / name / "predictions.parquet"
+        )
     run_fusion_fit(data_dir, models_dir, seed=3)
     constants = load_constants(models_dir)
     assert constants.temperatures.keys() == set(ATTRIBUTES)
-    assert constants.lifts.keys() == {("age", "gender"), ("age", "ethnicity"), ("gender", "ethnicity")}
+    assert constants.lifts.keys() == {
+        ("age", "gender"),
+        ("age", "ethnicity"),
+        ("gender", "ethnicity"),
+    }
     card = (models_dir / "fusion.md").read_text()
     assert card in capsys.readouterr().out
     for part in (

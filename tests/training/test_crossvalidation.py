@@ -41,7 +41,9 @@ def run(data_dir: Path, protocol: str, place: Path, photos: int | None = None) -
 @pytest.mark.parametrize("protocol", ["subject_disjoint", "random_frames"])
 def test_folds_test_different_faces_and_are_done_once(data_dir, tmp_path, monkeypatch, protocol):
     if protocol == "random_frames":  # to train once is enough
-        monkeypatch.setattr(crossvalidation, "train_model", lambda *arguments: arguments[-1].mkdir(parents=True))
+        monkeypatch.setattr(
+            crossvalidation, "train_model", lambda *arguments: arguments[-1].mkdir(parents=True)
+        )
     table = run(data_dir, protocol, tmp_path / "run")
     assert set(table["fold"]) == {0, 1}
     assert not table["image"].duplicated().any()
@@ -50,7 +52,9 @@ def test_folds_test_different_faces_and_are_done_once(data_dir, tmp_path, monkey
         assert not subjects[0] & subjects[1]
     (figure,) = measure_attribute("emotion", table)
     assert figure["count"] == len(table) == 8
-    monkeypatch.setattr(crossvalidation, "train_model", None)  # not callable, so that training again would fail
+    monkeypatch.setattr(
+        crossvalidation, "train_model", None
+    )  # not callable, so that training again would fail
     pd.testing.assert_frame_equal(run(data_dir, protocol, tmp_path / "run"), table)
 
 
@@ -73,7 +77,16 @@ def test_predictions_are_named_after_source_and_protocol(data_dir, tmp_path, mon
     told = pd.DataFrame({"image": ["a.png"]})
     monkeypatch.setattr(crossvalidation, "cross_validate", lambda *_: told)
     path = run_protocol(
-        "emotion", "small", "ck_plus", "random_frames", data_dir, tmp_path / "models", tmp_path / "run", None, None, epochs=1
+        "emotion",
+        "small",
+        "ck_plus",
+        "random_frames",
+        data_dir,
+        tmp_path / "models",
+        tmp_path / "run",
+        None,
+        None,
+        epochs=1,
     )
     assert path == tmp_path / "models" / "emotion" / "protocols" / "ck_plus-random_frames.parquet"
     pd.testing.assert_frame_equal(pd.read_parquet(path), told)

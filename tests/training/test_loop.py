@@ -24,7 +24,12 @@ NOTHING = Augmentation(**dict.fromkeys(vars(Augmentation()), 0))
 def make_data(count: int, seed: int = 0, names: Sequence[str] = ("gender",)) -> LabelledCrops:
     generator = np.random.default_rng(seed)
     crops = generator.integers(0, 256, (count, SIDE, SIDE, 1), np.uint8)
-    targets = {name: np.eye(len(LABELS[name]), dtype=np.float32)[generator.integers(0, len(LABELS[name]), count)] for name in names}
+    targets = {
+        name: np.eye(len(LABELS[name]), dtype=np.float32)[
+            generator.integers(0, len(LABELS[name]), count)
+        ]
+        for name in names
+    }
     return LabelledCrops(crops, targets, np.ones(count, np.float32))
 
 
@@ -36,7 +41,14 @@ def build_network(names: Sequence[str] = ("gender",)) -> keras.Model:
 
 
 def train(run, config: TrainingConfig = CONFIG, train: LabelledCrops | None = None) -> keras.Model:
-    return train_model(build_network(), [TASKS["gender"]], train or make_data(14), make_data(6, seed=1), config, run)
+    return train_model(
+        build_network(),
+        [TASKS["gender"]],
+        train or make_data(14),
+        make_data(6, seed=1),
+        config,
+        run,
+    )
 
 
 def read_history(run) -> list[dict[str, str]]:
@@ -79,7 +91,11 @@ class TestLabelledCrops:
     )
     def test_all_must_be_as_many_as_crops(self, targets, weights, message):
         with pytest.raises(ValueError, match=message):
-            LabelledCrops(np.zeros((3, SIDE, SIDE, 1), np.uint8), {"gender": np.zeros((targets, 2))}, np.ones(weights))
+            LabelledCrops(
+                np.zeros((3, SIDE, SIDE, 1), np.uint8),
+                {"gender": np.zeros((targets, 2))},
+                np.ones(weights),
+            )
 
     def test_rows_are_selected_together(self):
         data = make_data(6, names=("gender", "ethnicity"))
@@ -95,26 +111,50 @@ class TestLabelledCrops:
         data = make_data(7)
         batches = list(data.batch(3))
         assert [len(crops) for crops, _, _ in batches] == [3, 3, 1]
-        np.testing.assert_allclose(np.concatenate([crops for crops, _, _ in batches]), normalise(data.crops), atol=1e-6)
-        np.testing.assert_array_equal(np.concatenate([targets["gender"] for _, targets, _ in batches]), data.targets["gender"])
-        np.testing.assert_array_equal(np.concatenate([weights for _, _, weights in batches]), data.weights)
+        np.testing.assert_allclose(
+            np.concatenate([crops for crops, _, _ in batches]), normalise(data.crops), atol=1e-6
+        )
+        np.testing.assert_array_equal(
+            np.concatenate([targets["gender"] for _, targets, _ in batches]), data.targets["gender"]
+        )
+        np.testing.assert_array_equal(
+            np.concatenate([weights for _, _, weights in batches]), data.weights
+        )
 
     def test_no_crops_no_batches(self):
         assert list(make_data(0).batch(3)) == []
 
 
 class TestBatches:
-    def get_batches(self, data: LabelledCrops, seed: int = 0, epochs: int = 1, bounds: Augmentation | None = None) -> list[list[tuple]]:
+    def get_batches(
+        self,
+        data: LabelledCrops,
+        seed: int = 0,
+        epochs: int = 1,
+        bounds: Augmentation | None = None,
+    ) -> list[list[tuple]]:
         """The crops, targets and weights of each batch of each epoch."""
-        batches = make_training_batches(data, TrainingConfig(seed=seed, batch_size=4), bounds or Augmentation())
-        return [[(crops.numpy(), targets["gender"].numpy(), weights.numpy()) for crops, targets, weights in batches] for _ in range(epochs)]
+        batches = make_training_batches(
+            data, TrainingConfig(seed=seed, batch_size=4), bounds or Augmentation()
+        )
+        return [
+            [
+                (crops.numpy(), targets["gender"].numpy(), weights.numpy())
+                for crops, targets, weights in batches
+            ]
+            for _ in range(epochs)
+        ]
 
     def test_what_does_not_fill_a_batch_waits_for_the_next_epoch(self):
         (batches,) = self.get_batches(make_data(14))
-        assert [[part.shape for part in batch] for batch in batches] == [[(4, SIDE, SIDE, 1), (4, 2), (4,)]] * 3
+        assert [[part.shape for part in batch] for batch in batches] == [
+            [(4, SIDE, SIDE, 1), (4, 2), (4,)]
+        ] * 3
 
     def test_a_seed_repeats_itself(self):
-        first, again, other = (self.get_batches(make_data(14), seed, epochs=2) for seed in (1, 1, 2))
+        first, again, other = (
+            self.get_batches(make_data(14), seed, epochs=2) for seed in (1, 1, 2)
+        )
         for epoch in range(2):
             for batch, batch_again in zip(first[epoch], again[epoch], strict=True):
                 for part, part_again in zip(batch, batch_again, strict=True):
@@ -124,13 +164,22 @@ class TestBatches:
     def test_epochs_and_batches_differ(self):
         data = replace(make_data(16), crops=np.full((16, SIDE, SIDE, 1), 190, np.uint8))
         epochs = self.get_batches(data, epochs=2, bounds=replace(NOTHING, brightness=0.2))
-        means = [round(float(crop.mean()), 5) for batches in epochs for crops, _, _ in batches for crop in crops]
+        means = [
+            round(float(crop.mean()), 5)
+            for batches in epochs
+            for crops, _, _ in batches
+            for crop in crops
+        ]
         assert len(set(means)) == 32
 
     def test_labels_and_weights_stay_with_their_crops(self):
         shades = np.linspace(0, 255, 16).astype(np.uint8)
         crops = np.ones((16, SIDE, SIDE, 1), np.uint8) * shades[:, None, None, None]
-        data = LabelledCrops(crops, {"gender": np.stack([shades, 255 - shades], axis=1) / 255}, shades.astype(np.float32))
+        data = LabelledCrops(
+            crops,
+            {"gender": np.stack([shades, 255 - shades], axis=1) / 255},
+            shades.astype(np.float32),
+        )
         seen = []
         for batch, targets, weights in self.get_batches(data, bounds=NOTHING)[0]:
             means = (batch.mean(axis=(1, 2, 3)) + 1) * 127.5
@@ -144,7 +193,11 @@ class TestBatches:
 def test_a_run_leaves_its_history_its_config_and_its_best_weights(tmp_path):
     run = tmp_path / "runs" / "gender"
     network = train(run)
-    assert {path.name for path in run.iterdir()} == {"config.json", "history.csv", "best.weights.h5"}
+    assert {path.name for path in run.iterdir()} == {
+        "config.json",
+        "history.csv",
+        "best.weights.h5",
+    }
     history = read_history(run)
     assert [row["epoch"] for row in history] == ["0", "1"]
     assert {"accuracy", "loss", "val_accuracy", "val_loss"} <= history[0].keys()
@@ -152,7 +205,9 @@ def test_a_run_leaves_its_history_its_config_and_its_best_weights(tmp_path):
     for kept, left in zip(load_best(run), network.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, left)
     # The weights left are those of the best epoch: they give its loss on the validation split.
-    loss = float(network.evaluate(make_data(6, seed=1).batch(6), verbose=0, return_dict=True)["loss"])
+    loss = float(
+        network.evaluate(make_data(6, seed=1).batch(6), verbose=0, return_dict=True)["loss"]
+    )
     assert loss == pytest.approx(min(float(row["val_loss"]) for row in history), abs=1e-4)
     train(tmp_path / "again")
     assert read_history(tmp_path / "again") == history
@@ -162,10 +217,19 @@ def test_several_tasks_are_learned_at_once(tmp_path):
     names = ("gender", "ethnicity")
     network = build_network(names)
     model = BalancedModel(network)
-    tasks, (learned, validation) = [TASKS[name] for name in names], (make_data(12, seed, names) for seed in (0, 1))
+    tasks, (learned, validation) = (
+        [TASKS[name] for name in names],
+        (make_data(12, seed, names) for seed in (0, 1)),
+    )
     assert train_model(model, tasks, learned, validation, CONFIG, tmp_path) is model
     history = read_history(tmp_path)
-    assert {"gender_accuracy", "ethnicity_accuracy", "val_gender_accuracy", "val_ethnicity_accuracy", "val_loss"} <= history[0].keys()
+    assert {
+        "gender_accuracy",
+        "ethnicity_accuracy",
+        "val_gender_accuracy",
+        "val_ethnicity_accuracy",
+        "val_loss",
+    } <= history[0].keys()
     assert json.loads((tmp_path / "config.json").read_text())["tasks"] == list(names)
     loss = float(model.evaluate(validation.batch(12), verbose=0, return_dict=True)["loss"])
     assert loss == pytest.approx(min(float(row["val_loss"]) for row in history), abs=1e-4)
@@ -202,7 +266,9 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, interrupt):
 
 def test_going_on_keeps_better_weights(tmp_path, interrupt):
     interrupt(tmp_path)
-    header, values = (line.split(",") for line in (tmp_path / "history.csv").read_text().splitlines())
+    header, values = (
+        line.split(",") for line in (tmp_path / "history.csv").read_text().splitlines()
+    )
     values[header.index("val_loss")] = "-1"
     (tmp_path / "history.csv").write_text(f"{','.join(header)}\n{','.join(values)}\n")
     best = load_best(tmp_path)
@@ -219,13 +285,28 @@ def test_few_crops_are_one_batch(tmp_path):
 
 def test_no_crops_are_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"`train` must hold faces to learn from; got none"):
-        train_model(build_network(), [TASKS["gender"]], make_data(14).select(slice(0)), make_data(6, seed=1), CONFIG, tmp_path)
+        train_model(
+            build_network(),
+            [TASKS["gender"]],
+            make_data(14).select(slice(0)),
+            make_data(6, seed=1),
+            CONFIG,
+            tmp_path,
+        )
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_a_quiet_run_prints_nothing(quiet, tmp_path, capsys):
-    train_model(build_network(), [TASKS["gender"]], make_data(14), make_data(6, seed=1), CONFIG, tmp_path, quiet)
+    train_model(
+        build_network(),
+        [TASKS["gender"]],
+        make_data(14),
+        make_data(6, seed=1),
+        CONFIG,
+        tmp_path,
+        quiet,
+    )
     printed = capsys.readouterr()
     assert (not printed.out and not printed.err) if quiet else "Epoch 1/2" in printed.out
     assert len(read_history(tmp_path)) == 2

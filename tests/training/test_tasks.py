@@ -5,13 +5,22 @@ import pytest
 from facekit.datasets.adapters import DATASETS
 from facekit.datasets.manifest import make_manifest
 from facekit.taxonomy import AGES_YEARS, ATTRIBUTES, LABELS
-from facekit.training.tasks import LABEL_SMOOTHING, TASKS, accuracy, age_distribution_loss, cross_entropy, years_off
+from facekit.training.tasks import (
+    LABEL_SMOOTHING,
+    TASKS,
+    accuracy,
+    age_distribution_loss,
+    cross_entropy,
+    years_off,
+)
 
 YEARS = np.array(AGES_YEARS)
 
 
 def list_labels(task: str, labels: list) -> pd.DataFrame:
-    return make_manifest([{"path": f"{index}", task: label} for index, label in enumerate(labels)], "mine")
+    return make_manifest(
+        [{"path": f"{index}", task: label} for index, label in enumerate(labels)], "mine"
+    )
 
 
 def make_bell(mean: float, spread: float) -> np.ndarray:
@@ -53,12 +62,16 @@ class TestEncode:
         expected[1] += 1 - LABEL_SMOOTHING
         np.testing.assert_allclose(target, expected, rtol=1e-5)
 
-    @pytest.mark.parametrize(("age", "spread"), [(0, 1), (5.5, 1.22), (10, 1.4), (35, 2.4), (80, 4.2)])
+    @pytest.mark.parametrize(
+        ("age", "spread"), [(0, 1), (5.5, 1.22), (10, 1.4), (35, 2.4), (80, 4.2)]
+    )
     def test_an_age_becomes_a_bell_that_widens(self, age, spread):
         (target,) = TASKS["age"].encode(list_labels("age", [age]))
         np.testing.assert_allclose(target, make_bell(age, spread)[0], atol=1e-6)
         mean = target @ YEARS
-        assert mean == pytest.approx(age, abs=0.01 if age else 1)  # at birth half of the bell is cut
+        assert mean == pytest.approx(
+            age, abs=0.01 if age else 1
+        )  # at birth half of the bell is cut
         if age:
             assert np.sqrt(target @ (YEARS - mean) ** 2) == pytest.approx(spread, rel=0.01)
 
@@ -82,7 +95,10 @@ class TestWeigh:
 
     def test_in_balance_all_classes_count_alike(self):
         weights = self.weigh(1)
-        totals = [weights[[label == name for label in self.EMOTIONS]].sum() for name in ("happiness", "anger", "fear")]
+        totals = [
+            weights[[label == name for label in self.EMOTIONS]].sum()
+            for name in ("happiness", "anger", "fear")
+        ]
         np.testing.assert_allclose(totals, 10 / 3, rtol=1e-5)
         np.testing.assert_allclose(weights[[0, 6, 9]] / weights[0], [1, 2, 6], rtol=1e-5)
 
@@ -91,7 +107,10 @@ class TestWeigh:
         np.testing.assert_allclose(weights[[0, 6, 9]] / weights[0], np.sqrt([1, 2, 6]), rtol=1e-5)
 
     @pytest.mark.parametrize("balance", [0, 0.3, 1, 2])
-    @pytest.mark.parametrize(("task", "labels"), [("emotion", EMOTIONS), ("age", (1, 1, 1, 50, 116)), ("gender", ("male",))])
+    @pytest.mark.parametrize(
+        ("task", "labels"),
+        [("emotion", EMOTIONS), ("age", (1, 1, 1, 50, 116)), ("gender", ("male",))],
+    )
     def test_the_mean_is_one(self, task, labels, balance):
         assert self.weigh(balance, task, labels).mean() == pytest.approx(1, rel=1e-5)
 
@@ -105,7 +124,10 @@ class TestWeigh:
 def test_each_loss_is_finite_and_least_at_the_truth(name):
     task, classes = TASKS[name], len(LABELS[name])
     truth = task.encode(list_labels(name, [LABELS[name][classes // 2]]))
-    costs = [float(measure(task.loss, truth, 0.7 * make_one_hot(index, classes) + 0.3 / classes)[0]) for index in range(classes)]
+    costs = [
+        float(measure(task.loss, truth, 0.7 * make_one_hot(index, classes) + 0.3 / classes)[0])
+        for index in range(classes)
+    ]
     assert np.isfinite(costs).all()
     assert np.argmin(costs) == classes // 2
     assert np.isfinite(measure(task.loss, truth, make_one_hot(0, classes))).all()  # sure and wrong
@@ -125,11 +147,15 @@ class TestCrossEntropy:
     def test_by_hand(self):
         targets, answers = np.array([[1, 0], [0.95, 0.05]]), np.array([[0.8, 0.2]] * 2)
         sure, unsure = -np.log(0.8), -np.log(0.2)
-        np.testing.assert_allclose(measure(cross_entropy, targets, answers), [sure, 0.95 * sure + 0.05 * unsure], rtol=1e-5)
+        np.testing.assert_allclose(
+            measure(cross_entropy, targets, answers), [sure, 0.95 * sure + 0.05 * unsure], rtol=1e-5
+        )
 
     def test_certainty_costs_where_labels_are_smoothed(self):
         target = TASKS["gender"].encode(list_labels("gender", ["female"]))
-        modest, certain = (measure(cross_entropy, target, [[share, 1 - share]])[0] for share in (0.95, 0.9999))
+        modest, certain = (
+            measure(cross_entropy, target, [[share, 1 - share]])[0] for share in (0.95, 0.9999)
+        )
         assert modest < certain
 
 
@@ -145,7 +171,8 @@ class TestAgeLoss:
             assert measure(age_distribution_loss, target, other) > least
 
     def test_by_hand(self):
-        # Against an even distribution the cross-entropy is log 101 whatever the label; the mean is 50.
+        # Against an even distribution the cross-entropy is log 101 whatever the label; the mean is
+        # 50.
         targets = np.concatenate([make_one_hot(30, 101), make_bell(70, 2)])
         costs = measure(age_distribution_loss, targets, np.full((2, 101), 1 / 101))
         np.testing.assert_allclose(costs, np.log(101) + 0.1 * 20, rtol=1e-5)
@@ -161,7 +188,10 @@ def test_years_off_by_hand():
 
 
 def test_accuracy():
-    targets, answers = [[0.95, 0.05], [0.05, 0.95], [0.05, 0.95]], [[0.6, 0.4], [0.6, 0.4], [0.3, 0.7]]
+    targets, answers = (
+        [[0.95, 0.05], [0.05, 0.95], [0.05, 0.95]],
+        [[0.6, 0.4], [0.6, 0.4], [0.3, 0.7]],
+    )
     assert measure(accuracy, targets, answers).tolist() == [1, 0, 1]
 
 

@@ -13,23 +13,46 @@ from facekit.faces import Faces, Profile
 from facekit.pipeline import FaceAnalyzer
 from facekit.video import VideoWriter
 from facekit.widgets import app
-from facekit.widgets.app import FolderWatch, ShopBoard, ShopCamera, Tally, describe_face, show_app, show_served_app
+from facekit.widgets.app import (
+    FolderWatch,
+    ShopBoard,
+    ShopCamera,
+    Tally,
+    describe_face,
+    show_app,
+    show_served_app,
+)
 
-HAPPY = Profile(age_years=25, age_range="21-27", gender="female", emotion="happiness", confidence_score=0.8)
-DOUBTFUL = Profile(age_years=85, age_range="66+", gender="male", emotion="neutral", confidence_score=0.3)
+HAPPY = Profile(
+    age_years=25, age_range="21-27", gender="female", emotion="happiness", confidence_score=0.8
+)
+DOUBTFUL = Profile(
+    age_years=85, age_range="66+", gender="male", emotion="neutral", confidence_score=0.3
+)
 
 
 def make_analysis(*profiles: Profile, numbers: tuple[int, ...] = ()) -> Analysis:
     count = len(profiles)
-    faces = Faces(np.zeros((count, 4), np.float32), np.ones(count, np.float32), np.zeros((count, 5, 2), np.float32))
+    faces = Faces(
+        np.zeros((count, 4), np.float32),
+        np.ones(count, np.float32),
+        np.zeros((count, 5, 2), np.float32),
+    )
     return Analysis("", faces, profiles, numbers=numbers)
 
 
-@pytest.mark.parametrize(("profile", "sure"), [(HAPPY, True), (DOUBTFUL, False), (Profile(confidence_score=0.5), True), (Profile(), False)])
+@pytest.mark.parametrize(
+    ("profile", "sure"),
+    [(HAPPY, True), (DOUBTFUL, False), (Profile(confidence_score=0.5), True), (Profile(), False)],
+)
 def test_a_card_says_when_it_is_not_sure(profile, sure):
     card = describe_face(3, profile)
     assert card["sure"] is sure
-    assert (card["number"], card["age_range"], card["gender"]) == (3, profile.age_range, profile.gender)
+    assert (card["number"], card["age_range"], card["gender"]) == (
+        3,
+        profile.age_range,
+        profile.gender,
+    )
     json.dumps(card)
 
 
@@ -45,8 +68,15 @@ class TestTally:
         tally.see("b", describe_face(1, DOUBTFUL), 2)
         told = tally.count(2)
         assert (told["faces"], told["unsure"]) == (2, 1)
-        assert (told["age_range"]["21-27"], told["gender"]["female"], told["emotion"]["happiness"]) == (1, 1, 1)
-        assert (told["age_range"]["66+"], told["gender"]["male"]) == (0, 0)  # what is not sure is not counted as if it were
+        assert (
+            told["age_range"]["21-27"],
+            told["gender"]["female"],
+            told["emotion"]["happiness"],
+        ) == (1, 1, 1)
+        assert (told["age_range"]["66+"], told["gender"]["male"]) == (
+            0,
+            0,
+        )  # what is not sure is not counted as if it were
 
     def test_what_is_old_is_forgotten(self):
         tally = Tally(minutes=1)
@@ -92,7 +122,10 @@ class TestBoard:
         assert told == [False, True, True, False, False]
 
     def test_what_is_not_sure_is_not_drawn(self):
-        assert ShopBoard().hide_unsure(make_analysis(HAPPY, DOUBTFUL)).profiles == (HAPPY, Profile())
+        assert ShopBoard().hide_unsure(make_analysis(HAPPY, DOUBTFUL)).profiles == (
+            HAPPY,
+            Profile(),
+        )
 
     @pytest.mark.parametrize("value", [-0.1, 1.1, "high"])
     def test_wrong_confidence(self, value):
@@ -105,7 +138,9 @@ class TestCamera:
         board = ShopBoard(Tally())
         camera = ShopCamera(board, running=True)
         camera.take(portraits["astronaut.png"], 0.0)
-        assert [(card["gender"], card["emotion"]) for card in board.cards] == [("female", "happiness")]
+        assert [(card["gender"], card["emotion"]) for card in board.cards] == [
+            ("female", "happiness")
+        ]
         camera.running = False
         assert board.cards == []
         camera.take(portraits["astronaut.png"], 1.0)  # it was under way
@@ -137,7 +172,12 @@ class TestFolder:
         assert board.message == f"Waiting for pictures in {tmp_path.name}."
         Image.fromarray(portraits["astronaut.png"]).save(tmp_path / "a.png")
         assert watch.step()
-        assert (board.caption, board.message, len(board.cards), board.counts["faces"]) == ("a.png", "", 1, 1)
+        assert (board.caption, board.message, len(board.cards), board.counts["faces"]) == (
+            "a.png",
+            "",
+            1,
+            1,
+        )
         assert board.picture.startswith(b"\xff\xd8")
         assert not watch.step()
         (tmp_path / "cut.jpg").write_bytes(b"cut")

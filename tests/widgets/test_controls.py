@@ -1,7 +1,9 @@
 import pytest
 from traitlets import TraitError
 
-pytest.importorskip("anywidget", reason="anywidget is not installed: pip install 'facekit[notebooks]'")
+pytest.importorskip(
+    "anywidget", reason="anywidget is not installed: pip install 'facekit[notebooks]'"
+)
 
 from ipywidgets import interactive
 
@@ -18,7 +20,11 @@ def test_they_stand_where_those_of_ipywidgets_do():
     widget = interactive(lambda **values: seen.append(values), **controls)
     widget.kwargs_widgets[0].value = 0.75
     assert seen[-1] == {"size": 0.75, "colour": "red", "word": "a"}
-    assert [control.description for control in widget.kwargs_widgets] == ["the size", "colour", "word"]
+    assert [control.description for control in widget.kwargs_widgets] == [
+        "the size",
+        "colour",
+        "word",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -26,7 +32,10 @@ def test_they_stand_where_those_of_ipywidgets_do():
     [
         (lambda: Slider(value=1.5), "`value` must be from 0 to 1; got 1.5"),
         (lambda: Slider(min=12, max=20, value=11), "`value` must be from 12 to 20; got 11"),
-        (lambda: Choice(options=["red", "blue"], value="green"), "`value` must be one of red, blue; got 'green'"),
+        (
+            lambda: Choice(options=["red", "blue"], value="green"),
+            "`value` must be one of red, blue; got 'green'",
+        ),
         (lambda: Choice(options=[]), "options"),
     ],
 )

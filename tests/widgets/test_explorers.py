@@ -21,12 +21,18 @@ class TestCascade:
         titles = [ax.get_title(loc="left") for ax in figure.axes]
         assert [title.split()[0] for title in titles] == ["P-Net", "R-Net", "O-Net"]
         assert titles[2] == "O-Net leaves 1"
-        assert [len(ax.patches) for ax in figure.axes] == [int(title.split()[-1]) for title in titles]
-        assert alt.endswith("O-Net leaves 1. MTCNN(min_face_size=60, scale_factor=0.709, thresholds=(0.6, 0.7, 0.8))")
+        assert [len(ax.patches) for ax in figure.axes] == [
+            int(title.split()[-1]) for title in titles
+        ]
+        assert alt.endswith(
+            "O-Net leaves 1. MTCNN(min_face_size=60, scale_factor=0.709, thresholds=(0.6, 0.7, 0.8))"
+        )
         assert alt in capsys.readouterr().out  # for whom does not see the figure
         get_controls(widget)["R-Net threshold"].value = 0.0
         widget.update()
-        assert int(shown[-1][0].axes[1].get_title(loc="left").split()[-1]) > len(figure.axes[1].patches)
+        assert int(shown[-1][0].axes[1].get_title(loc="left").split()[-1]) > len(
+            figure.axes[1].patches
+        )
 
     def test_boxes_beyond_counting_are_not_drawn(self, portraits, shown, monkeypatch):
         monkeypatch.setattr(explorers, "MOST_BOXES", 2)
@@ -42,17 +48,27 @@ class TestCascade:
 
 class TestThreshold:
     PREDICTIONS = pd.DataFrame(
-        {"label": ["female", "male", "male", "female"], "p_female": [0.9, 0.4, 0.1, 0.3], "p_male": [0.1, 0.6, 0.9, 0.7]}
+        {
+            "label": ["female", "male", "male", "female"],
+            "p_female": [0.9, 0.4, 0.1, 0.3],
+            "p_male": [0.1, 0.6, 0.9, 0.7],
+        }
     )
 
     def test_mistakes_at_a_threshold(self, shown, capsys):
         widget = explorers.explore_threshold(self.PREDICTIONS, "male")
         widget.update()
-        assert shown[-1][1] == "From 0.50 on, 3 faces are told as male; 1 of them are false alarms, and 0 others are missed."
+        assert (
+            shown[-1][1]
+            == "From 0.50 on, 3 faces are told as male; 1 of them are false alarms, and 0 others are missed."
+        )
         controls = get_controls(widget)
         controls["threshold"].value = 0.8
         widget.update()
-        assert "From 0.80 on, 1 faces are told as male; 0 of them are false alarms, and 1 others are missed." in capsys.readouterr().out
+        assert (
+            "From 0.80 on, 1 faces are told as male; 0 of them are false alarms, and 1 others are missed."
+            in capsys.readouterr().out
+        )
         controls["label"].value = "female"
         widget.update()
         assert "are told as female" in shown[-1][1]
@@ -61,14 +77,18 @@ class TestThreshold:
         assert "From 1.00 on, 0 faces" in shown[-1][1]
 
     def test_the_first_class_is_the_default(self):
-        assert get_controls(explorers.explore_threshold(self.PREDICTIONS))["label"].value == "female"
+        assert (
+            get_controls(explorers.explore_threshold(self.PREDICTIONS))["label"].value == "female"
+        )
 
 
 class TestAgeClasses:
     @pytest.fixture
     def predictions(self) -> pd.DataFrame:
         told = np.eye(len(AGES_YEARS))[[5, 19, 40, 70]]
-        return pd.DataFrame(told, columns=[f"p_{year}" for year in AGES_YEARS]).assign(label=[5, 17, 41, 66])
+        return pd.DataFrame(told, columns=[f"p_{year}" for year in AGES_YEARS]).assign(
+            label=[5, 17, 41, 66]
+        )
 
     def test_schemes_fill_the_years_in(self, predictions, shown, capsys):
         widget = explorers.explore_age_classes(predictions)
@@ -86,7 +106,10 @@ class TestAgeClasses:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("0, ten", "The first year of each class, please, such as 0, 13, 20, 40, 60; got 0, ten."),
+            (
+                "0, ten",
+                "The first year of each class, please, such as 0, 13, 20, 40, 60; got 0, ten.",
+            ),
             ("", "From 2 to 20 classes, please; got 0."),
             (" ".join(map(str, range(21))), "From 2 to 20 classes, please; got 21."),
             ("5, 10", "`scheme` must be first years that begin with 0 and rise; got 5, 10."),
@@ -104,7 +127,9 @@ class TestAgeClasses:
 class TestAugmentation:
     CROP = np.random.default_rng(0).integers(0, 256, (64, 64, 1), np.uint8)
 
-    @pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
+    @pytest.mark.skipif(
+        importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed"
+    )
     def test_a_face_and_its_changes(self, shown):
         widget = explorers.explore_augmentation(self.CROP, count=3, blur=0.0)
         controls = get_controls(widget)
@@ -120,5 +145,8 @@ class TestAugmentation:
 
     def test_without_tensorflow_a_sentence_says_what_to_do(self, monkeypatch):
         monkeypatch.setattr(lessons.importlib.util, "find_spec", lambda name: None)
-        with pytest.raises(lessons.MissingPackageError, match="Augmentation runs as it does in training, which needs TensorFlow: run"):
+        with pytest.raises(
+            lessons.MissingPackageError,
+            match="Augmentation runs as it does in training, which needs TensorFlow: run",
+        ):
             explorers.explore_augmentation(self.CROP)

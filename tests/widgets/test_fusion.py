@@ -17,7 +17,9 @@ ANSWERS = {"age": np.full((1, 101), 1 / 101), "gender": np.array([[0.5, 0.5]])}
 
 
 def get_sliders(widget) -> dict[str, Slider]:
-    return {slider.description.removeprefix("weight of "): slider for slider in widget.kwargs_widgets}
+    return {
+        slider.description.removeprefix("weight of "): slider for slider in widget.kwargs_widgets
+    }
 
 
 @pytest.mark.parametrize("attribute", ["age", "emotion"])
@@ -28,8 +30,13 @@ def test_temperature(attribute, shown):
     assert slider.value == pytest.approx(0.8)
     slider.value = 2.0
     widget.update()
-    assert shown[-1][1].startswith(f"How sure of {attribute}, as the network says and at temperature 2.00: ")
-    assert [text.get_text() for text in shown[-1][0].get_legend().get_texts()] == [fusion.BEFORE, "at 2.00"]
+    assert shown[-1][1].startswith(
+        f"How sure of {attribute}, as the network says and at temperature 2.00: "
+    )
+    assert [text.get_text() for text in shown[-1][0].get_legend().get_texts()] == [
+        fusion.BEFORE,
+        "at 2.00",
+    ]
 
 
 def test_strength(shown):
@@ -49,7 +56,9 @@ def test_confidence(shown, capsys):
     assert {name: slider.value for name, slider in sliders.items()} == CONSTANTS.reliabilities
     sliders["age"].value = 0.0
     widget.update()
-    assert shown[-1][1] == "Confidence 0.80: age adds 0.00, gender adds 0.80."  # gender alone, which lies at 0.8 of its range
+    assert (
+        shown[-1][1] == "Confidence 0.80: age adds 0.00, gender adds 0.80."
+    )  # gender alone, which lies at 0.8 of its range
     assert sum(bars[0].get_width() for bars in shown[-1][0].containers) == pytest.approx(0.8)
     before = len(shown)
     sliders["gender"].value = 0.0

@@ -7,7 +7,9 @@ from PIL import Image
 from facekit.datasets.manifest import BOX, load_manifest, make_manifest
 from facekit.taxonomy import LABELS
 
-pytest.importorskip("anywidget", reason="anywidget is not installed: pip install 'facekit[notebooks]'")
+pytest.importorskip(
+    "anywidget", reason="anywidget is not installed: pip install 'facekit[notebooks]'"
+)
 
 from facekit.datasets.annotations import read_dataturks
 from facekit.widgets.labeler import LABEL_KEYS, Labeler, draw_face
@@ -20,7 +22,9 @@ def table(tmp_path):
     """Three faces, one a photo, the last of them cropped to it."""
     paths = [tmp_path / f"{name}.png" for name in "abc"]
     for seed, path in enumerate(paths):
-        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (60, 80, 3), np.uint8)).save(path)
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (60, 80, 3), np.uint8)).save(
+            path
+        )
     rows = [{"path": str(path)} for path in paths]
     rows[0] |= dict(zip(BOX, (10, 10, 30, 40), strict=True))
     rows[1] |= dict(zip(BOX, (60, 40, 90, 70), strict=True))  # beyond the frame
@@ -35,7 +39,9 @@ def path(tmp_path) -> Path:
 @pytest.fixture
 def sent(monkeypatch) -> list[tuple[dict, list]]:
     messages = []
-    monkeypatch.setattr(Labeler, "send", lambda self, content, buffers=(): messages.append((content, buffers)))
+    monkeypatch.setattr(
+        Labeler, "send", lambda self, content, buffers=(): messages.append((content, buffers))
+    )
     return messages
 
 
@@ -45,7 +51,9 @@ def press(labeler: Labeler, *keys: str) -> None:
 
 
 def test_every_label_has_a_key_of_its_own():
-    assert {label for name, labels in LABELS.items() if name != "age" for label in labels} == LABEL_KEYS.keys()
+    assert {
+        label for name, labels in LABELS.items() if name != "age" for label in labels
+    } == LABEL_KEYS.keys()
     keys = list(LABEL_KEYS.values())
     assert len({*keys, *COMMAND_KEYS}) == len(keys) + len(COMMAND_KEYS)
 
@@ -54,7 +62,10 @@ def test_it_tells_what_there_is_to_do(table, path):
     labeler = Labeler(table, path)
     assert (labeler.position, labeler.count, labeler.name, labeler.state) == (0, 3, "a.png", "open")
     assert [choice["attribute"] for choice in labeler.choices] == ["age", "gender", "emotion"]
-    assert labeler.choices[:2] == [{"attribute": "age", "labels": []}, {"attribute": "gender", "labels": [["female", "f"], ["male", "m"]]}]
+    assert labeler.choices[:2] == [
+        {"attribute": "age", "labels": []},
+        {"attribute": "gender", "labels": [["female", "f"], ["male", "m"]]},
+    ]
     assert labeler.file == str(path)
     assert not path.exists()
 
@@ -68,7 +79,11 @@ def test_labels_by_keys(table, path):
     press(labeler, "w", "q", "Tab", "²")  # ethnicity is not asked for, and the others mean nothing
     assert labeler.labels == {"age": "34", "gender": "female"}
     press(labeler, "Enter")
-    assert (labeler.position, labeler.labels, labeler.judged) == (1, {}, {"labelled": 1, "skipped": 0, "not a face": 0})
+    assert (labeler.position, labeler.labels, labeler.judged) == (
+        1,
+        {},
+        {"labelled": 1, "skipped": 0, "not a face": 0},
+    )
     assert load_manifest(path)["age"].tolist() == [34]
 
 
@@ -132,7 +147,9 @@ def test_a_key_for_another_face_is_not_heard(table, path, sent):
     labeler = Labeler(table, path)
     labeler._receive(None, {"press": "m", "position": 0}, [])
     labeler._receive(None, {"press": "Enter", "position": 0}, [])
-    labeler._receive(None, {"press": "f", "position": 0}, [])  # pressed before the next face was there
+    labeler._receive(
+        None, {"press": "f", "position": 0}, []
+    )  # pressed before the next face was there
     assert (labeler.position, labeler.labels) == (1, {})
     labeler._receive(None, {"age": "41", "position": 1}, [])
     assert labeler.labels == {"age": "41"}
@@ -154,7 +171,9 @@ def test_a_broken_photo_does_not_stop_the_rest(table, path, sent):
     labeler = Labeler(table, path)
     Path(table["path"][0]).write_bytes(b"broken")
     Path(table["path"][1]).unlink()
-    for position, message in enumerate(("a.png: is not a picture that can be read; save it", "b.png: no such file; check")):
+    for position, message in enumerate(
+        ("a.png: is not a picture that can be read; save it", "b.png: no such file; check")
+    ):
         labeler._receive(None, {"show": True, "position": position}, [])
         content, buffers = sent.pop()
         assert message in content["error"]

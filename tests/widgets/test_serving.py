@@ -17,7 +17,13 @@ def test_a_port_that_is_taken():
 
 
 @pytest.mark.parametrize(
-    ("host", "name"), [("localhost", "localhost"), ("127.0.0.1", "localhost"), ("0.0.0.0", socket.gethostname()), ("10.1.2.3", "10.1.2.3")]
+    ("host", "name"),
+    [
+        ("localhost", "localhost"),
+        ("127.0.0.1", "localhost"),
+        ("0.0.0.0", socket.gethostname()),
+        ("10.1.2.3", "10.1.2.3"),
+    ],
 )
 def test_urls(host, name):
     assert make_url(host, 8866, "secret") == f"http://{name}:8866/?token=secret"

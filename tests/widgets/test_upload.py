@@ -43,7 +43,11 @@ class Page:
 
     def __init__(self, monkeypatch, **traits) -> None:
         self.told: list[tuple[dict, list]] = []
-        monkeypatch.setattr(UploadAnalyzer, "send", lambda _, content, buffers=(): self.told.append((content, list(buffers))))
+        monkeypatch.setattr(
+            UploadAnalyzer,
+            "send",
+            lambda _, content, buffers=(): self.told.append((content, list(buffers))),
+        )
         self.upload = UploadAnalyzer(**{"analyzer": ANALYZER} | traits)
 
     def say(self, kind: str, **content) -> None:
@@ -55,7 +59,15 @@ class Page:
         step = self.upload.chunk_bytes
         for start in range(0, max(len(content), 1), step):
             before = len(self.told)
-            message = {"kind": "chunk", "page": "p", "picture": key, "name": name, "size": len(content), "start": start, "type": "image/x"}
+            message = {
+                "kind": "chunk",
+                "page": "p",
+                "picture": key,
+                "name": name,
+                "size": len(content),
+                "start": start,
+                "type": "image/x",
+            }
             self.upload._receive(None, message | more, [memoryview(content[start : start + step])])
             last = start + step >= len(content)
             while len(self.told) == before or (last and self.told[-1][0]["kind"] == "more"):
@@ -73,7 +85,12 @@ class Page:
 class TestAnalyzePicture:
     def test_faces(self, contents):
         picture = analyze_picture(contents["portrait.jpg"], "portrait.jpg", ANALYZER)
-        assert (picture.error, picture.size_hw, len(picture.analysis), len(picture.crops)) == ("", (512, 512), 1, 1)
+        assert (picture.error, picture.size_hw, len(picture.analysis), len(picture.crops)) == (
+            "",
+            (512, 512),
+            1,
+            1,
+        )
         assert picture.analysis.image == "portrait.jpg"
         assert picture.analysis.pixels is None
         assert decode(picture.crops[0]).shape == (upload.CROP_SIDE, upload.CROP_SIDE, 3)
@@ -84,7 +101,12 @@ class TestAnalyzePicture:
         assert decode(picture.preview).shape == (40, 60, 3)
 
     @pytest.mark.parametrize(
-        ("name", "message"), [("cut.jpg", "damaged"), ("empty.png", "empty"), ("notes.txt", "not a picture that can be read")]
+        ("name", "message"),
+        [
+            ("cut.jpg", "damaged"),
+            ("empty.png", "empty"),
+            ("notes.txt", "not a picture that can be read"),
+        ],
     )
     def test_broken(self, contents, name, message):
         picture = analyze_picture(contents[name], name, ANALYZER)
@@ -149,7 +171,11 @@ def test_downloads(monkeypatch, contents):
     for form in ("csv", "json"):
         page.say("table", form=form)
     (csv_told, [table]), (json_told, [rows]) = page.told[-2:]
-    assert (csv_told["name"], json_told["name"], csv_told["page"]) == ("faces.csv", "faces.json", "p")
+    assert (csv_told["name"], json_told["name"], csv_told["page"]) == (
+        "faces.csv",
+        "faces.json",
+        "p",
+    )
     assert json.loads(rows) == page.upload.value[0].analysis.to_dicts()
     assert [row["emotion"] for row in csv.DictReader(io.StringIO(table.decode()))] == ["happiness"]
     told, [png] = asyncio.run(page.send("k0", "portrait.jpg", contents["portrait.jpg"], draw=True))
@@ -159,7 +185,9 @@ def test_downloads(monkeypatch, contents):
 
 def test_a_drawing_that_fails_is_answered(monkeypatch, contents):
     page = Page(monkeypatch)
-    told, buffers = asyncio.run(page.send("gone", "portrait.jpg", contents["portrait.jpg"], draw=True))
+    told, buffers = asyncio.run(
+        page.send("gone", "portrait.jpg", contents["portrait.jpg"], draw=True)
+    )
     assert (told["kind"], told["picture"], buffers) == ("file", "gone", [])
     assert told["error"].startswith("portrait.jpg: could not be drawn")
 
@@ -172,7 +200,11 @@ def test_like_names_are_told_apart(monkeypatch, contents):
             await page.send(key, "image.png", contents["plain.png"])
 
     asyncio.run(send())
-    assert [picture.name for picture in page.upload.value] == ["image.png", "image (2).png", "image (3).png"]
+    assert [picture.name for picture in page.upload.value] == [
+        "image.png",
+        "image (2).png",
+        "image (3).png",
+    ]
 
 
 def test_a_new_view_is_told_all(monkeypatch, contents):
@@ -236,9 +268,19 @@ class TestExplain:
         return page.told[-1]
 
     def test_maps(self, monkeypatch, contents):
-        told, buffers = self.explain(monkeypatch, contents, lambda crop: {"emotion": crop, "age": crop // 2})
-        assert told == {"kind": "explained", "picture": "a", "face": 0, "names": ["emotion", "age"], "error": ""}
-        assert [decode(png).shape for png in buffers] == [(upload.CROP_SIDE, upload.CROP_SIDE, 3)] * 2
+        told, buffers = self.explain(
+            monkeypatch, contents, lambda crop: {"emotion": crop, "age": crop // 2}
+        )
+        assert told == {
+            "kind": "explained",
+            "picture": "a",
+            "face": 0,
+            "names": ["emotion", "age"],
+            "error": "",
+        }
+        assert [decode(png).shape for png in buffers] == [
+            (upload.CROP_SIDE, upload.CROP_SIDE, 3)
+        ] * 2
 
     def test_failure(self, monkeypatch, contents):
         told, buffers = self.explain(monkeypatch, contents, lambda crop: 1 / 0)
@@ -268,4 +310,8 @@ def test_wrong_traits(trait, value, message):
 
 def test_the_look_has_the_colours_of_drawing():
     look = (HERE / "look.css").read_text()
-    assert [colour for name, colour in EMOTION_COLOURS.items() if name != "neutral" and colour not in look] == []
+    assert [
+        colour
+        for name, colour in EMOTION_COLOURS.items()
+        if name != "neutral" and colour not in look
+    ] == []

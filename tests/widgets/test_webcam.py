@@ -11,7 +11,13 @@ from traitlets import TraitError
 
 from facekit.faces import COLUMNS
 from facekit.video import VideoError, VideoWriter
-from facekit.widgets.webcam import CAMERA, ImageRecorderAnalyzer, WebcamAnalyzer, decode_jpeg, encode_jpeg
+from facekit.widgets.webcam import (
+    CAMERA,
+    ImageRecorderAnalyzer,
+    WebcamAnalyzer,
+    decode_jpeg,
+    encode_jpeg,
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,13 @@ def make_view(tmp_path):
 
 def send_frame(view, data: bytes = b"", sequence: int = 1, seconds: float = 0.0) -> dict:
     """Send what the page sends, wait for the answer, and return it."""
-    content = {"kind": "frame", "page": "p", "sequence": sequence, "seconds": seconds, "latency": 0.04}
+    content = {
+        "kind": "frame",
+        "page": "p",
+        "sequence": sequence,
+        "seconds": seconds,
+        "latency": 0.04,
+    }
     view._receive(view, content, [memoryview(data)] if data else [])
     view._worker.submit(lambda: None).result()
     return view.sent[-1][0]
@@ -85,7 +97,14 @@ def test_attributes_are_kept_in_their_order(make_view):
 
 @pytest.mark.parametrize(
     "traits",
-    [{"attributes": []}, {"attributes": ["mood"]}, {"width": 10}, {"in_flight": 3}, {"record_to": "webcam.xlsx"}, {"mirror": "yes"}],
+    [
+        {"attributes": []},
+        {"attributes": ["mood"]},
+        {"width": 10},
+        {"in_flight": 3},
+        {"record_to": "webcam.xlsx"},
+        {"mirror": "yes"},
+    ],
     ids=lambda traits: next(iter(traits)),
 )
 def test_bad_traits(make_view, traits):
@@ -104,7 +123,12 @@ def test_what_the_page_must_not_set(make_view):
 def test_a_frame_is_answered(make_view, portrait):
     view = make_view()
     answer = send_frame(view, encode_jpeg(portrait))
-    assert (answer["kind"], answer["page"], answer["sequence"], tuple(answer["size"])) == ("answer", "p", 1, (320, 320))
+    assert (answer["kind"], answer["page"], answer["sequence"], tuple(answer["size"])) == (
+        "answer",
+        "p",
+        1,
+        (320, 320),
+    )
     (face,) = answer["faces"]
     assert face["number"] == 0
     assert face["emotion"] == "happiness"
@@ -155,7 +179,12 @@ def test_snapshots(make_view, portrait):
 
 def test_a_film(make_view, film):
     view = make_view(source=film, running=True)
-    assert (view.film, view.film_rate, view.mirror, repr(view)) == ("film.mp4", 10, False, "WebcamAnalyzer(source='film.mp4')")
+    assert (view.film, view.film_rate, view.mirror, repr(view)) == (
+        "film.mp4",
+        10,
+        False,
+        "WebcamAnalyzer(source='film.mp4')",
+    )
     for round_ in range(2):
         answers = [send_frame(view) for _ in range(4)]
         assert [answer.get("over", False) for answer in answers] == [False, False, False, True]
@@ -209,7 +238,10 @@ def test_a_file_that_cannot_be_written(make_view, tmp_path):
     view = make_view(record_to=str(tmp_path / "gone" / "webcam.csv"))
     view.recording = True
     assert not view.recording
-    assert "cannot be written (No such file or directory); set `record_to` to another file." in view.message
+    assert (
+        "cannot be written (No such file or directory); set `record_to` to another file."
+        in view.message
+    )
 
 
 # === The other transport ===
