@@ -158,8 +158,8 @@ def make_film(
     """
     import pandas as pd
 
-    from facekit.datasets.drawn import draw_face
     from facekit.datasets.synthetic import sample_traits
+    from facekit.datasets.synthetic.drawing import draw_face
 
     random = np.random.default_rng(seed)
     actor = sample_traits(FILM_ACTOR + 1)[FILM_ACTOR]

@@ -8,11 +8,12 @@ metrics, its checksum.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from facekit.files import hash_file
 
 _PACKAGE = Path(__file__).resolve().parent
 MODELS_VARIABLE = "FACEKIT_MODELS"  # names another folder of models, such as one's own trainings
@@ -84,12 +85,6 @@ def save_entry(entry: ModelEntry, models_dir: Path) -> None:
     fields = asdict(entry)
     entries[fields.pop("name")] = fields
     path.write_text(json.dumps(dict(sorted(entries.items())), indent=1) + "\n", encoding="utf-8")
-
-
-def hash_file(path: Path) -> str:
-    """Return the sha256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_model(name: str, models_dir: Path | None = None) -> tuple[ModelEntry, Path]:

@@ -19,7 +19,7 @@ from facekit.datasets.protocols import FOLDED, FOLDS, split_by_protocol
 from facekit.evaluation.figures import PROTOCOLS_FOLDER
 from facekit.images import normalise
 from facekit.training.augmentation import Augmentation, augment
-from facekit.training.command import DataChoice, begin_network, build_network, cut_faces
+from facekit.training.course import DataChoice, begin_network, build_network, cut_faces
 from facekit.training.export import tabulate_predictions
 from facekit.training.loop import LabelledCrops, TrainingConfig, train_model
 from facekit.training.tasks import TASKS, Task

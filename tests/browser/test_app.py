@@ -32,7 +32,7 @@ def serve(tmp_path) -> Iterator[Callable[..., str]]:
         command = [
             sys.executable,
             "-c",
-            "from facekit.cli import main; main()",
+            "from facekit.commands import main; main()",
             "app",
             *map(str, arguments),
         ]

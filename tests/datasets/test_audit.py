@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from facekit.cli import main
+from facekit.commands import main
 from facekit.datasets.adapters import read_dataset
 from facekit.datasets.audit import FINDING_COLUMNS, Audit, audit_manifest, list_left_out
 from facekit.datasets.manifest import make_manifest, save_manifest

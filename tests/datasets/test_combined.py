@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from facekit.commands.data import data
 from facekit.datasets.adapters import read_dataset
 from facekit.datasets.combined import combine_manifests
-from facekit.datasets.command import data
 from facekit.datasets.manifest import (
     COLUMNS,
     check_manifest,

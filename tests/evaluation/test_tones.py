@@ -1,6 +1,6 @@
 import numpy as np
 
-from facekit.datasets.drawn import FaceTraits, draw_crops
+from facekit.datasets.synthetic.drawing import FaceTraits, draw_crops
 from facekit.evaluation.tones import measure_tones
 
 PLAIN = FaceTraits(30, "female", "other", light_strength=0.0)

@@ -12,8 +12,8 @@ from facekit.networks.attributes import add_heads
 from facekit.taxonomy import LABELS
 from facekit.training import loop
 from facekit.training.augmentation import Augmentation
-from facekit.training.balance import BalancedModel
 from facekit.training.loop import LabelledCrops, TrainingConfig, make_training_batches, train_model
+from facekit.training.loss_weighting import BalancedModel
 from facekit.training.tasks import TASKS
 
 CONFIG = TrainingConfig(epochs=2, batch_size=4, learning_rate=0.01)

@@ -1,0 +1,1 @@
+"""The app: a page with a large card for each face in view."""

@@ -1,0 +1,37 @@
+"""The `facekit` command: click and nothing else. Each command has a module of its own."""
+
+from __future__ import annotations
+
+import click
+
+from facekit.commands.analyze import analyze
+from facekit.commands.app import app
+from facekit.commands.data import data
+from facekit.commands.demo import demo
+from facekit.commands.evaluate import evaluate
+from facekit.commands.report import report
+from facekit.commands.train import crossvalidate, train
+
+MAIN_HELP = """Find every face in pictures and videos; tell its age, gender and emotion.
+
+\b
+  facekit analyze party.jpg                            a table in the terminal
+  facekit analyze photos/ --output faces.csv           a folder, into a file
+  facekit analyze party.jpg --annotate drawn/          pictures with boxes and labels
+  facekit demo                                         see it work, without a picture of your own
+
+Nothing leaves this machine, and nothing is stored but the files you name.
+"""
+
+
+@click.group(
+    help=MAIN_HELP,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="facekit")
+def main() -> None:
+    """Hold the commands together."""
+
+
+for command in (analyze, demo, evaluate, report, data, train, crossvalidate, app):
+    main.add_command(command)

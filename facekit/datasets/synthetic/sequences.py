@@ -1,0 +1,91 @@
+"""Draw faces in the form of CK+48: people who pose emotions, each filmed, the last frames of each
+film kept as an image of their own.
+
+Three frames of a film show nearly the same picture, and everybody poses several emotions, so that a
+split by images tests on the faces it trained on. That is what these are for: to see what a protocol
+makes of a task. They are read by `folders.read_ck_plus`; a single face, and what it is drawn from,
+is of `synthetic`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from facekit.datasets.folders import read_ck_plus
+from facekit.datasets.synthetic import PICTURES, sample_traits
+from facekit.datasets.synthetic.drawing import FaceTraits, draw_face
+from facekit.images import convert_to_grey
+from facekit.taxonomy import CK_PLUS_EMOTIONS
+
+SIDE = 48  # pixels
+POSED_EMOTIONS = tuple(
+    emotion for emotion in CK_PLUS_EMOTIONS.values() if emotion != "neutral"
+)  # CK+48 keeps no neutral frames
+INTENSITIES = (0.85, 0.92, 1.0)  # of the frames that are kept: an expression on its way to its peak
+SWAY_DEGREES = 0.6  # standard deviation of the head's turning from frame to frame
+
+
+def sample_sequences(
+    people: int, posed: int, seed: int = 0
+) -> Iterator[tuple[int, int, list[FaceTraits]]]:
+    """Yield each film's person, its number, and the traits of its frames.
+
+    A person keeps light, background and clothes from film to film, as in a laboratory, and sits a
+    little differently in each.
+
+    Args:
+        people: How many.
+        posed: Emotions that each poses, out of `POSED_EMOTIONS`, none twice.
+        seed: Of them all.
+
+    Raises:
+        ValueError: If `people` is not positive, or `posed` not from 1 to 6.
+    """
+    if people < 1:
+        raise ValueError(f"`people` must be 1 or more; got {people}.")
+    if not 1 <= posed <= len(POSED_EMOTIONS):
+        raise ValueError(f"`posed` must be from 1 to {len(POSED_EMOTIONS)} emotions; got {posed}.")
+    for person, face in enumerate(sample_traits(PICTURES * people, seed)[::PICTURES]):
+        random = np.random.default_rng((seed, person))
+        for number, emotion in enumerate(random.permutation(POSED_EMOTIONS)[:posed]):
+            turn = random.normal(0, (6, 3, 3))
+            frames = [
+                replace(
+                    face, emotion=str(emotion), intensity=intensity,
+                    **dict(zip(("yaw_degrees", "pitch_degrees", "roll_degrees"), turn + random.normal(0, SWAY_DEGREES, 3), strict=True)),
+                )
+                for intensity in INTENSITIES
+            ]  # fmt: skip
+            yield person, number, frames
+
+
+def make_sequences(folder: Path, people: int, posed: int = 3, seed: int = 0) -> pd.DataFrame:
+    """Draw people posing emotions into `LABEL/SUBJECT_SEQUENCE_FRAME.png`, as CK+48 has them.
+
+    Args:
+        folder: Where to; pictures of the same names are replaced.
+        people: How many.
+        posed: Emotions that each poses.
+        seed: Of them all.
+
+    Returns:
+        The manifest, not split, as of `folders.read_ck_plus`.
+
+    Raises:
+        ValueError: If `people` or `posed` are out of bounds.
+    """
+    labels = {emotion: label for label, emotion in CK_PLUS_EMOTIONS.items()}
+    for person, number, frames in sample_sequences(people, posed, seed):
+        for count, face in enumerate(frames, 1):
+            path = Path(
+                folder, labels[face.emotion], f"S{person:03d}_{number + 1:03d}_{count:08d}.png"
+            )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(convert_to_grey(draw_face(face, SIDE))).save(path)
+    return read_ck_plus(folder)

@@ -1,0 +1,189 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from facekit.calibration import (
+    SMOOTHING,
+    STRENGTHS,
+    TEMPERATURES,
+    count_lifts,
+    fit_constants,
+    fit_temperature,
+    load_predictions,
+    measure_fusion,
+)
+from facekit.evaluation.figures import find_right, get_probabilities
+from facekit.fusion import calibrate, fuse_profiles, load_constants, save_constants
+from facekit.taxonomy import ATTRIBUTES, EMOTIONS, LABELS
+
+
+class TestLifts:
+    def make_labels(self, counts: dict[tuple, int], columns: tuple[str, ...]) -> pd.DataFrame:
+        rows = [
+            dict(zip(columns, labels, strict=True))
+            for labels, count in counts.items()
+            for _ in range(count)
+        ]
+        return pd.DataFrame(rows, columns=list(ATTRIBUTES)).astype({"age": float})
+
+    def test_by_hand(self):
+        # By chance each of the four pairs would meet 25 times.
+        counts = {
+            ("female", "white"): 40,
+            ("male", "white"): 10,
+            ("female", "black"): 10,
+            ("male", "black"): 40,
+        }
+        lifts = count_lifts(self.make_labels(counts, ("gender", "ethnicity")))
+        assert lifts.keys() == {("gender", "ethnicity")}
+        often, seldom = (40 + SMOOTHING) / (25 + SMOOTHING), (10 + SMOOTHING) / (25 + SMOOTHING)
+        np.testing.assert_allclose(
+            lifts["gender", "ethnicity"], [[often, seldom, 1, 1, 1], [seldom, often, 1, 1, 1]]
+        )
+
+    def test_age_counts_in_classes(self):
+        lifts = count_lifts(
+            self.make_labels(
+                {(1.0, "female"): 30, (2.0, "female"): 10, (70.0, "male"): 30, (116.0, "male"): 10},
+                ("age", "gender"),
+            )
+        )
+        table = lifts["age", "gender"]
+        assert table.shape == (7, 2)
+        np.testing.assert_allclose(
+            table[0], [(40 + SMOOTHING) / (20 + SMOOTHING), SMOOTHING / (20 + SMOOTHING)]
+        )
+        np.testing.assert_allclose(table[6], table[0][::-1])
+        np.testing.assert_allclose(table[1:6], 1)
+
+    def test_no_labels_no_tables(self):
+        assert count_lifts(self.make_labels({}, ())) == {}
+
+
+class TestTemperature:
+    @pytest.mark.parametrize("overconfidence", [0.5, 1.0, 2.0])
+    def test_it_undoes_overconfidence(self, make_table, overconfidence):
+        generator = np.random.default_rng(0)
+        honest = generator.dirichlet(np.ones(7), 4000)
+        labels = [generator.choice(EMOTIONS, p=row) for row in honest]
+        table = make_table("emotion", labels, calibrate(honest, 1 / overconfidence))
+        assert fit_temperature("emotion", table) == pytest.approx(overconfidence, rel=0.1)
+
+    @pytest.mark.parametrize("spread", [4, 6, 8])
+    def test_four_ages_in_five_lie_from_low_to_high(self, make_table, spread):
+        generator = np.random.default_rng(0)
+        means = generator.uniform(35, 65, 4000)
+        ages = np.floor(generator.normal(means, 6))
+        answers = np.exp(-0.5 * ((np.arange(101) + 0.5 - means[:, None]) / spread) ** 2)
+        temperature = fit_temperature(
+            "age", make_table("age", ages, answers / answers.sum(axis=1, keepdims=True))
+        )
+        assert temperature == pytest.approx(
+            (6 / spread) ** 2, rel=0.2
+        )  # a bell's spread grows with the root of it
+
+
+class TestConstants:
+    def test_they_fit_what_they_come_from(self, make_tables, make_labels):
+        tables = make_tables(400)
+        constants = fit_constants(tables, make_labels(tables))
+        for fields in (constants.temperatures, constants.reliabilities, constants.certainty_ranges):
+            assert fields.keys() == set(ATTRIBUTES)
+        for name in ATTRIBUTES:
+            assert TEMPERATURES[0] - 1e-3 <= constants.temperatures[name] <= TEMPERATURES[-1]
+            answers = calibrate(get_probabilities(tables[name]), constants.temperatures[name])
+            right = find_right(name, answers, tables[name]["label"].to_numpy())
+            assert constants.reliabilities[name] == pytest.approx(right.mean(), abs=1e-4)
+            least, greatest = constants.certainty_ranges[name]
+            assert 0 <= least < greatest <= 1
+        assert constants.lifts.keys() == {
+            ("age", "gender"),
+            ("age", "ethnicity"),
+            ("gender", "ethnicity"),
+        }
+        assert np.isclose(STRENGTHS, constants.strength, atol=1e-3).any()
+
+    def test_they_can_be_saved_and_used(self, make_tables, make_labels, tmp_path):
+        tables = make_tables(200)
+        save_constants(fit_constants(tables, make_labels(tables)), tmp_path)
+        profiles = fuse_profiles(
+            {name: get_probabilities(table) for name, table in tables.items()},
+            load_constants(tmp_path),
+        )
+        assert len(profiles) == 200
+        right = [
+            profile.gender == label
+            for profile, label in zip(profiles, tables["gender"]["label"], strict=True)
+        ]
+        assert np.mean(right) > 0.9
+        assert all(0 <= profile.confidence_score <= 1 for profile in profiles)
+
+    def test_labels_that_go_together_help_a_network_that_guesses(self, make_tables, make_labels):
+        tables = make_tables(400, blur=True)
+        constants = fit_constants(tables, make_labels(tables))
+        assert constants.strength > 0.2
+        figures = measure_fusion(make_tables(400, seed=1, blur=True), constants)
+        assert figures["gender right before"] < 0.6
+        assert figures["gender right after"] > 0.9
+
+    def test_labels_that_do_not_go_together_do_not_pull(self, make_tables, make_labels):
+        tables = make_tables(400)
+        shuffled = make_labels(tables)
+        generator = np.random.default_rng(0)
+        faces = shuffled["gender"].notna()
+        for name in ("age", "gender", "ethnicity"):
+            shuffled.loc[faces, name] = generator.permutation(shuffled.loc[faces, name])
+        for table in count_lifts(shuffled).values():
+            assert np.abs(table - 1).max() < 0.5
+
+
+class TestMeasure:
+    def test_figures(self, make_tables, make_labels):
+        tables = make_tables(300)
+        constants = fit_constants(tables, make_labels(tables))
+        figures = measure_fusion(make_tables(300, seed=1, split="test"), constants)
+        names = [f"{name} right" for name in ("age", "gender", "ethnicity")] + [
+            "age mean absolute error"
+        ]
+        assert figures.keys() == {
+            "count", "strength", *(f"{name} {moment}" for name in names for moment in ("before", "after")),
+            "profile right, more confident half", "profile right, less confident half",
+        }  # fmt: skip
+        assert figures["count"] == 300
+        assert figures["strength"] == constants.strength
+        assert (
+            figures["profile right, more confident half"]
+            > figures["profile right, less confident half"]
+        )
+        assert figures["age mean absolute error before"] == pytest.approx(
+            6 * 0.8, abs=1
+        )  # of a bell whose spread is 6
+
+    def test_without_strength_nothing_changes(self, make_tables, make_labels):
+        tables = make_tables(100)
+        constants = fit_constants(tables, make_labels(tables))
+        object.__setattr__(constants, "strength", 0.0)
+        figures = measure_fusion(tables, constants)
+        for name in figures:
+            if name.endswith(" before"):
+                assert figures[name] == figures[name.replace("before", "after")]
+
+
+def test_stored_predictions_are_loaded_by_split(make_tables, tmp_path):
+    stored = {
+        split: make_tables(20, seed, split) for seed, split in enumerate(("validation", "test"))
+    }
+    for name in ATTRIBUTES:
+        (tmp_path / name).mkdir()
+        pd.concat([tables[name] for tables in stored.values()]).to_parquet(
+            tmp_path / name / "predictions.parquet"
+        )
+    for split, tables in stored.items():
+        loaded = load_predictions(tmp_path, split)
+        assert tuple(loaded) == ATTRIBUTES
+        for name in ATTRIBUTES:
+            assert loaded[name]["label"].tolist() == tables[name]["label"].tolist()
+            np.testing.assert_array_equal(
+                get_probabilities(loaded[name]), get_probabilities(tables[name])
+            )
+            assert get_probabilities(loaded[name]).shape == (20, len(LABELS[name]))
