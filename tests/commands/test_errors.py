@@ -9,14 +9,14 @@ from facekit.registry import ModelError
 
 @pytest.mark.parametrize("error", [ValueError("why"), OSError("why"), ModelError("why")])
 def test_foreseeable_errors_become_one_line(error):
-    with pytest.raises(click.ClickException, match="^why$"), explain_errors():
+    with pytest.raises(click.ClickException, match=r"^why$"), explain_errors():
         raise error
 
 
 def test_a_missing_package_names_its_extra():
-    with pytest.raises(click.ClickException, match=r"needs nowhere\. Run: .*facekit\[train\]"):
-        with explain_errors("train"):
-            import nowhere  # noqa: F401
+    remedy = pytest.raises(click.ClickException, match=r"needs nowhere\. Run: .*facekit\[train\]")
+    with remedy, explain_errors("train"):
+        import nowhere  # noqa: F401
 
 
 @pytest.mark.parametrize(
