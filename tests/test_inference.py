@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from facekit.inference import BATCH, load_session, open_session, run_model, run_session
-from facekit.registry import MODELS_VARIABLE, ModelEntry, ModelError, hash_file, save_entry
+from facekit.registry import (
+    MODELS_VARIABLE,
+    ModelEntry,
+    ModelError,
+    TaskEntry,
+    hash_file,
+    save_entry,
+)
 
 
 def make_inputs(count) -> np.ndarray:
@@ -35,16 +42,21 @@ def test_a_session_is_opened_once():
     )
 
 
+def test_a_model_can_be_named_for_a_task():
+    assert open_session("age", "faces") is open_session("faces") is open_session("gender")
+    with pytest.raises(ModelError, match=r"model 'emotion' does not serve age; it serves emotion"):
+        open_session("age", "emotion")
+
+
 def test_unlisted_model_is_an_error():
-    with pytest.raises(ModelError, match=r"no model is listed for 'snet'; known are .*rnet"):
+    with pytest.raises(ModelError, match=r"no model is listed for 'snet'; known tasks: age, .*rnet"):
         run_model("snet", make_inputs(1))
 
 
 def test_a_listed_file_that_is_no_model_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "rnet.onnx").write_text("Dear diary, today")
-    entry = ModelEntry(
-        "rnet", "detection", "rnet.onnx", hash_file(tmp_path / "rnet.onnx"), {"size": 24}
-    )
+    sha256 = hash_file(tmp_path / "rnet.onnx")
+    entry = ModelEntry("rnet", "rnet.onnx", sha256, {"size": 24}, {"detection": TaskEntry()})
     save_entry(entry, tmp_path)
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
     with pytest.raises(

@@ -22,8 +22,9 @@ def read_test_split(task: str) -> pd.DataFrame:
 
 def test_index_lists_what_is_there():
     index = load_index()
-    assert set(index) == {"pnet", "rnet", "onet", *ATTRIBUTES}
-    for entry in index.values():
+    assert set(index.models) == {"pnet", "rnet", "onet", "faces", "emotion"}
+    assert index.defaults.keys() == set(ATTRIBUTES)
+    for entry in index.models.values():
         assert hash_file(MODELS / entry.file) == entry.sha256
         assert entry.training_data
         assert entry.licence
@@ -48,7 +49,7 @@ def test_onnx_answers_as_keras(task):
 def test_index_and_card_tell_what_the_predictions_give(task):
     entry, _ = find_model(task)
     figures = measure_attribute(task, pd.read_parquet(MODELS / task / "predictions.parquet"))
-    assert json.loads(json.dumps(figures)) == entry.metrics["figures"]
+    assert json.loads(json.dumps(figures)) == entry.tasks[task].metrics["figures"]
     card = (MODELS / task / "README.md").read_text()
     for figure in figures:
         value = (

@@ -9,7 +9,7 @@ from facekit.evaluation.papers import (
     load_history,
     tabulate_papers,
 )
-from facekit.registry import ModelEntry, save_entry
+from facekit.registry import ModelEntry, TaskEntry, save_entry
 from facekit.taxonomy import ATTRIBUTES, LABELS
 
 SOURCES = {"age": "utkface", "gender": "utkface", "emotion": "fer2013", "ethnicity": "utkface"}
@@ -50,7 +50,10 @@ def models(tmp_path):
         )
         history.assign(val_loss=[1.2, 0.9, 1.1]).to_csv(folder / "history.csv", index=False)
         save_entry(
-            ModelEntry(attribute, attribute, f"{attribute}/{attribute}.onnx", "", {}), tmp_path
+            ModelEntry(
+                attribute, f"{attribute}/{attribute}.onnx", "", {}, {attribute: TaskEntry()}
+            ),
+            tmp_path,
         )
     make_table("emotion", "ck_plus", 9).to_parquet(
         tmp_path / "emotion" / "protocols" / "ck_plus-subject_disjoint.parquet"
@@ -101,7 +104,9 @@ def test_a_history_of_several_attributes_is_told_for_one(models):
     }
     (models / "faces").mkdir()
     pd.DataFrame(columns | validation).to_csv(models / "faces" / "history.csv", index=False)
-    save_entry(ModelEntry("age", "age", "faces/faces.onnx", "", {}), models)
+    save_entry(
+        ModelEntry("faces", "faces/faces.onnx", "", {}, {"age": TaskEntry()}), models, ("age",)
+    )
     history = load_history(models, "age")
     assert list(history) == ["epoch", "loss", "years_off", "val_loss", "val_years_off", "kept"]
     assert history["kept"].tolist() == [

@@ -462,7 +462,7 @@ class TestTraining:
         entry, path = find_model("gender", run)
         assert path == run / "gender" / "gender.onnx"
         assert entry.input == {"size": 64, "channels": 1, "equalise": False}
-        (figure,) = entry.metrics["figures"]
+        (figure,) = entry.tasks["gender"].metrics["figures"]
         assert (figure["source"], figure["count"], figure["figure"]) == ("utkface", 6, "accuracy")
         assert f"utkface test, 6 images: accuracy {figure['value']}" in capsys.readouterr().out
         taught = f"--start-from {faces / 'network.keras'} --teacher {faces / 'answers.npz'} --epochs 1 --batch-size 16"
