@@ -18,8 +18,8 @@ from typing import Any
 from facekit.files import hash_file, write_text
 
 __all__ = [
-    "INDEX", "MODELS_VARIABLE", "Index", "ModelEntry", "ModelError", "TaskEntry", "find_model", "get_models_dir", "hash_file",
-    "load_index", "save_entry",
+    "INDEX", "MODELS_VARIABLE", "Index", "ModelEntry", "ModelError", "TaskEntry", "find_model",
+    "get_models_dir", "hash_file", "load_index", "save_entry",
 ]  # fmt: skip
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -277,9 +277,7 @@ def save_entry(
     models = index.models | {entry.name: entry}
     defaults = {task: name for task, name in index.defaults.items() if task in models[name].tasks}
     if default_for is None:
-        default_for = [
-            task for task in entry.tasks if task != "detection" and task not in defaults
-        ]
+        default_for = [task for task in entry.tasks if task != "detection" and task not in defaults]
     defaults |= dict.fromkeys(default_for, entry.name)
     listed = {}
     for name in sorted(models):

@@ -1,10 +1,17 @@
+import itertools
+import json
+
 import numpy as np
 import pytest
 
 from facekit.fusion import (
+    AGE_LEVELS,
+    AGE_QUANTILES,
     FusionConstants,
     calibrate,
+    compute_mean_age,
     correlate,
+    find_age_interval,
     fuse_profiles,
     load_constants,
     measure_certainty,
@@ -56,6 +63,16 @@ def make_random_answers(count: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 class TestConstants:
+    @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+    def test_temperatures_must_be_positive(self, temperature):
+        with pytest.raises(ValueError, match=r"`temperatures` must be above 0; got .* for age\."):
+            make_constants(temperatures={"age": temperature})
+
+    @pytest.mark.parametrize("levels", [((0.1, 0.9),), ((0.1, 1.1),) * 7, ((float("nan"), 1),) * 7])
+    def test_age_levels_must_be_shares(self, levels):
+        with pytest.raises(ValueError, match=r"`age_levels` must hold 7 pairs of numbers from 0"):
+            make_constants(age_levels=levels)
+
     @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
     def test_strength_must_be_a_share(self, strength):
         with pytest.raises(ValueError, match=r"`strength` must be from 0 to 1; got"):
@@ -80,19 +97,26 @@ class TestConstants:
             certainty_ranges={"age": (0.2, 0.9), "gender": (0.5, 1.0)},
             lifts={("age", "gender"): make_lift("age", "gender", a0_female=1.125)},
             strength=0.35,
+            age_levels=((0.05, 0.95),) * 6 + ((0.2, 0.8),),
         )
         save_constants(constants, tmp_path)
         loaded = load_constants(tmp_path)
         assert loaded.temperatures == constants.temperatures
         assert loaded.reliabilities == constants.reliabilities
-        assert {
-            name: tuple(ends) for name, ends in loaded.certainty_ranges.items()
-        } == constants.certainty_ranges
+        assert loaded.certainty_ranges == constants.certainty_ranges
+        assert loaded.age_levels == constants.age_levels
         assert loaded.strength == 0.35
         assert loaded.lifts.keys() == {("age", "gender")}
         np.testing.assert_array_equal(
             loaded.lifts["age", "gender"], constants.lifts["age", "gender"]
         )
+
+    def test_constants_of_the_first_release_have_the_plain_age_levels(self, tmp_path):
+        save_constants(make_constants(age_levels=((0.2, 0.8),) * 7), tmp_path)
+        fields = json.loads((tmp_path / "fusion.json").read_text())
+        del fields["age_levels"]
+        (tmp_path / "fusion.json").write_text(json.dumps(fields))
+        assert load_constants(tmp_path).age_levels == AGE_LEVELS == (AGE_QUANTILES,) * 7
 
     def test_constants_saved_later_are_loaded_later(self, tmp_path):
         for strength in (0.1, 0.2):
@@ -112,6 +136,7 @@ class TestConstants:
             '{"lifts": {}, "strength": 0.5}',
             '{"lifts": {"age": [[1]]}, "strength": 0.5, "temperatures": {}, "reliabilities": {}, "certainty_ranges": {}}',
             '{"lifts": {"age height": [[1]]}, "strength": 0.5, "temperatures": {}, "reliabilities": {}, "certainty_ranges": {}}',
+            '{"lifts": {}, "strength": 0, "temperatures": {}, "reliabilities": {}, "certainty_ranges": {}, "age_levels": [1]}',
             '{"lifts": {}, "strength": 7, "temperatures": {}, "reliabilities": {}, "certainty_ranges": {}}',
         ],
     )
@@ -144,6 +169,11 @@ class TestCalibrate:
             calibrate(np.array([[0.9, 0.1]]), 2.0), [[0.75, 0.25]]
         )  # the roots are 3 to 1
         np.testing.assert_allclose(calibrate(np.array([[0.75, 0.25]]), 0.5), [[0.9, 0.1]])
+
+    @pytest.mark.parametrize("temperature", [0.05, 0.001, 20])
+    def test_extreme_temperatures_stay_finite(self, temperature):
+        calibrated = calibrate(make_random_answers(20)["emotion"], temperature)
+        np.testing.assert_allclose(calibrated.sum(axis=1), 1)
 
     def test_certainty_is_no_trap(self):
         np.testing.assert_allclose(
@@ -225,7 +255,32 @@ class TestCorrelate:
         )
         np.testing.assert_allclose(fused["age"], make_answer("age", y3=0.15, y9=0.6, y10=0.25))
 
-    def test_faces_do_not_pull_at_each_other(self):
+    def test_the_order_of_attributes_changes_no_digit(self):
+        answers = make_random_answers(20)
+        tables = {
+            (first, second): np.exp(
+                np.random.default_rng(0).normal(size=make_lift(first, second).shape)
+            )
+            for first, second in itertools.combinations(ATTRIBUTES, 2)
+        }
+        constants = make_constants(
+            lifts=tables, reliabilities=dict(zip(ATTRIBUTES, (0.7, 0.95, 0.64, 0.86), strict=True))
+        )
+        profiles = fuse_profiles(answers, constants)
+        for order in itertools.permutations(ATTRIBUTES):
+            assert fuse_profiles({name: answers[name] for name in order}, constants) == profiles
+
+    def test_labels_that_are_all_forbidden_stay_as_they_are(self):
+        answers = {
+            "age": make_answer("age", y1=1),
+            "gender": make_answer("gender", male=1),
+        }
+        forbidden = make_constants(lifts={("age", "gender"): make_lift("age", "gender", a0_male=0)})
+        fused = correlate(answers, forbidden)
+        for name in answers:
+            np.testing.assert_array_equal(fused[name], answers[name])
+
+    def test_faces_do_not_affect_each_other(self):
         answers = make_random_answers(6)
         constants = make_constants(lifts=self.lifts)
         together = correlate(answers, constants)
@@ -344,6 +399,39 @@ class TestConfidence:
         assert score_confidence(make_random_answers(0), make_constants()).shape == (0,)
 
 
+class TestAge:
+    def test_mean(self):
+        answer = np.concatenate([make_answer("age", y20=0.5, y31=0.5), make_answer("age", y100=1)])
+        np.testing.assert_allclose(compute_mean_age(answer), [25.5, 100])
+        assert compute_mean_age(answer[0]) == pytest.approx(25.5)
+        assert compute_mean_age(answer[:0]).shape == (0,)
+
+    def test_the_interval_takes_a_year_by_the_levels_of_its_own_class(self):
+        answer = make_answer("age", y5=0.15, y15=0.15, y30=0.55, y40=0.15)
+        levels = [
+            (0.2, 0.9),
+            (0.2, 0.9),
+            (0.2, 0.9),
+            (0.2, 0.9),
+            (0.2, 0.8),
+            (0.2, 0.9),
+            (0.2, 0.9),
+        ]
+        low, high = find_age_interval(answer, levels)
+        assert (low[0], high[0]) == (15, 30)  # 5 is too low, 40 too high for their classes
+        levels[1] = (0.1, 0.9)
+        levels[4] = (0.2, 0.9)
+        low, high = find_age_interval(answer, levels)
+        assert (low[0], high[0]) == (5, 40)
+
+    def test_an_interval_without_any_year_is_that_of_the_mean(self):
+        low, high = find_age_interval(make_answer("age", y30=1), [(1.0, 0.0)] * 7)
+        assert (low[0], high[0]) == (30, 30)
+
+    def test_no_faces(self):
+        assert [ends.shape for ends in find_age_interval(np.zeros((0, 101)))] == [(0,), (0,)]
+
+
 class TestFuse:
     def test_labels_and_probabilities(self):
         answers = {
@@ -438,11 +526,11 @@ class TestFuse:
         [
             (
                 {},
-                r"`answers` must hold at least one attribute, all for equally many faces; got \[\] faces",
+                r"`answers` must hold at least one attribute, all with the same number of faces; got \[\] faces",
             ),
             (
                 {"gender": np.ones((2, 2)), "emotion": np.ones((3, 7))},
-                r"equally many faces; got \[2, 3\] faces",
+                r"the same number of faces; got \[2, 3\] faces",
             ),
             (
                 {"gender": np.ones((2, 3))},

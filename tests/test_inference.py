@@ -49,7 +49,9 @@ def test_a_model_can_be_named_for_a_task():
 
 
 def test_unlisted_model_is_an_error():
-    with pytest.raises(ModelError, match=r"no model is listed for 'snet'; known tasks: age, .*rnet"):
+    with pytest.raises(
+        ModelError, match=r"no model is listed for 'snet'; known tasks: age, .*rnet"
+    ):
         run_model("snet", make_inputs(1))
 
 

@@ -246,7 +246,14 @@ class TestFind:
 class TestPlace:
     """Model files lie inside the folder of models."""
 
-    OUTSIDE = ("/etc/passwd", "../eyes.onnx", "a/../../eyes.onnx", "C:\\eyes.onnx", "..\\e.onnx", "")
+    OUTSIDE = (
+        "/etc/passwd",
+        "../eyes.onnx",
+        "a/../../eyes.onnx",
+        "C:\\eyes.onnx",
+        "..\\e.onnx",
+        "",
+    )
 
     @pytest.mark.parametrize("file", OUTSIDE)
     @pytest.mark.parametrize("version", [1, 2])

@@ -1,0 +1,51 @@
+import pandas as pd
+import pytest
+
+from facekit.calibration import fit_fusion
+from facekit.fusion import load_constants
+from facekit.registry import ModelError
+from facekit.taxonomy import ATTRIBUTES
+
+pytestmark = pytest.mark.filterwarnings("ignore:The temperature of .* stopped:UserWarning")
+
+
+@pytest.fixture
+def models_dir(tmp_path, make_tables):
+    for name in ATTRIBUTES:
+        (tmp_path / name).mkdir()
+        tables = [
+            make_tables(200, seed, split) for seed, split in enumerate(("calibration", "test"))
+        ]
+        pd.concat([each[name] for each in tables]).to_parquet(
+            tmp_path / name / "predictions.parquet"
+        )
+    return tmp_path
+
+
+def test_constants_and_card_are_written(models_dir, make_tables, make_labels):
+    card = fit_fusion(models_dir, make_labels(make_tables(200)), seed=3)
+    constants = load_constants(models_dir)
+    assert (models_dir / "fusion.md").read_text() == card
+    for part in (
+        "on calibration\npredictions, the lifts counted on training labels",
+        "Measured on 200 test faces, seed 3",
+        f"strength of the lifts, {constants.strength},",
+        "| age mean absolute error |",
+        "| all        | 200     |",
+    ):
+        assert part in card
+    assert "validation" not in card
+
+
+def test_lifts_stay_without_training_labels(models_dir, make_tables, make_labels):
+    fit_fusion(models_dir, make_labels(make_tables(200)))
+    before = load_constants(models_dir)
+    assert "lifts and strength kept" in fit_fusion(models_dir)
+    after = load_constants(models_dir)
+    assert after.strength == before.strength
+    assert all((after.lifts[pair] == before.lifts[pair]).all() for pair in before.lifts)
+
+
+def test_without_training_labels_there_must_be_lifts(models_dir):
+    with pytest.raises(ModelError, match=r"fusion\.json: the constants of fusion cannot be read"):
+        fit_fusion(models_dir)
