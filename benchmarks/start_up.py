@@ -1,9 +1,8 @@
-"""Measure what a cold `facekit analyze` of one photo costs, beside starting TensorFlow: wall time
-and peak memory.
+"""Measure the time and peak memory of a cold `facekit analyze` of one photo, beside TensorFlow's.
 
-Each command runs in a fresh process, in turn, `--runs` times; the least of each is shown, for that
-is what the machine can do. This process itself imports nothing large, because Linux counts a
-parent's memory as its child's.
+Each command runs in a fresh process, in turn, `--runs` times; the least of each is shown, because
+other programs can only make it slower. This process itself imports nothing large, because Linux
+counts a parent's memory as its child's.
 """
 
 import argparse

@@ -41,6 +41,7 @@ AGE_QUANTILES = (
 )  # of an age distribution, between which four true ages in five should lie
 AGE_LEVELS = (AGE_QUANTILES,) * len(AGE_SCHEMES[DEFAULT_AGE_SCHEME])  # without calibration
 LEAST_PROBABILITY = 1e-12  # keeps logarithms finite
+ROUNDING = 1e-6  # years by which a mean may fall short of a whole year
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,7 +359,8 @@ def find_age_interval(
         age_levels: As in `FusionConstants`.
 
     Returns:
-        Lowest and highest age, (faces,) each, years. An upper end of 40 includes the whole year 40.
+        Lowest and highest age, (faces,) each, years. Both ends are ages in completed years: an
+        upper end of 40 includes everybody who is 40.
 
     Reference: Vovk, Gammerman, Shafer, 2005, "Algorithmic Learning in a Random World", chapter 4.
 
@@ -375,7 +377,9 @@ def find_age_interval(
     fits = (upto >= lower) & (upto - answer < upper)
     fits |= ~fits.any(axis=1, keepdims=True) & (years == np.floor(mean)[:, None])
     first, last = fits.argmax(axis=1), AGES_YEARS[-1] - fits[:, ::-1].argmax(axis=1)
-    return np.minimum(first, mean), np.maximum(last, mean)
+    # The lower end is a whole year, so that it takes in the age 25 beside a mean of 25.7.
+    low = np.minimum(first, np.floor(mean + ROUNDING))
+    return np.minimum(low, mean), np.maximum(last, mean)
 
 
 def fuse_profiles(

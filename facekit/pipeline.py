@@ -1,138 +1,370 @@
-"""From a picture to its Analysis: read, detect, cut, infer, fuse. Each step lives in a module of its own; here they are joined."""
+"""From images to analyses: detect, cut, infer, fuse. Each step lives in its own module.
+
+Faces of several images go through the networks together, which is faster than one image at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from facekit import images
 from facekit.analysis import Analysis
 from facekit.detection import MTCNN, locate_face
 from facekit.faces import Faces
 from facekit.fusion import fuse_profiles, load_constants
 from facekit.images import cut_crops, equalise_crops, normalise, read_image
 from facekit.inference import run_model
-from facekit.registry import find_model
-from facekit.taxonomy import AGE_SCHEMES, ATTRIBUTES, DEFAULT_AGE_SCHEME, DEFAULT_ATTRIBUTES
+from facekit.registry import ModelEntry, ModelError, find_model, load_index
+from facekit.taxonomy import AGE_SCHEMES, ATTRIBUTES, DEFAULT_AGE_SCHEME, DEFAULT_ATTRIBUTES, LABELS
 from facekit.video import read_frames
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """Faces cut out for the networks, from one image or from several.
+
+    Attributes:
+        by_form: For each side in pixels and number of channels that a network takes, the same
+            faces in the same order, (faces, side, side, channels) uint8.
+
+    Raises:
+        ValueError: If the forms do not hold the same number of faces.
+    """
+
+    by_form: dict[tuple[int, int], np.ndarray]
+
+    def __post_init__(self) -> None:
+        counts = {len(crops) for crops in self.by_form.values()}
+        if len(counts) != 1:
+            raise ValueError(
+                "`by_form` must hold at least one form, all with the same number of faces; "
+                f"got {sorted(counts)} faces."
+            )
+
+    def __len__(self) -> int:
+        return len(next(iter(self.by_form.values())))
+
+    @classmethod
+    def join(cls, parts: Sequence[Crops]) -> Crops:
+        """Return the faces of all parts, one after the other.
+
+        Raises:
+            ValueError: If there are no parts, or they were cut for different networks.
+        """
+        forms = [list(part.by_form) for part in parts]
+        if not forms or any(each != forms[0] for each in forms):
+            raise ValueError(
+                "`parts` must be one or more crops that were cut by the same analyzer; "
+                f"got {len(forms)} parts."
+            )
+        return cls({form: np.concatenate([p.by_form[form] for p in parts]) for form in forms[0]})
 
 
 @dataclass(frozen=True)
 class FaceAnalyzer:
-    """Analyse pictures with one set of options.
+    """Analyze images with one set of options.
 
     Attributes:
-        attributes: Out of `taxonomy.ATTRIBUTES`. Ethnicity is sensitive and told only where asked
-            for.
-        min_face_size: Side in pixels of the smallest face looked for.
-        cropped: Whether each picture is one face already; then exactly one face comes out of each.
+        attributes: One or more of `taxonomy.ATTRIBUTES`. Ethnicity is sensitive and is predicted
+            only on request.
+        min_face_size: Side in pixels of the smallest face to detect, 12 or more.
+        cropped: Whether each image is one face already; then each gives exactly one face.
         age_scheme: Key of `taxonomy.AGE_SCHEMES`, for the age classes.
+        models: Models to use in place of the default ones: for each attribute the name of a model,
+            or names of models, each for every requested attribute that it serves. The constants
+            of fusion were fitted on the default models; probabilities of others are less well
+            calibrated.
 
     Raises:
-        ValueError: If an option is out of its range.
+        ModelError: If `models` names a model that is not listed, or does not serve the attribute.
+        ValueError: If another option is out of its range.
+
+    Example:
+        >>> from facekit.demo import load_portraits
+        >>> analyzer = FaceAnalyzer(("gender",), models={"gender": "faces"})
+        >>> analyzer.analyze(load_portraits()["astronaut.png"]).profiles[0].gender
+        'female'
     """
 
     attributes: Sequence[str] = DEFAULT_ATTRIBUTES
     min_face_size: float = 20
     cropped: bool = False
     age_scheme: str = DEFAULT_AGE_SCHEME
+    models: Mapping[str, str] | Sequence[str] = ()
+    _chosen: dict[str, str] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.attributes if name not in ATTRIBUTES]
         if unknown or not self.attributes or isinstance(self.attributes, str):
             raise ValueError(
-                f"`attributes` must be one or more of {', '.join(ATTRIBUTES)}; got {self.attributes!r}."
+                f"`attributes` must be one or more of {', '.join(ATTRIBUTES)}; "
+                f"got {self.attributes!r}."
             )
         if self.age_scheme not in AGE_SCHEMES:
             raise ValueError(
                 f"`age_scheme` must be one of {', '.join(AGE_SCHEMES)}; got {self.age_scheme!r}."
             )
         MTCNN(self.min_face_size)  # checks the size
+        object.__setattr__(self, "_chosen", _choose_models(self.models, self.attributes))
 
     def detect(self, pixels: np.ndarray) -> Faces:
-        """Find the faces of HxWx3 RGB uint8."""
+        """Detect the faces of HxWx3 RGB uint8.
+
+        Raises:
+            ValueError: If `pixels` has another shape or type.
+
+        Example:
+            >>> len(FaceAnalyzer().detect(np.zeros((40, 60, 3), np.uint8)))
+            0
+        """
         return locate_face(pixels) if self.cropped else MTCNN(self.min_face_size).detect(pixels)
 
-    def infer(self, pixels: np.ndarray, faces: Faces) -> dict[str, np.ndarray]:
-        """Return each attribute network's probabilities, (faces, classes)."""
-        specs = {name: find_model(name)[0] for name in dict.fromkeys(self.attributes)}
-        crops, answers = {}, {}
-        for file in dict.fromkeys(
-            spec.file for spec in specs.values()
-        ):  # one network may tell several attributes
-            names = [name for name, spec in specs.items() if spec.file == file]
-            form = specs[names[0]].input
-            shape = form["size"], form["channels"]
-            if shape not in crops:
-                crops[shape] = cut_crops(pixels, faces, *shape)
-            inputs = normalise(equalise_crops(crops[shape]) if form["equalise"] else crops[shape])
-            answers |= zip(names, run_model(names[0], inputs, names), strict=True)
-        return answers
-
-    def analyze(self, image: str | Path | np.ndarray) -> Analysis:
-        """Find the faces of one picture and tell a profile for each.
+    def cut(self, pixels: np.ndarray, faces: Faces) -> Crops:
+        """Cut faces out of an image in every form that the networks take.
 
         Args:
-            image: A file, or HxWx3 RGB uint8.
+            pixels: HxWx3 RGB uint8.
+            faces: Where they are.
 
         Returns:
-            The analysis, with the picture in it; a picture without faces gives an empty one.
+            Small crops, about 30 kB per face, so that the image itself need not be kept.
+
+        Raises:
+            ModelError: If a model is missing or damaged.
+
+        Example:
+            >>> crops = FaceAnalyzer(("emotion",)).cut(np.zeros((9, 9, 3), np.uint8), Faces.empty())
+            >>> {form: each.shape for form, each in crops.by_form.items()}
+            {(64, 1): (0, 64, 64, 1)}
+        """
+        forms = dict.fromkeys(_get_form(entry) for entry, _ in self._plan())
+        return Crops({form: cut_crops(pixels, faces, *form) for form in forms})
+
+    def infer(
+        self, picture: np.ndarray | Crops | Sequence[Crops], faces: Faces | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return each attribute network's probabilities.
+
+        Args:
+            picture: HxWx3 RGB uint8; or, without `faces`, what `cut` returned for one image or
+                for several, whose faces are then inferred together.
+            faces: Where the faces of `picture` are.
+
+        Returns:
+            For each attribute (faces, classes) float32, classes in the order of `taxonomy.LABELS`.
+
+        Raises:
+            ModelError: If a model is missing or damaged.
+            ValueError: If the crops were not cut by an analyzer of the same attributes.
+
+        Example:
+            >>> analyzer, pixels = FaceAnalyzer(cropped=True), np.zeros((9, 9, 3), np.uint8)
+            >>> crops = [analyzer.cut(pixels, analyzer.detect(pixels)) for _ in range(3)]
+            >>> analyzer.infer(crops)["emotion"].shape
+            (3, 7)
+        """
+        if faces is not None:
+            crops = self.cut(_check_pixels(picture), faces)
+        elif isinstance(picture, np.ndarray):
+            raise ValueError("`faces` must be given with an image; detect them first.")
+        else:
+            crops = picture if isinstance(picture, Crops) else Crops.join(picture)
+        plan = self._plan()
+        missing = [entry.name for entry, _ in plan if _get_form(entry) not in crops.by_form]
+        if missing:
+            raise ValueError(
+                f"`picture` must be crops cut by this analyzer; there are none for "
+                f"{', '.join(missing)}."
+            )
+        answers: dict[str, np.ndarray] = {}
+        for entry, tasks in plan:
+            own = crops.by_form[_get_form(entry)]
+            inputs = normalise(equalise_crops(own) if entry.input.get("equalise") else own)
+            outputs = run_model(tasks[0], inputs, tasks, entry.name)
+            answers |= dict(zip(tasks, outputs, strict=True))
+        return answers
+
+    def analyze(self, image: str | Path | np.ndarray | Image.Image) -> Analysis:
+        """Detect the faces of one image and predict a profile for each.
+
+        Args:
+            image: A file, HxWx3 RGB uint8, or a Pillow image.
+
+        Returns:
+            The analysis, with the image in it; an image without faces gives an empty one.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ImageError: If the file cannot be read as a picture.
+            ImageError: If the file cannot be read as an image.
             ModelError: If a model is missing or damaged.
             ValueError: If an array is not HxWx3 uint8.
+
+        Example:
+            >>> FaceAnalyzer().analyze(np.zeros((40, 60, 3), np.uint8))
+            <Analysis of an array: 0 faces>
         """
         if isinstance(image, (str, Path)):
-            return self._analyze_pixels(read_image(image), str(image))
-        return self._analyze_pixels(_check_pixels(image))
+            return self._analyze(read_image(image), str(image))
+        return self._analyze(_check_pixels(image))
+
+    def analyze_images(
+        self, pictures: Sequence[np.ndarray], names: Sequence[str] = ()
+    ) -> list[Analysis]:
+        """Analyze several decoded images; the faces of all go through the networks together.
+
+        Args:
+            pictures: HxWx3 RGB uint8 each, of any sizes.
+            names: Of the images, for the tables; empty by default.
+
+        Returns:
+            One analysis per image, each as `analyze` returns it.
+
+        Raises:
+            ModelError: If a model is missing or damaged.
+            ValueError: If an image is not HxWx3 uint8, or `names` has another length.
+
+        Example:
+            >>> black = np.zeros((40, 60, 3), np.uint8)
+            >>> FaceAnalyzer().analyze_images([black, black], ["a.png", "b.png"])
+            [<Analysis of a.png: 0 faces>, <Analysis of b.png: 0 faces>]
+        """
+        names = list(names) or [""] * len(pictures)
+        if len(names) != len(pictures):
+            raise ValueError(
+                f"`names` must hold one name per image ({len(pictures)}); got {len(names)}."
+            )
+        checked = [_check_pixels(pixels) for pixels in pictures]
+        found = [self.detect(pixels) for pixels in checked]
+        parts = [
+            self.cut(pixels, faces)
+            for pixels, faces in zip(checked, found, strict=True)
+            if len(faces)
+        ]
+        profiles = iter(
+            fuse_profiles(self.infer(parts), load_constants(), self.age_scheme) if parts else ()
+        )
+        return [
+            Analysis(name, faces, tuple(next(profiles) for _ in range(len(faces))), pixels=pixels)
+            for name, faces, pixels in zip(names, found, checked, strict=True)
+        ]
 
     def analyze_video(self, path: str | Path) -> Iterator[Analysis]:
-        """Analyse a video frame by frame, as it is read.
+        """Analyze a video frame by frame, while it is being read.
+
+        Args:
+            path: The file.
+
+        Yields:
+            One analysis per frame.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            VideoError: If it cannot be read, or ends before its end; the frames before that have
-                been given by then.
+            VideoError: If it cannot be read, or breaks off; the frames before that point have
+                been returned by then.
         """
         for index, pixels in read_frames(path):
-            yield self._analyze_pixels(pixels, str(path), index)
+            yield self._analyze(pixels, str(path), index)
 
-    def _analyze_pixels(
-        self, pixels: np.ndarray, name: str = "", frame: int | None = None
-    ) -> Analysis:
-        faces = self.detect(pixels)
-        profiles = (
-            fuse_profiles(self.infer(pixels, faces), load_constants(), self.age_scheme)
-            if len(faces)
-            else ()
+    def _analyze(self, pixels: np.ndarray, name: str = "", frame: int | None = None) -> Analysis:
+        (analysis,) = self.analyze_images([pixels], [name])
+        return analysis if frame is None else replace(analysis, frame=frame)
+
+    def _plan(self) -> list[tuple[ModelEntry, list[str]]]:
+        """Return the models to run, each with the attributes that it predicts."""
+        plan: dict[str, tuple[ModelEntry, list[str]]] = {}
+        for name in dict.fromkeys(self.attributes):
+            entry, path = find_model(name, model=self._chosen.get(name))
+            if name not in entry.tasks:  # no default, but a model that has the attribute's name
+                raise ModelError(f"{path}: model {entry.name!r} does not serve {name}.")
+            labels = entry.tasks[name].labels
+            if labels and list(labels) != list(LABELS[name]):
+                raise ModelError(
+                    f"{path}: the labels of {name} must be those of `facekit.taxonomy`, in the "
+                    f"same order; got {', '.join(map(str, labels))}."
+                )
+            plan.setdefault(entry.name, (entry, []))[1].append(name)
+        return list(plan.values())
+
+
+def _get_form(entry: ModelEntry) -> tuple[int, int]:
+    return entry.input["size"], entry.input["channels"]
+
+
+def _choose_models(
+    models: Mapping[str, str] | Sequence[str], attributes: Sequence[str]
+) -> dict[str, str]:
+    """Return the model for each attribute that is not left to the default one."""
+    if isinstance(models, str):
+        raise ValueError(
+            f"`models` must be a mapping of attributes to models, or a sequence of models; "
+            f"got {models!r}."
         )
-        return Analysis(name, faces, profiles, frame, pixels)
+    if not models:
+        return {}
+    index = load_index()
+    if isinstance(models, Mapping):
+        unknown = [name for name in models if name not in ATTRIBUTES]
+        if unknown:
+            raise ValueError(
+                f"`models` must be for {', '.join(ATTRIBUTES)}; got {', '.join(unknown)}."
+            )
+        return {name: index.find(name, model).name for name, model in models.items()}
+    chosen: dict[str, str] = {}
+    for model in models:
+        if model not in index.models:
+            raise ModelError(
+                f"{index.path}: there is no model {model!r}; known models: "
+                f"{', '.join(index.models) or 'none'}."
+            )
+        served = [name for name in attributes if name in index.models[model].tasks]
+        if not served:
+            raise ValueError(
+                f"`models` must serve {', '.join(attributes)}; {model} serves "
+                f"{', '.join(index.models[model].tasks) or 'nothing'}."
+            )
+        for name in served:
+            if chosen.setdefault(name, model) != model:
+                raise ValueError(
+                    f"`models` must hold one model per attribute; {chosen[name]} and {model} "
+                    f"both serve {name}."
+                )
+    return chosen
 
 
-def analyze(image: str | Path | np.ndarray, **options) -> Analysis:
-    """Find every face of a picture and tell its age, gender and emotion.
+def analyze(image: str | Path | np.ndarray | Image.Image, **options) -> Analysis:
+    """Detect every face of an image and predict its age, gender and emotion.
 
     Args:
-        image: A file, or HxWx3 RGB uint8.
+        image: A file, HxWx3 RGB uint8, or a Pillow image.
         **options: Those of `FaceAnalyzer`.
 
     Returns:
-        The analysis: `.to_frame()` is a table, `.draw()` a picture.
+        The analysis: `.to_frame()` is a table, `.draw()` an image.
 
     Raises:
-        As `FaceAnalyzer.analyze`.
+        As `FaceAnalyzer` and `FaceAnalyzer.analyze`.
+
+    Example:
+        >>> from facekit.demo import load_portraits
+        >>> analysis = analyze(load_portraits()["group.jpg"])
+        >>> analysis.to_frame()["face"].tolist()
+        [0, 1, 2, 3, 4, 5]
     """
     return FaceAnalyzer(**options).analyze(image)
 
 
 def _check_pixels(image) -> np.ndarray:
+    if isinstance(image, Image.Image):
+        return images.convert_image(image)
     pixels = np.asarray(image)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise ValueError(
-            f"`image` must be a path or HxWx3 RGB uint8; got {pixels.dtype} of shape {pixels.shape}."
+            f"`image` must be a path or HxWx3 RGB uint8; "
+            f"got {pixels.dtype} of shape {pixels.shape}."
         )
     return pixels

@@ -6,11 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from facekit.calibration import load_calibration, refit_constants
 from facekit.evaluation.figures import find_right, get_probabilities, measure_attribute
-from facekit.fusion import calibrate, correlate, load_constants, score_confidence
+from facekit.faces import Profile
+from facekit.fusion import (
+    calibrate,
+    correlate,
+    fuse_profiles,
+    index_age_classes,
+    load_constants,
+    score_confidence,
+)
 from facekit.inference import run_model
 from facekit.registry import find_model, get_models_dir, hash_file, load_index
-from facekit.taxonomy import ATTRIBUTES, LABELS
+from facekit.taxonomy import ATTRIBUTES, LABELS, name_age_ranges
 
 MODELS = get_models_dir()
 
@@ -46,7 +55,7 @@ def test_onnx_answers_as_keras(task):
 
 
 @pytest.mark.parametrize("task", ATTRIBUTES)
-def test_index_and_card_tell_what_the_predictions_give(task):
+def test_index_and_card_state_what_the_predictions_give(task):
     entry, _ = find_model(task)
     figures = measure_attribute(task, pd.read_parquet(MODELS / task / "predictions.parquet"))
     assert json.loads(json.dumps(figures)) == entry.tasks[task].metrics["figures"]
@@ -115,6 +124,45 @@ def test_confidence_rises_with_the_chance_to_be_right():
     ]
     assert quarters == sorted(quarters, reverse=True)
     assert np.mean(quarters[:2]) > np.mean(quarters[2:]) + 0.1
+
+
+def test_the_age_interval_holds_what_is_stated():
+    """Measured on profiles as they are served, for each class of the true age."""
+    tables = {task: read_test_split(task) for task in ("age", "gender")}
+    answers = {task: get_probabilities(table) for task, table in tables.items()}
+    profiles = fuse_profiles(answers, load_constants())
+    ages = tables["age"]["label"].to_numpy(float)
+    inside = np.array(
+        [
+            profile.age_low <= age <= profile.age_high
+            for profile, age in zip(profiles, np.minimum(ages, 100), strict=True)
+        ]
+    )
+    shares = {
+        name: inside[index_age_classes(ages) == index].mean()
+        for index, name in enumerate(name_age_ranges())
+    }
+    card = (MODELS / "fusion.md").read_text()
+    for name, share in (shares | {"all": inside.mean()}).items():
+        (row,) = (line for line in card.splitlines() if line.startswith(f"| {name} "))
+        assert f"| {share:.1%} " in row
+    assert inside.mean() == pytest.approx(0.8, abs=0.02)
+    assert min(shares.values()) > 0.75
+    # What the docstring of `Profile` and the card of age say.
+    stated = f"{inside.mean():.0%} of the true ages, {min(shares.values()):.0%} to {max(shares.values()):.0%}"
+    assert stated in " ".join(Profile.__doc__.split())
+    assert stated in " ".join((MODELS / "age" / "README.md").read_text().split())
+
+
+def test_constants_are_those_of_the_stored_predictions():
+    """All but the lifts and their strength, which need the training labels."""
+    constants = load_constants()
+    with pytest.warns(UserWarning, match="no calibration split"):
+        again = refit_constants(load_calibration(MODELS), constants)
+    for name in ("temperatures", "reliabilities", "certainty_ranges"):
+        for attribute, value in getattr(again, name).items():
+            assert value == pytest.approx(getattr(constants, name)[attribute], abs=1.5e-3)
+    np.testing.assert_allclose(again.age_levels, constants.age_levels, atol=1.5e-3)
 
 
 def test_served_files_are_small():

@@ -71,7 +71,7 @@ def index_labels(attribute: str, labels: pd.Series) -> np.ndarray:
     """
     if attribute == "age":
         return np.minimum(labels.to_numpy(np.float64), AGES_YEARS[-1]).astype(int)
-    known = {label: index for index, label in enumerate(LABELS[attribute])}
+    known = {str(label): index for index, label in enumerate(LABELS[attribute])}
     unknown = sorted({str(label) for label in labels} - known.keys())
     if unknown:
         raise ValueError(
@@ -106,7 +106,8 @@ def _search_coverage(probabilities: np.ndarray, ages_years: np.ndarray) -> float
         interval = find_age_interval(calibrate(probabilities, math.exp(logarithm)))
         return bool(cover_ages(interval, ages_years).mean() >= aim)
 
-    steps = np.linspace(*(math.log(end) for end in TEMPERATURES), STEPS)
+    least, greatest = (math.log(end) for end in TEMPERATURES)
+    steps = np.linspace(least, greatest, STEPS)
     first = next((place for place, step in enumerate(steps) if reaches(step)), len(steps) - 1)
     if first in (0, len(steps) - 1):
         return math.exp(steps[first])

@@ -1,4 +1,4 @@
-"""Analyze a stream of frames within the time that a live picture leaves."""
+"""Analyze a stream of frames fast enough for a live view."""
 
 from facekit.live.analyzer import SEARCH_SIDE, LiveAnalyzer
 from facekit.live.tracking import FaceTracker, Track

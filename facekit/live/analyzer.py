@@ -1,16 +1,17 @@
-"""Analyse a stream of frames within the time that a live picture leaves.
+"""Analyze a stream of frames fast enough for a live view.
 
-Three savings make it about ten times as fast as analysing each frame alone: the whole frame is
-    searched now and then and small, and in
-between MTCNN's last network looks where each face must be; the attribute networks are asked about a
-few faces a frame, in turn; and what they say is smoothed over time, so that less often is often
-enough. Where frames come from is left to `video` and `widgets.webcam`.
+Three savings make this about ten times as fast as analyzing each frame alone. The whole frame is
+searched only now and then, and at a small size; in between, MTCNN's last network looks where each
+face must be. The attribute networks run for a few faces per frame, in turn. Their probabilities are
+smoothed over time, so that fewer predictions are enough.
+
+Frames come from `video` and `widgets.webcam`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,28 +28,33 @@ from facekit.pipeline import FaceAnalyzer
 from facekit.taxonomy import DEFAULT_ATTRIBUTES
 from facekit.video import measure_frame_rate, read_frames
 
-SEARCH_SIDE = (
-    320  # pixels; the longer side of what is searched, for MTCNN's time grows with the area
-)
+SEARCH_SIDE = 320  # pixels of the longer side that is searched: MTCNN's time grows with the area
+SMALLEST_FACE = 12  # pixels, MTCNN's window
 
 
 @dataclass(eq=False)
 class LiveAnalyzer:
-    """Analyse frames one after the other; what is known of the faces stays from frame to frame.
+    """Analyze frames one after the other; what is known of the faces is kept between frames.
 
     Attributes:
-        attributes: Out of `taxonomy.ATTRIBUTES`.
-        min_face_share: Side of the smallest face looked for, as a share of the frame's shorter
-            side.
-        search_seconds: How often the whole frame is searched; in between faces are followed, and
-            new ones are not found.
-        asked_a_frame: Faces that the attribute networks are asked about, those first that waited
-            longest; new ones always.
-        tracker: Follows the faces, and smooths.
-        tracks: Of the last frame, one a face, in the order of the analysis.
+        attributes: One or more of `taxonomy.ATTRIBUTES`; may be changed between frames.
+        min_face_share: Side of the smallest face to detect, as a share of the frame's shorter side.
+        search_seconds: Time between searches of the whole frame. In between, known faces are
+            followed and new ones are not found.
+        asked_a_frame: Number of faces per frame for which the attribute networks run, first those
+            that waited longest; new faces always count.
+        tracker: Follows the faces and smooths their boxes and probabilities.
+        tracks: Of the last frame, one per face, in the order of the analysis.
+        models: As for `FaceAnalyzer`.
 
     Raises:
+        ModelError: As `FaceAnalyzer`.
         ValueError: If an option is out of its range.
+
+    Example:
+        >>> live = LiveAnalyzer(("emotion",))
+        >>> live.analyze(np.zeros((120, 160, 3), np.uint8), seconds=0.0)
+        <Analysis of an array: 0 faces>
     """
 
     attributes: Sequence[str] = DEFAULT_ATTRIBUTES
@@ -57,36 +63,44 @@ class LiveAnalyzer:
     asked_a_frame: int = 2
     tracker: FaceTracker = field(default_factory=FaceTracker)
     tracks: list[Track] = field(default_factory=list)
-    _searched_seconds: float = math.inf
+    models: Mapping[str, str] | Sequence[str] = ()
+    _searched_seconds: float = field(default=math.inf, repr=False)
 
     def __post_init__(self) -> None:
-        FaceAnalyzer(self.attributes)  # checks them
+        FaceAnalyzer(self.attributes, models=self.models)  # checks them
         if not 0 < self.min_face_share <= 1:
             raise ValueError(
                 f"`min_face_share` must be above 0, and 1 at most; got {self.min_face_share}."
             )
+        if not self.search_seconds >= 0:
+            raise ValueError(f"`search_seconds` must be 0 or more; got {self.search_seconds}.")
         if self.asked_a_frame < 1:
             raise ValueError(f"`asked_a_frame` must be 1 or more; got {self.asked_a_frame}.")
 
     def analyze(
         self, pixels: np.ndarray, seconds: float, frame: int | None = None, source: str = ""
     ) -> Analysis:
-        """Analyse the next frame.
+        """Analyze the next frame.
 
         Args:
             pixels: HxWx3 RGB uint8.
-            seconds: The frame's time; a time before the last frame's begins anew.
+            seconds: The frame's time. A time before the last frame's starts a new stream.
             frame: Its index, for the table.
-            source: Name of the film or camera, for the table.
+            source: Name of the video or camera, for the table.
 
         Returns:
-            The analysis, its faces numbered through the film, boxes and answers smoothed.
+            The analysis. Faces keep their number through the stream; boxes, which lie inside the
+            frame, and probabilities are smoothed.
         """
         self.tracker.forget(seconds)
         faces = self._find(pixels, seconds)
         self.tracks = self.tracker.follow(faces, seconds)
-        self._ask(pixels, faces, seconds)
+        self._predict(pixels, faces, seconds)
         boxes = np.array([track.box_xyxy for track in self.tracks], np.float32).reshape(-1, 4)
+        boxes = _clip_boxes(boxes, pixels)
+        # A smoothed box lags behind and may lie outside altogether; the detected one does not.
+        is_outside = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1, keepdims=True)
+        boxes = np.where(is_outside, faces.boxes_xyxy, boxes)
         answers = {
             name: np.stack([track.answers[name] for track in self.tracks])
             for name in self.attributes
@@ -99,20 +113,27 @@ class LiveAnalyzer:
         )
 
     def analyze_video(self, path: str | Path) -> Iterator[Analysis]:
-        """Analyse a video as if it were live, but every frame of it.
+        """Analyze every frame of a video as if it were live.
+
+        Args:
+            path: The file.
+
+        Yields:
+            One analysis per frame.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            VideoError: If it cannot be read, or ends before its end.
+            VideoError: If it cannot be read, or breaks off.
         """
         rate = measure_frame_rate(path)
         for index, pixels in read_frames(path):
             yield self.analyze(pixels, index / rate, index, str(path))
 
     def _find(self, pixels: np.ndarray, seconds: float) -> Faces:
-        """Follow the faces known, or search the frame where that is due, or where one was lost."""
+        """Follow the known faces; search the whole frame if that is due or a face was lost."""
         if self.tracker.tracks and 0 <= seconds - self._searched_seconds < self.search_seconds:
-            faces = MTCNN().decide(pixels, make_square(self.tracker.predict(seconds)))
+            places = make_square(self.tracker.predict(seconds))
+            faces = _keep_inside(MTCNN().decide(pixels, places), pixels)
             if len(faces) == len(self.tracker.tracks):
                 return faces
         self._searched_seconds = seconds
@@ -123,23 +144,39 @@ class LiveAnalyzer:
             if scale < 1
             else pixels
         )
-        faces = MTCNN(max(12, self.min_face_share * min(small.shape[:2]))).detect(small)
-        return Faces(faces.boxes_xyxy / scale, faces.scores, faces.landmarks_xy / scale)
+        smallest = max(SMALLEST_FACE, self.min_face_share * min(small.shape[:2]))
+        faces = MTCNN(smallest).detect(small)
+        found = Faces(faces.boxes_xyxy / scale, faces.scores, faces.landmarks_xy / scale)
+        return _keep_inside(found, pixels)
 
-    def _ask(self, pixels: np.ndarray, faces: Faces, seconds: float) -> None:
-        """Ask the attribute networks about new faces, and about those that waited longest."""
+    def _predict(self, pixels: np.ndarray, faces: Faces, seconds: float) -> None:
+        """Run the attribute networks for new faces, and for those that waited longest."""
         waiting = np.argsort([track.asked_seconds for track in self.tracks], kind="stable")
         new = [
             index
             for index, track in enumerate(self.tracks)
             if not track.answers.keys() >= set(self.attributes)
         ]
-        asked = list(dict.fromkeys([*new, *waiting[: self.asked_a_frame]]))
-        if asked:
-            answers = FaceAnalyzer(self.attributes).infer(pixels, faces[asked])
-            for place, index in enumerate(asked):
+        chosen = list(dict.fromkeys([*new, *waiting[: self.asked_a_frame]]))
+        if chosen:
+            analyzer = FaceAnalyzer(self.attributes, models=self.models)
+            answers = analyzer.infer(pixels, faces[chosen])
+            for place, index in enumerate(chosen):
                 self.tracker.remember(
                     self.tracks[index],
                     {name: answer[place] for name, answer in answers.items()},
                     seconds,
                 )
+
+
+def _clip_boxes(boxes_xyxy: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Clip boxes to the frame, as `MTCNN.detect` does."""
+    height, width = pixels.shape[:2]
+    return np.clip(boxes_xyxy, 0, np.array([width, height, width, height], np.float32) - 1)
+
+
+def _keep_inside(faces: Faces, pixels: np.ndarray) -> Faces:
+    """Clip boxes to the frame, and drop those that lie outside it altogether."""
+    boxes = _clip_boxes(faces.boxes_xyxy, pixels)
+    kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return Faces(boxes, faces.scores, faces.landmarks_xy)[kept]

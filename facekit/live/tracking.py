@@ -1,8 +1,7 @@
-"""Follow faces from frame to frame and smooth over time what is told of them. Finding and asking is
-left to `live`.
+"""Follow faces from frame to frame, and smooth their boxes and probabilities over time.
 
-Time is given in seconds with each frame, so that frames may come as irregularly as a camera's do.
-Boxes are x1, y1, x2, y2 in pixels.
+Detection and prediction are left to `live.analyzer`. Time comes in seconds with each frame, so that
+frames may be as irregular as a camera's. Boxes are x1, y1, x2, y2 in pixels.
 """
 
 from __future__ import annotations
@@ -15,24 +14,24 @@ import numpy as np
 from facekit.detection.boxes import compute_overlaps
 from facekit.faces import Faces
 
-# Of an alpha-beta filter: how much of what was not foreseen goes into the place, and how much into
-# the velocity.
+# Gains of an alpha-beta filter: how much of the difference between the predicted and the detected
+# box goes into the position, and how much into the velocity.
 PLACE_GAIN, VELOCITY_GAIN = 0.7, 0.35
 SHORTEST_SECONDS = 0.001  # between frames; a clock may stand still
-COASTING_SECONDS = 0.4  # time constant in which a head that is out of sight is thought to slow down
+COASTING_SECONDS = 0.4  # time constant in which a head out of sight is assumed to slow down
 
 
 @dataclass(eq=False)
 class Track:
-    """One face through a film.
+    """One face through a stream.
 
     Attributes:
         number: Its identity, counted from 0 in the order of appearance.
-        box_xyxy, velocity_xyxy: (4,), pixels and pixels a second, both smoothed.
-        seen_seconds: When it was last found.
-        asked_seconds: When the networks were last asked about it.
-        answers: Of each attribute the smoothed probabilities, (classes,).
-        asked: How often the networks were asked.
+        box_xyxy, velocity_xyxy: (4,), pixels and pixels per second, both smoothed.
+        seen_seconds: When it was last detected.
+        asked_seconds: When its attributes were last predicted.
+        answers: For each attribute the smoothed probabilities, (classes,).
+        asked: How often its attributes were predicted.
     """
 
     number: int
@@ -44,12 +43,12 @@ class Track:
     asked: int = 0
 
     def predict(self, seconds: float) -> np.ndarray:
-        """Return where the box will be, (4,), if the face goes on as it does, and slows down."""
+        """Return where the box will be, (4,), if the face moves on and slows down."""
         way = COASTING_SECONDS * -math.expm1((self.seen_seconds - seconds) / COASTING_SECONDS)
         return self.box_xyxy + self.velocity_xyxy * way
 
     def move(self, box_xyxy: np.ndarray, seconds: float) -> None:
-        """Go on to where the face was found."""
+        """Move to where the face was detected."""
         predicted = self.predict(seconds)
         surprise = box_xyxy - predicted
         elapsed = max(seconds - self.seen_seconds, SHORTEST_SECONDS)
@@ -60,15 +59,25 @@ class Track:
 
 @dataclass(eq=False)
 class FaceTracker:
-    """Tell which face of a frame is which of the frames before, by how much their boxes overlap.
+    """Match the faces of each frame with those of earlier frames, by the overlap of their boxes.
 
     Attributes:
         person_seconds: Time constant of smoothing for what does not change in a person: age,
             gender, ethnicity. 0 does not smooth.
-        emotion_seconds: The same for emotion; the longer, the calmer, and the later.
-        patience_seconds: How long a face may be out of sight and come back as itself.
-        min_overlap: Overlap (IoU) from which two boxes may be one face.
+        emotion_seconds: The same for emotion. A longer time gives calmer and later predictions.
+        patience_seconds: How long a face may be out of sight and keep its number.
+        min_overlap: Least overlap (IoU) of two boxes of the same face.
         tracks: The faces that are followed.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> tracker = FaceTracker()
+        >>> box = np.array([[10, 10, 50, 50]], np.float32)
+        >>> face = Faces(box, np.ones(1, np.float32), np.zeros((1, 5, 2), np.float32))
+        >>> [tracker.follow(face, seconds)[0].number for seconds in (0.0, 0.1, 9.0)]
+        [0, 0, 1]
     """
 
     person_seconds: float = 3.0
@@ -76,7 +85,7 @@ class FaceTracker:
     patience_seconds: float = 1.5
     min_overlap: float = 0.25
     tracks: list[Track] = field(default_factory=list)
-    _count: int = 0
+    _count: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("person_seconds", "emotion_seconds", "patience_seconds"):
@@ -86,7 +95,7 @@ class FaceTracker:
             raise ValueError(f"`min_overlap` must be above 0 and below 1; got {self.min_overlap}.")
 
     def forget(self, seconds: float) -> None:
-        """Drop the faces that were out of sight for too long; and all of them, where the clock went back."""
+        """Drop faces that were out of sight for too long, and all faces if the clock went back."""
         self.tracks = [
             track
             for track in self.tracks
@@ -94,25 +103,26 @@ class FaceTracker:
         ]
 
     def predict(self, seconds: float) -> np.ndarray:
-        """Return where the faces that are followed will be, (tracks, 4) float32."""
+        """Return where the boxes of the followed faces will be, (tracks, 4) float32."""
         return np.array([track.predict(seconds) for track in self.tracks], np.float32).reshape(
             -1, 4
         )
 
     def follow(self, faces: Faces, seconds: float) -> list[Track]:
-        """Match the faces of a frame with those that are followed, the greatest overlap first; the
-        others are new.
+        """Match the faces of a frame with the followed ones, greatest overlap first.
+
+        A face that matches none is new.
 
         Args:
             faces: Of the frame.
             seconds: Its time.
 
         Returns:
-            One track a face, in their order.
+            One track per face, in their order.
         """
         self.forget(seconds)
-        found: list[Track | None] = [None] * len(faces)
-        # A head may go on, or stop: either is itself.
+        matched: dict[int, Track] = {}
+        # A head may move on or stop: both places count.
         places = (
             self.predict(seconds),
             np.array([track.box_xyxy for track in self.tracks]).reshape(-1, 4),
@@ -121,24 +131,25 @@ class FaceTracker:
             *(compute_overlaps(faces.boxes_xyxy, boxes) for boxes in places)
         )  # (faces, tracks)
         while overlaps.size and overlaps.max() >= self.min_overlap:
-            face, track = np.unravel_index(overlaps.argmax(), overlaps.shape)
-            found[face] = self.tracks[track]
-            found[face].move(faces.boxes_xyxy[face], seconds)
-            overlaps[face], overlaps[:, track] = 0, 0
+            face, place = divmod(int(overlaps.argmax()), overlaps.shape[1])
+            matched[face] = self.tracks[place]
+            matched[face].move(faces.boxes_xyxy[face], seconds)
+            overlaps[face], overlaps[:, place] = 0, 0
         for face, box in enumerate(faces.boxes_xyxy):
-            if found[face] is None:
-                found[face] = Track(self._count, box, seconds)
-                self.tracks.append(found[face])
+            if face not in matched:
+                matched[face] = Track(self._count, box, seconds)
+                self.tracks.append(matched[face])
                 self._count += 1
-        return found
+        return [matched[face] for face in range(len(faces))]
 
     def remember(self, track: Track, answers: dict[str, np.ndarray], seconds: float) -> None:
-        """Blend new answers into a face's: their plain mean at first, then an exponential one, in
-        which old answers fade.
+        """Blend new probabilities into a face's smoothed ones.
+
+        At first this is their plain mean, then an exponential one, in which old predictions fade.
 
         Args:
             track: The face.
-            answers: Of each attribute the probabilities, (classes,).
+            answers: For each attribute the probabilities, (classes,).
             seconds: The frame's time.
         """
         track.asked += 1

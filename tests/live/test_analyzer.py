@@ -49,6 +49,38 @@ def test_a_face_keeps_its_number_and_is_told_as_by_itself(portrait):
     assert (row["image"], row["frame"], row["face"]) == ("camera", 11, 0)
 
 
+@pytest.mark.parametrize("step_xy", [(-14, 0), (14, 0), (0, -12), (-30, -30)])
+@pytest.mark.parametrize("search_seconds", [0.0, 10.0])
+def test_boxes_stay_inside_the_frame(portrait, step_xy, search_seconds):
+    live = LiveAnalyzer(("gender",), search_seconds=search_seconds)
+    seen = 0
+    for index in range(14):
+        matrix = np.float32([[1, 0, index * step_xy[0]], [0, 1, index * step_xy[1]]])
+        pixels = cv2.warpAffine(portrait, matrix, portrait.shape[1::-1])
+        boxes = live.analyze(pixels, index / 10).faces.boxes_xyxy
+        assert (boxes >= 0).all()
+        assert (boxes <= 479).all()
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+        seen += len(boxes)
+    assert seen > 2
+
+
+def test_a_smoothed_box_that_lags_outside_is_the_detected_one(portrait):
+    live = LiveAnalyzer(("gender",))
+    detected = live.analyze(portrait, 0.0).faces
+    (track,) = live.tracks
+    track.velocity_xyxy = np.full(4, -30_000, np.float32)  # far out of the frame by the next one
+    boxes = live.analyze(portrait, 0.05).faces.boxes_xyxy
+    assert (boxes >= 0).all()
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    np.testing.assert_allclose(boxes, detected.boxes_xyxy, atol=25)
+
+
+def test_models_can_be_named(portrait):
+    live = LiveAnalyzer(("gender",), models=["faces"])
+    assert live.analyze(portrait, 0.0).profiles[0].gender == "female"
+
+
 def test_it_searches_seldom_and_small(portrait, searches):
     live = LiveAnalyzer(("emotion",), search_seconds=0.5)
     for index in range(11):
@@ -115,6 +147,9 @@ def test_a_video(portrait, tmp_path):
     [
         ({"attributes": ("mood",)}, r"`attributes` must be one or more of age,"),
         ({"min_face_share": 0}, r"`min_face_share` must be above 0, and 1 at most; got 0\."),
+        ({"search_seconds": -1}, r"`search_seconds` must be 0 or more; got -1\."),
+        ({"search_seconds": float("nan")}, r"`search_seconds` must be 0 or more; got nan\."),
+        ({"models": ("emotion",), "attributes": ("age",)}, r"`models` must serve age; emotion"),
         ({"asked_a_frame": 0}, r"`asked_a_frame` must be 1 or more; got 0\."),
     ],
 )
