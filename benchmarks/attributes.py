@@ -58,8 +58,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = load_session(export_embedding_network(Path(folder)))
         print(
-            "| faces per run | four attributes, ms per face | embedding network, ms per face | ratio |"
-            "\n|---|---|---|---|"
+            "| faces per run | four attributes, ms per face "
+            "| embedding network, ms per face | ratio |\n|---|---|---|---|"
         )
         for batch in BATCHES:
             crops = [
