@@ -73,6 +73,13 @@ UNREAD_KINDS = {
 }  # fmt: skip
 UNREAD_SUFFIXES = tuple(suffix for suffix in UNREAD_KINDS if suffix not in IMAGE_SUFFIXES)
 
+# Containers that OpenCV's FFmpeg reads. A `.ts` file may also be a program in TypeScript.
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".avi", ".divx", ".mkv", ".webm", ".ogv", ".wmv",
+    ".asf", ".flv", ".f4v", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".mts", ".m2ts", ".ts", ".mxf",
+    ".dv", ".rm", ".rmvb", ".mjpg", ".mjpeg", ".y4m",
+)  # fmt: skip
+
 HEIC_BRANDS = (
     b"heic",
     b"heix",
@@ -155,4 +162,6 @@ def name_kind(head: bytes, name: str | PurePath = "") -> str:
         return "HTML"
     if text.startswith((b"<svg", b"<?xml")) and b"<svg" in text:
         return "SVG"
+    if suffix in VIDEO_SUFFIXES and suffix != ".ts":
+        return VIDEO
     return UNREAD_KINDS.get(suffix, "")

@@ -7,7 +7,6 @@ read stands in `formats`; how deep pictures become 8-bit ones, in `depth`.
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import re
@@ -15,7 +14,6 @@ import stat
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,27 +22,21 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facekit.images.depth import decode_deep_colours, decode_with_opencv, scale_to_8_bits
+from facekit.images.failures import (
+    ImageError,
+    check_size,
+    explain_failures,
+    make_kind_error,
+)
 from facekit.images.formats import CAMERA_RAW, FORMATS, HEAD_BYTES, VIDEO, name_kind
 
-MAX_PIXELS = 150_000_000  # 450 MB decoded: more than any camera gives, less than a laptop has
 MAX_PIPE_BYTES = 1_000_000_000  # read from a pipe, whose end is unknown
-NAME_LENGTH = 120  # characters of a name in messages
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 AVIF_SIZE = re.compile(rb"ispe\x00{4}(.{8})", re.S)
 # Pillow's name of what it decodes, where it keeps 8 bits of 16.
 DEEP_COLOURS = re.compile(r"'(RGB[AaX]?|LA);16[BLN]'")
-READ_SIGNATURES = (b"\xff\xd8\xff", PNG_SIGNATURE, b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
-# How Pillow and its decoders say that they do not know an encoding.
-UNSUPPORTED = re.compile(
-    r"unsupported|not supported|unknown|not available|no codec|cannot handle", re.I
-)
-WEB_ADDRESS = re.compile(r"(https?|ftp|s3|gs|file):/", re.I)
-# A picture's bytes as text: what JPEG, PNG, GIF, WebP and TIFF begin with, or any long text.
-BASE64 = re.compile(
-    r"(/9j/|iVBORw0KGgo|R0lGOD|UklGR|SUkqA)[A-Za-z0-9+/=\s]*|[A-Za-z0-9+/\s]{200,}=*"
-)
 TRANSPOSITIONS = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -54,10 +46,6 @@ TRANSPOSITIONS = {  # by EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-class ImageError(ValueError):
-    """A picture that cannot be read; the message names the file, the reason and the remedy."""
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -86,7 +74,7 @@ def read_image(path: str | Path) -> np.ndarray:
         (3, 4, 3)
     """
     given = os.fsdecode(path)
-    with _explain_failures(given):
+    with explain_failures(given):
         status = os.stat(given)  # noqa: PTH116 (a Path would change what was given)
         if stat.S_ISDIR(status.st_mode):
             raise ImageError(
@@ -118,7 +106,7 @@ def decode_image(content: bytes | bytearray | memoryview, name: str) -> np.ndarr
         >>> decode_image(encode_png(np.zeros((3, 4, 3), np.uint8)), "black").shape
         (3, 4, 3)
     """
-    with _explain_failures(name):
+    with explain_failures(name):
         return _decode(io.BytesIO(content), name)
 
 
@@ -139,8 +127,8 @@ def convert_image(picture: Image.Image, name: str = "the picture") -> np.ndarray
         >>> convert_image(Image.new("HSV", (1, 1), (0, 255, 255))).tolist()
         [[[255, 0, 0]]]
     """
-    with _explain_failures(name):
-        _check_size(picture.size, name)
+    with explain_failures(name):
+        check_size(picture.size, name)
         picture.load()
         return _flatten(picture, _find_transposition(picture))
 
@@ -151,7 +139,7 @@ def _decode(file: BinaryIO, name: str) -> np.ndarray:
         raise ImageError(f"{name}: the file is empty; copy or download it again.")
     kind = name_kind(head, name)
     if kind in (CAMERA_RAW, VIDEO):  # Pillow would show the small preview inside
-        raise _make_kind_error(kind, name, head)
+        raise make_kind_error(kind, name, head)
     is_heic = kind == "HEIC" and "HEIF" in FORMATS
     if is_heic:
         import pillow_heif  # slow to import, and few pictures need it
@@ -169,7 +157,7 @@ def _decode(file: BinaryIO, name: str) -> np.ndarray:
             if pixels is not None:
                 return pixels
             if isinstance(error, UnidentifiedImageError):
-                raise _make_kind_error(kind, name, head) from error
+                raise make_kind_error(kind, name, head) from error
             raise
 
 
@@ -177,7 +165,7 @@ def _decode_with_pillow(file: BinaryIO, name: str, formats: tuple[str, ...]) -> 
     file.seek(0)
     picture: Image.Image
     with Image.open(file, formats=formats) as picture:
-        _check_size(picture.size, name)
+        check_size(picture.size, name)
         is_deep = DEEP_COLOURS.search(repr(getattr(picture, "tile", ""))) is not None
         is_inverted = (
             picture.format == "TIFF" and picture.mode.startswith("I") and _is_inverted(picture)
@@ -197,7 +185,7 @@ def _decode_otherwise(content: bytes, name: str) -> np.ndarray | None:
     size = _measure_undecoded(content)
     if size is None:
         return None
-    _check_size(size, name)
+    check_size(size, name)
     deep = decode_deep_colours(content)
     if deep is not None:
         return _flatten(Image.fromarray(deep), None)
@@ -286,122 +274,3 @@ def _read_pipe(path: str) -> bytes:
     if len(content) > MAX_PIPE_BYTES:
         raise ImageError(f"{path}: holds more than {MAX_PIPE_BYTES // 10**9} GB; name a file.")
     return content
-
-
-# === Errors ===
-
-
-@contextlib.contextmanager
-def _explain_failures(name: str) -> Iterator[None]:
-    """Turn whatever goes wrong with a picture into an error that names it and the remedy."""
-    short = shorten_name(name)
-    try:
-        yield
-    except ImageError as error:
-        raise ImageError(str(error).replace(name, short)) from error.__cause__
-    except Image.DecompressionBombError:
-        raise _make_size_error(short, "too many pixels") from None
-    except MemoryError:
-        raise ImageError(
-            f"{short}: needs more memory than there is when decoded; make it smaller first."
-        ) from None
-    except OSError as error:
-        if error.errno is None:  # a decoder's
-            raise _make_decoding_error(error, short) from None
-        raise explain_os_error(error, name) from None
-    except Exception as error:  # every decoder of Pillow has ways of its own to fail
-        raise _make_decoding_error(error, short) from None
-
-
-def shorten_name(name: str) -> str:
-    """Return a name for messages; of a long one, such as a base64 string, its beginning only."""
-    if len(name) <= NAME_LENGTH:
-        return name
-    return f"{name[: NAME_LENGTH // 2]}... ({len(name)} characters)"
-
-
-def explain_os_error(error: OSError, name: str) -> FileNotFoundError | ImageError:
-    """Return the error that says in a sentence why a file could not be opened.
-
-    Args:
-        error: What the operating system reported.
-        name: What was given as the path.
-    """
-    short = shorten_name(name)
-    is_missing = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
-    if is_missing and WEB_ADDRESS.match(name):
-        return ImageError(f"{short}: is a web address, not a file; download the picture first.")
-    if is_missing and (name.startswith("data:") or BASE64.fullmatch(name)):
-        return ImageError(
-            f"{short}: is base64 text, not a path. "
-            "Decode it, and read the bytes with `facekit.images.decode_image`."
-        )
-    match error.errno:
-        case errno.ENOENT | errno.ENOTDIR:
-            return FileNotFoundError(f"{short}: no such file; check the spelling.")
-        case errno.ENAMETOOLONG:
-            return ImageError(f"{short}: the name is too long for a file; check the path.")
-        case errno.ELOOP:
-            return ImageError(f"{short}: is a symbolic link that leads back to itself; remove it.")
-        case errno.EACCES | errno.EPERM:
-            folder = Path(name).parent
-            if not os.access(folder, os.X_OK):
-                return ImageError(
-                    f"{short}: its folder may not be opened; change the permissions of {folder}."
-                )
-            return ImageError(f"{short}: may not be read; change its permissions.")
-    return ImageError(f"{short}: cannot be read ({error.strerror or error}).")
-
-
-def _make_decoding_error(error: Exception, name: str) -> ImageError:
-    reason = str(error) or type(error).__name__
-    if isinstance(error, KeyError):
-        reason = f"code {reason}"
-    if isinstance(error, (KeyError, NotImplementedError)) or UNSUPPORTED.search(reason):
-        return ImageError(
-            f"{name}: uses an encoding that is not supported ({reason}); save it as JPEG or PNG."
-        )
-    return ImageError(f"{name}: the picture is damaged ({reason}); copy or download it again.")
-
-
-def _make_kind_error(kind: str, name: str, head: bytes) -> ImageError:
-    """Return the error of a file that no decoder accepts."""
-    if kind == VIDEO:
-        return ImageError(
-            f"{name}: is a video, not a picture. In Python, read it with "
-            "`FaceAnalyzer().analyze_video(path)`; for `facekit analyze`, "
-            "its name must end as videos' do, such as .mp4."
-        )
-    if kind == "HEIC" and "HEIF" not in FORMATS:
-        return ImageError(
-            f"{name}: is a HEIC picture, which needs an extra. Run: pip install 'facekit[heif]'"
-        )
-    if kind == "AVIF" and "AVIF" not in FORMATS:
-        return ImageError(
-            f"{name}: is an AVIF picture, which this Pillow cannot read. "
-            "Run: pip install --upgrade pillow"
-        )
-    if any(head.startswith(signature) for signature in READ_SIGNATURES) or kind in ("HEIC", "AVIF"):
-        return ImageError(
-            f"{name}: the picture is damaged, or of a variant that is not supported (no decoder "
-            "accepts it); copy or download it again, or save it as JPEG or PNG."
-        )
-    if kind:
-        return ImageError(
-            f"{name}: is a {kind} file, which facekit does not read; save it as JPEG or PNG."
-        )
-    return ImageError(f"{name}: is not a picture that can be read; save it as JPEG or PNG.")
-
-
-def _check_size(size: tuple[int, int], name: str) -> None:
-    if size[0] * size[1] > MAX_PIXELS:
-        raise _make_size_error(name, f"{size[0]} x {size[1]} pixels")
-    if 0 in size:
-        raise ImageError(f"{name}: has no pixels ({size[0]} x {size[1]}).")
-
-
-def _make_size_error(name: str, size: str) -> ImageError:
-    return ImageError(
-        f"{name}: has {size}, more than the {MAX_PIXELS // 1_000_000} million that are decoded; "
-        "make it smaller first."
-    )

@@ -10,7 +10,7 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
 import facekit
-from facekit.images import ImageError, convert_image, decode_image, read_image, reading
+from facekit.images import ImageError, convert_image, decode_image, failures, read_image
 from facekit.images.formats import IMAGE_SUFFIXES
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -184,7 +184,7 @@ def test_what_is_no_picture_in_memory_is_an_error(content, message):
 
 
 def test_the_bound_itself_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "MAX_PIXELS", 12)
+    monkeypatch.setattr(failures, "MAX_PIXELS", 12)
     Image.new("RGB", (4, 3)).save(tmp_path / "just.png")
     assert read_image(tmp_path / "just.png").shape == (3, 4, 3)
     Image.new("RGB", (13, 1)).save(tmp_path / "over.png")
