@@ -238,14 +238,15 @@ def _explain_codec(name: str) -> str:
     code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
     capture.release()
     text = code.to_bytes(4, "little").decode("ascii", "replace")
-    codec = CODECS.get(text, text) if text.isprintable() and text.strip() else "unknown"
+    is_text = text.isascii() and text.isprintable() and text.strip()
+    codec = f"its codec ({CODECS.get(text, text)})" if is_text else "its codec"
     if text in COMMON_CODECS:
         return (
             "holds no frame that can be decoded; it may be damaged, or lack the frame that the "
             "others build on, as after a cut. Copy it again, or convert the original to MP4."
         )
     return (
-        f"its codec ({codec}) cannot be decoded here. "
+        f"{codec} cannot be decoded here. "
         "Convert it to MP4 with H.264, for example with: ffmpeg -i VIDEO -c:v libx264 VIDEO.mp4"
     )
 
