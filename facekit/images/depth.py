@@ -88,7 +88,9 @@ def decode_deep_colours(content: bytes) -> np.ndarray | None:
         HxWx3 RGB or HxWx4 RGBA, uint8, without its orientation applied; `None` if OpenCV cannot
         decode it or if the upper 8 bits of each value are the picture, so that Pillow is right.
     """
-    values = decode_with_opencv(content, cv2.IMREAD_UNCHANGED)
+    values = None
+    with silence_opencv(), contextlib.suppress(cv2.error):
+        values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.ndim != 3 or values.shape[2] not in (3, 4):
         return None
     if values.dtype == np.uint8:
@@ -102,18 +104,6 @@ def decode_deep_colours(content: bytes) -> np.ndarray | None:
     opaque = 65535 if values.dtype == np.uint16 else 1
     alpha = np.clip(values[..., 3:] * (255 / opaque), 0, 255).astype(np.uint8)
     return np.concatenate([scaled, alpha], axis=2)
-
-
-def decode_with_opencv(content: bytes, flags: int) -> np.ndarray | None:
-    """Decode a picture with OpenCV, without its messages; `None` if it cannot.
-
-    Args:
-        content: What the picture's file holds.
-        flags: Of `cv2.imdecode`.
-    """
-    with silence_opencv(), contextlib.suppress(cv2.error):
-        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    return None
 
 
 @contextlib.contextmanager

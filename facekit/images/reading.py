@@ -11,17 +11,15 @@ import io
 import os
 import re
 import stat
-import struct
 import warnings
 import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-import cv2
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from facekit.images.depth import decode_deep_colours, decode_with_opencv, scale_to_8_bits
+from facekit.images.depth import decode_deep_colours, scale_to_8_bits
 from facekit.images.failures import (
     ImageError,
     check_size,
@@ -34,7 +32,15 @@ MAX_PIPE_BYTES = 1_000_000_000  # read from a pipe, whose end is unknown
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-AVIF_SIZE = re.compile(rb"ispe\x00{4}(.{8})", re.S)
+# Formats whose first bytes leave no doubt.
+SIGNED_FORMATS = {
+    b"\xff\xd8\xff": "JPEG",
+    PNG_SIGNATURE: "PNG",
+    b"GIF8": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"RIFF": "WEBP",
+}
 # Pillow's name of what it decodes, where it keeps 8 bits of 16.
 DEEP_COLOURS = re.compile(r"'(RGB[AaX]?|LA);16[BLN]'")
 TRANSPOSITIONS = {  # by EXIF orientation
@@ -139,7 +145,7 @@ def _decode(file: BinaryIO, name: str) -> np.ndarray:
         raise ImageError(f"{name}: the file is empty; copy or download it again.")
     kind = name_kind(head, name)
     if kind in (CAMERA_RAW, VIDEO):  # Pillow would show the small preview inside
-        raise make_kind_error(kind, name, head)
+        raise make_kind_error(kind, name)
     is_heic = kind == "HEIC" and "HEIF" in FORMATS
     if is_heic:
         import pillow_heif  # slow to import, and few pictures need it
@@ -153,12 +159,21 @@ def _decode(file: BinaryIO, name: str) -> np.ndarray:
         except (ImageError, Image.DecompressionBombError, MemoryError):
             raise
         except Exception as error:  # every decoder of Pillow has ways of its own to fail
-            pixels = _decode_otherwise(_read_whole(file), name)
+            content = _read_whole(file)
+            pixels = _decode_otherwise(content, name)
             if pixels is not None:
                 return pixels
             if isinstance(error, UnidentifiedImageError):
-                raise make_kind_error(kind, name, head) from error
+                _raise_reason(content)
+                raise make_kind_error(kind, name) from error
             raise
+
+
+def _raise_reason(content: bytes) -> None:
+    """Raise the error with which a decoder refused a picture; Pillow itself keeps it back."""
+    for signature, name in SIGNED_FORMATS.items():
+        if content.startswith(signature) and name in Image.OPEN:
+            Image.OPEN[name][0](io.BytesIO(content), "")
 
 
 def _decode_with_pillow(file: BinaryIO, name: str, formats: tuple[str, ...]) -> np.ndarray:
@@ -182,15 +197,16 @@ def _decode_otherwise(content: bytes, name: str) -> np.ndarray | None:
     if content.startswith(PNG_SIGNATURE):  # broken or very large text, profiles, animation
         with contextlib.suppress(Exception):
             return _decode_with_pillow(io.BytesIO(_drop_metadata(content)), name, ("PNG",))
+    if content[4:8] == b"ftyp" and "AVIF" in FORMATS:  # a broken EXIF block: give it another name
+        with contextlib.suppress(Exception):
+            renamed = io.BytesIO(content.replace(b"Exif", b"none"))
+            return _decode_with_pillow(renamed, name, ("AVIF",))
     size = _measure_undecoded(content)
     if size is None:
         return None
     check_size(size, name)
     deep = decode_deep_colours(content)
-    if deep is not None:
-        return _flatten(Image.fromarray(deep), None)
-    pixels = decode_with_opencv(content, cv2.IMREAD_COLOR)
-    return None if pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return None if deep is None else _flatten(Image.fromarray(deep), None)
 
 
 def _drop_metadata(content: bytes) -> bytes:
@@ -210,14 +226,10 @@ def _drop_metadata(content: bytes) -> bytes:
 def _measure_undecoded(content: bytes) -> tuple[int, int] | None:
     """Return width and height of a picture that OpenCV may decode where Pillow cannot.
 
-    These are colour PFM files, TIFF files of floating-point colours, and AVIF files with a broken
-    EXIF block.
+    These are colour PFM files and TIFF files of floating-point colours.
     """
     if found := re.match(rb"PF\s+(\d{1,9})\s+(\d{1,9})\s", content):
         return int(found[1]), int(found[2])
-    if content[4:8] == b"ftyp":
-        sizes = [struct.unpack(">II", found[1]) for found in AVIF_SIZE.finditer(content)]
-        return max(sizes, default=None)
     if content[:4] in (b"II*\0", b"MM\0*"):
         from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -237,7 +249,7 @@ def _is_inverted(picture: Image.Image) -> bool:
 
 def _find_transposition(picture: Image.Image) -> Image.Transpose | None:
     with contextlib.suppress(Exception):  # a damaged EXIF block is no reason to lose the picture
-        return TRANSPOSITIONS.get(picture.getexif().get(ExifTags.Base.Orientation))
+        return TRANSPOSITIONS.get(int(picture.getexif()[ExifTags.Base.Orientation]))
     return None
 
 
