@@ -1,12 +1,12 @@
-"""The records everything speaks in: Faces (where) and Profile (who, one a face); both together are
-an `analysis`.
+"""The records that all modules share: `Faces` (where the faces are) and `Profile` (one per face).
 
-Boxes are x1, y1, x2, y2 and landmarks x, y, in pixels of the picture given. Records only check
-themselves; they are made by `detection` and `fusion`.
+Boxes are x1, y1, x2, y2 and landmarks are x, y, in pixels of the picture given. Records only check
+themselves; `detection` and `fusion` make them, and `analysis` joins them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,9 @@ INTEGER_COLUMNS = ("frame", "face")
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """The faces found in one picture, best first; "no face" is an empty record.
+    """The faces found in one picture, best first; a picture without faces has an empty record.
+
+    Indexing and iterating give `Faces` again: `faces[0]` is a record of one face.
 
     Attributes:
         boxes_xyxy: (faces, 4) float32, pixels.
@@ -35,7 +37,15 @@ class Faces:
             unknown.
 
     Raises:
-        ValueError: If the shapes do not belong together.
+        ValueError: If the numbers of faces differ, or a shape is wrong.
+
+    Example:
+        >>> boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10]], np.float32)
+        >>> faces = Faces(boxes, np.array([0.9, 0.8], np.float32), np.zeros((2, 5, 2), np.float32))
+        >>> len(faces), len(faces[0]), faces[1].boxes_xyxy.tolist()
+        (2, 1, [[20.0, 0.0, 30.0, 10.0]])
+        >>> [round(float(face.scores[0]), 1) for face in faces]
+        [0.9, 0.8]
     """
 
     boxes_xyxy: np.ndarray
@@ -56,13 +66,53 @@ class Faces:
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
 
-    def __getitem__(self, index) -> Faces:
-        """Return the faces that a slice, mask or array of indices picks."""
-        return Faces(self.boxes_xyxy[index], self.scores[index], self.landmarks_xy[index])
+    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> Faces:
+        """Return some of the faces.
+
+        Args:
+            index: One face's index, a slice, a sequence of indices, or a boolean mask.
+
+        Returns:
+            The chosen faces; of one index, a record of one face.
+
+        Raises:
+            IndexError: If there is no such face, or a mask has not one value per face.
+            TypeError: If `index` is none of these.
+        """
+        rows = index if isinstance(index, slice) else self._check_index(index)
+        return Faces(self.boxes_xyxy[rows], self.scores[rows], self.landmarks_xy[rows])
+
+    def __iter__(self) -> Iterator[Faces]:
+        """Yield each face as a record of one."""
+        return (self[index] for index in range(len(self)))
+
+    def _check_index(self, index: int | Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return indices or a mask as an array of one dimension."""
+        rows = np.asarray(index)
+        if rows.ndim == 0 and rows.dtype.kind in "iu":
+            rows = rows[None]
+        if rows.size == 0:
+            rows = rows.astype(np.intp)
+        if rows.ndim != 1 or rows.dtype.kind not in "iub":
+            raise TypeError(
+                "`index` must be an integer, a slice, integers or a mask with one value per face; "
+                f"got {index!r}."
+            )
+        if rows.dtype.kind == "b":
+            if len(rows) != len(self):
+                raise IndexError(
+                    f"A mask must have one value per face, {len(self)}; got {len(rows)} values."
+                )
+            return rows
+        outside = rows[(rows < -len(self)) | (rows >= len(self))]
+        if len(outside):
+            held = f"{len(self)} {'face' if len(self) == 1 else 'faces'}"
+            raise IndexError(f"There is no face {outside[0]}; the record holds {held}, from 0 up.")
+        return rows
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: a line a face."""
-        import pandas as pd  # slow to import, and wanted in notebooks only
+        """Return what a notebook shows: one line per face."""
+        import pandas as pd  # slow to import, and needed in notebooks only
 
         table = (
             pd.DataFrame(self.boxes_xyxy, columns=["x1", "y1", "x2", "y2"])
@@ -75,7 +125,12 @@ class Faces:
 
     @classmethod
     def empty(cls) -> Faces:
-        """Return the record of a picture without faces."""
+        """Return the record of a picture without faces.
+
+        Example:
+            >>> len(Faces.empty())
+            0
+        """
         return cls(
             np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32)
         )
@@ -86,14 +141,20 @@ class Profile:
     """Predicted attributes of one face. Attributes that were not requested are `None`.
 
     Attributes:
-        age_years: Mean of the age distribution.
-        age_low, age_high: Interval of ages that fit the face. On test faces of UTKFace it held
-            80% of the true ages, 75% to 92% by age class.
-        age_range: The age class, by name.
-        gender_probability, emotion_probability, ethnicity_probability: Of the label given, 0 to 1.
-        emotion_probabilities: One an emotion, in the order of `taxonomy.EMOTIONS`, summing to 1;
-            empty where not asked for.
-        confidence_score: 0 to 1; the higher, the likelier that the whole profile is right.
+        age_years: Mean of the age distribution, years.
+        age_low, age_high: Bounds of the age interval, years. On test faces of UTKFace it held 80% of
+            the true ages, 75% to 92% by age class.
+        age_range: Name of the age class.
+        gender, emotion, ethnicity: Predicted labels.
+        gender_probability, emotion_probability, ethnicity_probability: Probability of the predicted
+            label, 0 to 1.
+        emotion_probabilities: One per emotion, in the order of `taxonomy.EMOTIONS`, summing to 1;
+            empty if emotion was not requested.
+        confidence_score: 0 to 1; the higher, the more likely the whole profile is right.
+
+    Example:
+        >>> Profile(gender="female", gender_probability=0.9).age_years is None
+        True
     """
 
     age_years: float | None = None

@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facekit import images
 from facekit.analysis import Analysis
 from facekit.detection import MTCNN, locate_face
 from facekit.faces import Faces
 from facekit.fusion import fuse_profiles, load_constants
-from facekit.images import cut_crops, equalise_crops, normalise, read_image
+from facekit.images import convert_image, cut_crops, equalise_crops, normalise, read_image
 from facekit.inference import run_model
 from facekit.registry import ModelEntry, ModelError, find_model, load_index
 from facekit.taxonomy import AGE_SCHEMES, ATTRIBUTES, DEFAULT_AGE_SCHEME, DEFAULT_ATTRIBUTES, LABELS
@@ -360,7 +359,7 @@ def analyze(image: str | Path | np.ndarray | Image.Image, **options) -> Analysis
 
 def _check_pixels(image) -> np.ndarray:
     if isinstance(image, Image.Image):
-        return images.convert_image(image)
+        return convert_image(image)
     pixels = np.asarray(image)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise ValueError(

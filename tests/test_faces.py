@@ -49,13 +49,54 @@ def test_some_of_the_faces(index):
     np.testing.assert_array_equal(some.landmarks_xy, faces.landmarks_xy[1:])
 
 
-@pytest.mark.parametrize(("count", "told"), [(0, "0 faces"), (1, "1 face<"), (2, "2 faces")])
-def test_a_notebook_shows_a_line_a_face(count, told):
+@pytest.mark.parametrize("index", [1, -2, np.int64(1), np.array(1)])
+def test_one_index_gives_a_record_of_one_face(index):
+    faces = make_faces(3)
+    face = faces[index]
+    assert isinstance(face, Faces)
+    assert len(face) == 1
+    assert face.scores[0] == faces.scores[1]
+    np.testing.assert_array_equal(face.boxes_xyxy, faces.boxes_xyxy[1:2])
+    np.testing.assert_array_equal(face.landmarks_xy, faces.landmarks_xy[1:2])
+
+
+def test_iterating_gives_records_of_one_face():
+    faces = make_faces(3)
+    assert [len(face) for face in faces] == [1, 1, 1]
+    assert [face.scores[0] for face in faces] == faces.scores.tolist()
+    assert list(Faces.empty()) == []
+    assert len(faces[[]]) == len(faces[np.zeros(3, bool)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "index", "message"),
+    [
+        (3, 3, r"There is no face 3; the record holds 3 faces, from 0 up\."),
+        (3, -4, r"There is no face -4; the record holds 3 faces"),
+        (3, [0, 7], r"There is no face 7; the record holds 3 faces"),
+        (1, 1, r"There is no face 1; the record holds 1 face, from 0 up\."),
+        (0, 0, r"There is no face 0; the record holds 0 faces"),
+        (3, np.array([True]), r"A mask must have one value per face, 3; got 1 values\."),
+    ],
+)
+def test_faces_that_are_not_there_are_an_error(count, index, message):
+    with pytest.raises(IndexError, match=message):
+        make_faces(count)[index]
+
+
+@pytest.mark.parametrize("index", ["0", 0.5, (0, slice(None)), None, [[0]], True])
+def test_what_is_no_index_is_an_error(index):
+    with pytest.raises(TypeError, match=r"`index` must be an integer, a slice, integers or a mask"):
+        make_faces(3)[index]
+
+
+@pytest.mark.parametrize(("count", "heading"), [(0, "0 faces"), (1, "1 face<"), (2, "2 faces")])
+def test_a_notebook_shows_a_line_per_face(count, heading):
     faces = Faces(
         np.zeros((count, 4), np.float32),
         np.ones(count, np.float32),
         np.zeros((count, 5, 2), np.float32),
     )
     view = faces._repr_html_()
-    assert told in view
+    assert heading in view
     assert view.count("<tr>") == count

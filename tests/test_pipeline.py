@@ -23,6 +23,7 @@ from facekit.registry import (
     save_entry,
 )
 from facekit.taxonomy import EMOTIONS, LABELS
+from facekit.video import VideoWriter
 
 
 def test_portrait(portraits):
@@ -50,6 +51,30 @@ def test_path_and_array_give_the_same(portraits, tmp_path):
     from_path, from_array = facekit.analyze(path), facekit.analyze(portraits["astronaut.png"])
     assert from_path.image == str(path)
     assert from_path.profiles == from_array.profiles
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "YCbCr", "HSV", "LAB", "rotated"])
+def test_pictures_of_pillow_give_the_same(portraits, mode):
+    picture = Image.fromarray(portraits["astronaut.png"])
+    if mode == "rotated":
+        picture = picture.rotate(90, expand=True)  # the camera was held upright
+        picture.getexif()[0x0112] = 6
+    elif mode == "LAB":
+        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        picture = ImageCms.profileToProfile(picture, rgb, lab, outputMode="LAB")
+    else:
+        picture = picture.convert(mode)
+    expected = facekit.analyze(portraits["astronaut.png"])
+    analysis = facekit.analyze(picture)
+    np.testing.assert_allclose(analysis.faces.boxes_xyxy, expected.faces.boxes_xyxy, atol=5)
+    assert analysis.profiles[0].gender == expected.profiles[0].gender
+
+
+def test_a_video_is_no_picture(tmp_path):
+    with VideoWriter(tmp_path / "clip.mp4", 25) as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    with pytest.raises(facekit.ImageError, match=r"clip\.mp4: is a video.*analyze_video\(path\)"):
+        facekit.analyze(tmp_path / "clip.mp4")
 
 
 def test_face_reads_alike_turned_shrunk_and_dark(portraits):
@@ -314,22 +339,6 @@ class TestModels:
             analyzer.analyze(np.zeros((9, 9, 3), np.uint8))
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "YCbCr", "HSV", "LAB", "RGBA"])
-def test_pillow_images_of_any_mode(portraits, mode):
-    picture = Image.fromarray(portraits["astronaut.png"]).resize((256, 256))
-    expected = facekit.analyze(np.asarray(picture))
-    if mode == "LAB":
-        profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
-        picture = ImageCms.profileToProfile(picture, *profiles, outputMode="LAB")
-    else:
-        picture = picture.convert(mode)
-    analysis = facekit.analyze(picture)
-    assert len(analysis) == 1
-    np.testing.assert_allclose(
-        analysis.faces.boxes_xyxy, expected.faces.boxes_xyxy, atol=8 if mode != "P" else 20
-    )
-
-
 def test_a_pillow_image_is_turned_upright(portraits, tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6  # the camera was turned to the right
@@ -342,15 +351,17 @@ def test_a_pillow_image_is_turned_upright(portraits, tmp_path):
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("task", "pattern"),
+    ("task", "pattern", "tolerance"),
     [
-        ("age", "UTKFace"),
-        ("gender", "UTKFace"),
-        ("ethnicity", "UTKFace"),
-        ("emotion", "fer2013/validation/*"),
+        ("age", "UTKFace", 1e-3),
+        ("gender", "UTKFace", 1e-3),
+        ("ethnicity", "UTKFace", 1e-3),
+        # The stored predictions were made from an earlier form of FER2013: JPEG files, equalised
+        # and clipped. Its new form shows the same faces with other grey values.
+        ("emotion", "fer2013/validation/*", 0.25),
     ],
 )
-def test_analysis_cuts_faces_as_training_did(data_dir, task, pattern):
+def test_analysis_cuts_faces_as_training_did(data_dir, task, pattern, tolerance):
     """The stored test predictions, made from training's crops, are what analysis gives for the same files."""
     if not any(data_dir.glob(pattern)):
         pytest.skip(f"{data_dir / pattern} is not there")
@@ -361,19 +372,18 @@ def test_analysis_cuts_faces_as_training_did(data_dir, task, pattern):
         .iloc[::100]
         .head(20)
     )
-    analyzer, differences = facekit.FaceAnalyzer((task,), cropped=True), []
+    analyzer = facekit.FaceAnalyzer((task,), cropped=True)
     for _, row in sample.iterrows():
-        stem = Path(row["image"]).stem
-        (path,) = (found for folder in data_dir.glob(pattern) for found in folder.glob(f"{stem}.*"))
+        (path,) = (
+            found
+            for folder in data_dir.glob(pattern)
+            for found in folder.glob(f"{Path(row['image']).stem}.*")
+        )
         pixels = facekit.read_image(path)
-        answer = analyzer.infer(pixels, analyzer.detect(pixels))[task][0]
-        differences.append(np.abs(answer - row.filter(like="p_").to_numpy(float)).max())
-    if task == "emotion":
-        # The shipped network and its predictions are of FER2013 as JPEG; what lies here may be
-        # the undamaged PNG form, whose pixels differ a little.
-        assert np.median(differences) < 0.05
-    else:
-        assert max(differences) < 1e-3
+        probabilities = analyzer.infer(pixels, analyzer.detect(pixels))[task][0]
+        stored = row.filter(like="p_").to_numpy(float)
+        np.testing.assert_allclose(probabilities, stored, atol=tolerance)
+        assert task == "age" or probabilities.argmax() == stored.argmax()
 
 
 @pytest.mark.data

@@ -290,9 +290,7 @@ def ship(
         flipped = measure_attribute(
             task.name, tabulate_predictions(task, about, (answers + others) / 2)
         )
-        entries[task.name] = TaskEntry(
-            list(LABELS[task.name]), {"seed": seed, "figures": figures}
-        )
+        entries[task.name] = TaskEntry(list(LABELS[task.name]), {"seed": seed, "figures": figures})
         labels = LABELS[task.name]
         card = CARD.format(
             name=task.name, network=f"{folder.name}/{onnx_file.name}", parameters=network.count_params() / 1e6, side=side,

@@ -38,6 +38,7 @@ from traitlets import (
 
 from facekit.analysis import Analysis
 from facekit.drawing import EMOTION_COLOURS, write_label
+from facekit.images import ImageError, decode_image
 from facekit.live import LiveAnalyzer
 from facekit.tables import write_csv
 from facekit.taxonomy import ATTRIBUTES, DEFAULT_ATTRIBUTES, EMOTIONS
@@ -332,14 +333,14 @@ def decode_jpeg(data: bytes | memoryview) -> np.ndarray:
     """Return the pixels of a picture, HxWx3 RGB uint8.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is none, or too large.
     """
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if len(data) else None
-    if pixels is None:
+    try:
+        return decode_image(data, "the frame")
+    except ImageError as error:
         raise ValueError(
-            f"`data` must be a JPEG picture; got {len(data)} bytes that are none. Press Start again."
-        )
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+            f"`data` must be a JPEG picture; got {len(data)} bytes ({error}) Press Start again."
+        ) from None
 
 
 def encode_jpeg(pixels: np.ndarray) -> bytes:

@@ -1,7 +1,9 @@
 """The models behind the live views, without a page; `tests/browser` has the page."""
 
+import struct
 import threading
 import time
+import zlib
 
 import cv2
 import numpy as np
@@ -146,6 +148,17 @@ def test_frames_are_counted(make_view, portrait):
     assert view.frame == 2
     assert view.frames_per_second > 0
     assert view.analysis.numbers == (0,)
+
+
+def test_a_frame_with_too_many_pixels_is_refused_undecoded():
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")))
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    with pytest.raises(ValueError, match="more than the 150 million that are decoded"):
+        decode_jpeg(png)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a picture"])
