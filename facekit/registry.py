@@ -285,6 +285,7 @@ def save_entry(
         del listed[name]["name"]
     content = {"version": VERSION, "models": listed, "defaults": dict(sorted(defaults.items()))}
     write_text(models_dir / INDEX, json.dumps(content, indent=1) + "\n")
+    _find_model.cache_clear()  # the clock of a file system may stand still between two saves
 
 
 def find_model(

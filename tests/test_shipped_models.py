@@ -1,4 +1,4 @@
-"""The models as they are shipped: intact, the same in both forms, as good as their cards say, and small."""
+"""The models as they are shipped: intact, equal in both forms, as good as their cards, and small."""
 
 import json
 
@@ -102,7 +102,7 @@ def test_marks(task, source, figure, mark):
 
 
 def test_confidence_rises_with_the_chance_to_be_right():
-    """On real test faces, the more confident half and each more confident quarter are more often right."""
+    """On real test faces, each more confident quarter is more often right."""
     constants = load_constants()
     tables = {task: read_test_split(task) for task in ("age", "gender")}
     assert tables["age"]["image"].tolist() == tables["gender"]["image"].tolist()
@@ -149,7 +149,8 @@ def test_the_age_interval_holds_what_is_stated():
     assert inside.mean() == pytest.approx(0.8, abs=0.02)
     assert min(shares.values()) > 0.75
     # What the docstring of `Profile` and the card of age say.
-    stated = f"{inside.mean():.0%} of the true ages, {min(shares.values()):.0%} to {max(shares.values()):.0%}"
+    least, greatest = min(shares.values()), max(shares.values())
+    stated = f"{inside.mean():.0%} of the true ages, {least:.0%} to {greatest:.0%}"
     assert stated in " ".join(Profile.__doc__.split())
     assert stated in " ".join((MODELS / "age" / "README.md").read_text().split())
 

@@ -159,7 +159,8 @@ class TestMeasure:
             "age mean absolute error"
         ]
         assert figures.keys() == {
-            "count", "strength", *(f"{name} {moment}" for name in names for moment in ("before", "after")),
+            "count", "strength",
+            *(f"{name} {moment}" for name in names for moment in ("before", "after")),
             "profile right, more confident half", "profile right, less confident half",
         }  # fmt: skip
         assert figures["count"] == 300

@@ -13,9 +13,8 @@ from facekit.evaluation.figures import get_probabilities
 from facekit.fusion import FusionConstants, fuse_answers
 from facekit.taxonomy import ATTRIBUTES, LABELS
 
-CONSTANTS = FusionConstants(
-    dict.fromkeys(ATTRIBUTES, 1.5), {}, {}, {("age", "gender"): np.linspace(0.5, 2, 14).reshape(7, 2)}, 1.0
-)  # fmt: skip
+LIFTS = {("age", "gender"): np.linspace(0.5, 2, 14).reshape(7, 2)}
+CONSTANTS = FusionConstants(dict.fromkeys(ATTRIBUTES, 1.5), {}, {}, LIFTS, strength=1.0)
 
 
 def save_predictions(models_dir, *parts: dict[str, pd.DataFrame]) -> None:

@@ -25,7 +25,7 @@ def portrait(portraits) -> np.ndarray:
 
 @pytest.fixture
 def searches(monkeypatch) -> list[tuple]:
-    """Sizes of the pictures that were searched."""
+    """Sizes of the images that were searched."""
     sizes, detect = [], MTCNN.detect
 
     def count(self, image):
@@ -36,7 +36,7 @@ def searches(monkeypatch) -> list[tuple]:
     return sizes
 
 
-def test_a_face_keeps_its_number_and_is_told_as_by_itself(portrait):
+def test_a_face_keeps_its_number_and_is_predicted_as_alone(portrait):
     live = LiveAnalyzer()
     for index in range(12):
         pixels = shift(portrait, 20 * np.sin(index / 3))
@@ -105,7 +105,7 @@ def test_a_lost_face_is_searched_for_at_once(portrait, searches):
     assert live.tracks[0].number == 0
 
 
-def test_faces_are_asked_in_turn(portraits):
+def test_faces_are_predicted_in_turn(portraits):
     group = cv2.resize(portraits["group.jpg"], (640, 427), interpolation=cv2.INTER_AREA)
     live = LiveAnalyzer(("gender",), asked_a_frame=2)
     counts = []

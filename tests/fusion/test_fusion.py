@@ -43,7 +43,7 @@ def make_answer(attribute: str, **shares: float) -> np.ndarray:
 
 
 def make_lift(first: str, second: str, **changes: float) -> np.ndarray:
-    """A table of ones but for what is given as `row_column=lift`; age is in its classes, called `a0` to `a6`."""
+    """A table of ones but for what is given as `row_column=lift`; age classes are `a0` to `a6`."""
     rows, columns = (
         [f"a{index}" for index in range(len(name_age_ranges()))]
         if name == "age"
@@ -134,15 +134,16 @@ class TestConstants:
             "{}",
             '{"lifts": []}',
             '{"lifts": {}, "strength": 0.5}',
-            '{"lifts": {"age": [[1]]}, "strength": 0.5, "temperatures": {}, "reliabilities": {}, "certainty_ranges": {}}',
-            '{"lifts": {"age height": [[1]]}, "strength": 0.5, "temperatures": {}, "reliabilities": {}, "certainty_ranges": {}}',
-            '{"lifts": {}, "strength": 0, "temperatures": {}, "reliabilities": {}, "certainty_ranges": {}, "age_levels": [1]}',
-            '{"lifts": {}, "strength": 7, "temperatures": {}, "reliabilities": {}, "certainty_ranges": {}}',
+            '{"lifts": {"age": [[1]]}, "strength": 0.5, FITTED}',
+            '{"lifts": {"age height": [[1]]}, "strength": 0.5, FITTED}',
+            '{"lifts": {}, "strength": 0, FITTED, "age_levels": [1]}',
+            '{"lifts": {}, "strength": 7, FITTED}',
         ],
     )
     def test_what_cannot_be_read_is_a_model_error(self, tmp_path, text):
         if text is not None:
-            (tmp_path / "fusion.json").write_text(text)
+            fitted = '"temperatures": {}, "reliabilities": {}, "certainty_ranges": {}'
+            (tmp_path / "fusion.json").write_text(text.replace("FITTED", fitted))
         with pytest.raises(
             ModelError,
             match=r"fusion\.json: the constants of fusion cannot be read .* reinstall facekit",
@@ -502,11 +503,11 @@ class TestFuse:
         assert profile.age_range == name
 
     @pytest.mark.parametrize("attribute", ATTRIBUTES)
-    def test_what_was_not_asked_for_is_none(self, attribute):
+    def test_what_was_not_requested_is_none(self, attribute):
         (profile,) = fuse_profiles({attribute: make_random_answers(1)[attribute]}, make_constants())
         for name in ATTRIBUTES:
-            told = profile.age_years if name == "age" else getattr(profile, name)
-            assert (told is not None) == (name == attribute)
+            value = profile.age_years if name == "age" else getattr(profile, name)
+            assert (value is not None) == (name == attribute)
         assert len(profile.emotion_probabilities) == (7 if attribute == "emotion" else 0)
         assert 0 <= profile.confidence_score <= 1
 
@@ -526,7 +527,7 @@ class TestFuse:
         [
             (
                 {},
-                r"`answers` must hold at least one attribute, all with the same number of faces; got \[\] faces",
+                r"`answers` must hold at least one attribute, .* number of faces; got \[\] faces",
             ),
             (
                 {"gender": np.ones((2, 2)), "emotion": np.ones((3, 7))},

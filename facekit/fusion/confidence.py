@@ -1,0 +1,58 @@
+"""The confidence in a profile: scaled certainties of its attributes, weighted by reliability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from facekit.fusion.ages import compute_mean_age, index_age_classes, make_coarse
+from facekit.fusion.answers import sort_attributes
+from facekit.fusion.constants import FusionConstants
+
+
+def measure_certainty(attribute: str, answer: np.ndarray) -> np.ndarray:
+    """Return the probability of the predicted label, (faces,).
+
+    For age this is the probability of the age class, in the default scheme, of the mean age.
+    """
+    if attribute != "age":
+        return answer.max(axis=1)
+    classes = index_age_classes(compute_mean_age(answer))
+    return np.take_along_axis(make_coarse("age", answer), classes[:, None], axis=1)[:, 0]
+
+
+def scale_certainty(attribute: str, answer: np.ndarray, constants: FusionConstants) -> np.ndarray:
+    """Return an attribute's certainty, min-max scaled by its certainty range, (faces,), 0 to 1."""
+    least, greatest = constants.certainty_ranges[attribute]
+    return np.clip(
+        (measure_certainty(attribute, answer) - least) / max(greatest - least, 1e-9), 0, 1
+    )
+
+
+def split_confidence(
+    answers: Mapping[str, np.ndarray], constants: FusionConstants
+) -> dict[str, np.ndarray]:
+    """Return what each attribute adds to the confidence: its weight times its scaled certainty.
+
+    Args:
+        answers: Calibrated and correlated probabilities of each attribute, (faces, classes).
+        constants: Their reliabilities and certainty ranges are used.
+
+    Returns:
+        For each attribute, (faces,).
+    """
+    whole = sum(constants.reliabilities[name] for name in sort_attributes(answers))
+    return {
+        name: constants.reliabilities[name] / whole * scale_certainty(name, answer, constants)
+        for name, answer in answers.items()
+    }
+
+
+def score_confidence(answers: Mapping[str, np.ndarray], constants: FusionConstants) -> np.ndarray:
+    """Return the confidence in each face's profile, (faces,), 0 to 1.
+
+    It is the sum of the parts that `split_confidence` returns for the same arguments.
+    """
+    parts = split_confidence(answers, constants)
+    return np.sum([parts[name] for name in sort_attributes(parts)], axis=0)
