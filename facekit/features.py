@@ -1,9 +1,8 @@
-"""Describe faces by hand-made numbers, as was done before networks learned them: HOG, LBP and Haar
-wavelets.
+"""Hand-made features of faces, from before networks learned them: HOG, LBP and Haar wavelets.
 
 Crops are (faces, side, side, 1) uint8 as `images` cuts them; each function returns one row of
-numbers a face, for a classifier to learn from. They want scikit-image and PyWavelets (`pip install
-"facekit[notebooks]"`).
+numbers per face, for a classifier to train on. The module needs scikit-image and PyWavelets (`pip
+install "facekit[notebooks]"`).
 """
 
 from __future__ import annotations
@@ -13,21 +12,17 @@ import numpy as np
 import pywt
 from skimage.feature import hog, local_binary_pattern
 
-CELL = 8  # pixels a side of the squares whose histograms are taken: about an eye, in a crop of 64
-DIRECTIONS = 8  # of edges told apart
-NEIGHBOURS = 8  # pixels around each, at a distance of one
-PATTERNS = (
-    NEIGHBOURS + 2
-)  # that are told apart: uniform ones by their count of brighter neighbours, and all others together
-THUMBNAIL_SIDE = (
-    12  # pixels: a face's colours, and hardly more of its form than eyes, hair and mouth
-)
-WAVELET_LEVELS = 4  # halvings; the finest two are left out, for they hold noise and little else
+CELL = 8  # pixels per side of the squares with one histogram each; about an eye in a crop of 64
+DIRECTIONS = 8  # bins for the direction of edges
+NEIGHBOURS = 8  # around each pixel, at a distance of one
+# Uniform patterns by their count of brighter neighbours (0 to 8), and all others in one class.
+PATTERNS = NEIGHBOURS + 2
+THUMBNAIL_SIDE = 12  # pixels; shows a face's colours and only the coarsest of its shape
+WAVELET_LEVELS = 4  # halvings; the two finest are left out, because they hold mostly noise
 
 
 def compute_hog(crops: np.ndarray) -> np.ndarray:
-    """Return histograms of oriented gradients: in each cell, how strong edges are in each
-    direction.
+    """Return histograms of oriented gradients: per cell, the strength of edges by direction.
 
     Args:
         crops: (faces, side, side, 1) uint8.
@@ -35,23 +30,34 @@ def compute_hog(crops: np.ndarray) -> np.ndarray:
     Returns:
         (faces, features) float32, normalised over blocks of two by two cells.
 
-    Reference: Dalal and Triggs, 2005.
+    Reference:
+        Dalal and Triggs, 2005.
+
+    Example:
+        >>> compute_hog(np.zeros((2, 64, 64, 1), np.uint8)).shape
+        (2, 1568)
     """
     rows = [hog(crop[..., 0], DIRECTIONS, (CELL, CELL), (2, 2)) for crop in crops]
     return np.array(rows, np.float32).reshape(len(crops), -1 if rows else 0)
 
 
 def compute_lbp(crops: np.ndarray) -> np.ndarray:
-    """Return histograms of local binary patterns: in each cell, how often which neighbours are
-    brighter than their middle.
+    """Return histograms of local binary patterns.
+
+    A pattern says which neighbours of a pixel are brighter than it. Each cell has one histogram.
 
     Args:
         crops: (faces, side, side, 1) uint8; the side is a multiple of `CELL`.
 
     Returns:
-        (faces, features) float32, a histogram of `PATTERNS` a cell that sums to 1.
+        (faces, features) float32; per cell, `PATTERNS` shares that sum to 1.
 
-    Reference: Ojala, Pietikäinen and Mäenpää, 2002; for faces Ahonen, Hadid and Pietikäinen, 2006.
+    Reference:
+        Ojala, Pietikäinen and Mäenpää, 2002; for faces Ahonen, Hadid and Pietikäinen, 2006.
+
+    Example:
+        >>> compute_lbp(np.zeros((2, 64, 64, 1), np.uint8)).shape
+        (2, 640)
     """
     rows = []
     for crop in crops:
@@ -66,8 +72,9 @@ def compute_lbp(crops: np.ndarray) -> np.ndarray:
 
 
 def compute_wavelets(crops: np.ndarray) -> np.ndarray:
-    """Return the coarse coefficients of a Haar wavelet transform: means of squares, and differences
-    between halves of squares.
+    """Return the coarse coefficients of a Haar wavelet transform.
+
+    They are the means of squares, and differences between the halves of squares.
 
     Args:
         crops: (faces, side, side, 1) uint8.
@@ -75,7 +82,12 @@ def compute_wavelets(crops: np.ndarray) -> np.ndarray:
     Returns:
         (faces, features) float32.
 
-    Reference: Mallat, 1989.
+    Reference:
+        Mallat, 1989.
+
+    Example:
+        >>> compute_wavelets(np.zeros((2, 64, 64, 1), np.uint8)).shape
+        (2, 256)
     """
     means, *details = pywt.wavedec2(crops[..., 0] / 255, "haar", level=WAVELET_LEVELS, axes=(1, 2))
     kept = [means, *(band for level in details[:2] for band in level)]
@@ -85,8 +97,7 @@ def compute_wavelets(crops: np.ndarray) -> np.ndarray:
 
 
 def compute_thumbnails(crops: np.ndarray, side: int = THUMBNAIL_SIDE) -> np.ndarray:
-    """Return the values of small versions of the crops: what is left when form is all but taken
-    away.
+    """Return the values of small versions of the crops, which keep colours but hardly any shape.
 
     Args:
         crops: (faces, side, side, channels) uint8, grey or colour.
@@ -94,6 +105,10 @@ def compute_thumbnails(crops: np.ndarray, side: int = THUMBNAIL_SIDE) -> np.ndar
 
     Returns:
         (faces, features) float32 from 0 to 1.
+
+    Example:
+        >>> compute_thumbnails(np.zeros((2, 64, 64, 3), np.uint8)).shape
+        (2, 432)
     """
     rows = [
         cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA).ravel() / 255 for crop in crops

@@ -55,7 +55,7 @@ def test_the_papers_ranges_are_the_default():
         (116, "66+"),
     ],
 )
-def test_age_counts_with_the_year_begun(age_years, name):
+def test_a_fraction_of_a_year_is_rounded_down(age_years, name):
     assert find_age_range(age_years) == name
 
 

@@ -1,14 +1,13 @@
-"""Arithmetic on boxes: overlap, non-maximum suppression, squares, crops. No network is run here.
+"""Arithmetic on boxes: overlap, non-maximum suppression, squares, crops. No network runs here.
 
-Boxes are (boxes, 4) float arrays of x1, y1, x2, y2 in pixels; x2 and y2 lie outside by one pixel
-less than the width suggests, as in MTCNN's published code.
+Boxes are (boxes, 4) float arrays of x1, y1, x2, y2 in pixels. As in MTCNN's published code, a box
+includes the pixels at x2 and y2, so its sides are x2 - x1 + 1 and y2 - y1 + 1 pixels long.
 """
 
 import numpy as np
 
-NMS_BLOCK = (
-    256  # boxes judged at once: small enough to lie close together, large enough to keep NumPy busy
-)
+# Boxes judged at once: few enough to lie close together, enough to make NumPy's overhead small.
+NMS_BLOCK = 256
 
 
 def compute_overlaps(
@@ -19,14 +18,18 @@ def compute_overlaps(
     Args:
         boxes_xyxy: (boxes, 4).
         others_xyxy: (others, 4).
-        method: `union` divides the common area by the united one (IoU), `minimum` by the smaller of
-            the two boxes.
+        method: `union` divides the intersection by the union (IoU), `minimum` divides it by the
+            smaller of the two boxes.
 
     Returns:
         (boxes, others), 0 to 1.
 
     Raises:
         ValueError: If `method` is neither.
+
+    Example:
+        >>> compute_overlaps(np.array([[0, 0, 4, 4]]), np.array([[0, 0, 4, 2], [9, 9, 10, 10]]))
+        array([[0.5, 0. ]])
     """
     if method not in ("union", "minimum"):
         raise ValueError(f"`method` must be 'union' or 'minimum'; got {method!r}.")
@@ -42,20 +45,25 @@ def compute_overlaps(
 def suppress_non_maxima(
     boxes_xyxy: np.ndarray, scores: np.ndarray, threshold: float, method: str = "union"
 ) -> np.ndarray:
-    """Keep a box only if no better one overlaps it by more than `threshold`.
+    """Keep a box only if no box with a higher score overlaps it by more than `threshold`.
 
     This is the parallel form of non-maximum suppression, as in the `mtcnn` package: a better box
-    counts even where it goes itself. Each box can then be judged alone, so that blocks of
-    neighbours are compared with what lies around them and nothing more.
+    suppresses others even if it is suppressed itself. Each box can then be judged alone, so blocks
+    of neighbouring boxes are compared only with the boxes around them.
 
     Args:
         boxes_xyxy: (boxes, 4).
         scores: (boxes,).
-        threshold: Overlap above which the lesser box goes.
+        threshold: Overlap above which the box with the lower score is dropped.
         method: As in `compute_overlaps`.
 
     Returns:
         Indices of the kept boxes, best first.
+
+    Example:
+        >>> boxes = np.array([[0, 0, 9, 9], [1, 0, 10, 9], [20, 0, 29, 9]])
+        >>> suppress_non_maxima(boxes, np.array([0.8, 0.9, 0.7]), 0.5).tolist()
+        [1, 2]
     """
     order = np.argsort(-scores, kind="stable")
     boxes = boxes_xyxy[order]  # from here on the index is the rank
@@ -71,7 +79,10 @@ def suppress_non_maxima(
 
 
 def _group_neighbours(boxes_xyxy: np.ndarray) -> list[np.ndarray]:
-    """Split boxes into blocks of at most `NMS_BLOCK` that lie close together: bands down the image, each cut across."""
+    """Split boxes into blocks of at most `NMS_BLOCK` that lie close together.
+
+    The image is divided into horizontal bands, and each band from left to right.
+    """
     count = len(boxes_xyxy)
     if count == 0:
         return []
@@ -87,21 +98,45 @@ def _group_neighbours(boxes_xyxy: np.ndarray) -> list[np.ndarray]:
 
 
 def make_square(boxes_xyxy: np.ndarray) -> np.ndarray:
-    """Grow each box's shorter side around its centre until it is square."""
+    """Grow the shorter side of each box around its centre until the box is square.
+
+    Args:
+        boxes_xyxy: (boxes, 4).
+
+    Returns:
+        (boxes, 4).
+
+    Example:
+        >>> make_square(np.array([[0, 0, 4, 8]])).tolist()
+        [[-2.0, 0.0, 6.0, 8.0]]
+    """
     centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     half = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).max(axis=1, keepdims=True) / 2
     return np.concatenate([centres - half, centres + half], axis=1)
 
 
 def apply_offsets(boxes_xyxy: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Move each corner by a network's offsets, (boxes, 4), which are fractions of the box's width and height."""
+    """Move the corners of boxes by a network's offsets.
+
+    Args:
+        boxes_xyxy: (boxes, 4).
+        offsets: (boxes, 4), fractions of the box's width and height.
+
+    Returns:
+        (boxes, 4).
+
+    Example:
+        >>> apply_offsets(np.array([[0, 0, 9, 9]]), np.array([[0.1, 0, -0.1, 0]])).tolist()
+        [[1.0, 0.0, 8.0, 9.0]]
+    """
     sizes = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2] + 1
     return boxes_xyxy + offsets * np.tile(sizes, 2)
 
 
 def sample_crops(image: np.ndarray, boxes_xyxy: np.ndarray, size: int) -> np.ndarray:
-    """Cut all boxes out of an image at one size, bilinearly, with zeros (mid grey) outside the
-    frame.
+    """Cut all boxes out of an image at one size, with bilinear interpolation.
+
+    Outside the image, crops are 0, which is mid grey.
 
     Args:
         image: HxWx3 uint8.
@@ -110,11 +145,17 @@ def sample_crops(image: np.ndarray, boxes_xyxy: np.ndarray, size: int) -> np.nda
 
     Returns:
         (boxes, size, size, 3) float32, normalised to (value - 127.5) / 128.
+
+    Example:
+        >>> crops = sample_crops(np.full((9, 9, 3), 255, np.uint8), np.array([[0, 0, 8, 8]]), 4)
+        >>> crops.shape, float(crops.max())
+        ((1, 4, 4, 3), 0.99609375)
     """
     height, width = image.shape[:2]
     steps = np.linspace(0, 1, size, dtype=np.float32)
-    # As TensorFlow's crop_and_resize, on which the published thresholds were set: the first and
-    # last samples lie on the box's edges, and a box as large as the image spans its pixel centres.
+    # As in TensorFlow's crop_and_resize, with which the published thresholds were chosen: the first
+    # and last samples lie on the box's edges, and a box as large as the image spans its pixel
+    # centres.
     x = (boxes_xyxy[:, :1] + (boxes_xyxy[:, 2:3] - boxes_xyxy[:, :1]) * steps) * (
         (width - 1) / width
     )  # (boxes, size)

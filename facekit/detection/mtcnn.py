@@ -16,13 +16,13 @@ from facekit.faces import Faces
 from facekit.inference import open_session, run_model
 
 CELL = 12  # side of P-Net's window, pixels
-STRIDE = 2  # of that window, from P-Net's one pooling
-# output cells a side that P-Net is given at once, so that memory does not grow with the image
-TILE = 512
-# up to this size the pyramid is averaged in fractions of a grey value; above, memory counts more
-FINE_PIXELS = 16_000_000
-CROPPED_SIDE = 144  # pixels; three times FER2013's, where MTCNN finds as much as at larger sizes
+STRIDE = 2  # of that window, from P-Net's one pooling layer
+TILE = 512  # output cells per side that P-Net computes at once, to bound the memory needed
 CROPS = 512  # candidates cut out at once, for the same reason
+# Up to this size the pyramid is computed in floating point; above, memory matters more.
+FINE_PIXELS = 16_000_000
+# Pixels; three times the side of FER2013's pictures. MTCNN finds no more faces at larger sizes.
+CROPPED_SIDE = 144
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,20 @@ class MTCNN:
     """The cascade and its options.
 
     Attributes:
-        min_face_size: Side in pixels of the smallest face looked for, 12 or more.
+        min_face_size: Side in pixels of the smallest face to find, 12 or more.
         scale_factor: Ratio between neighbouring levels of the pyramid, above 0 and below 1.
         thresholds: Face probability that a candidate must exceed in P-Net, R-Net and O-Net.
 
     Raises:
         ValueError: If an option is out of its range.
+
+    Example:
+        >>> len(MTCNN(min_face_size=40).detect(np.zeros((120, 160, 3), np.uint8)))
+        0
     """
 
     min_face_size: float = 20
-    scale_factor: float = 0.709  # about half the area a level
+    scale_factor: float = 0.709  # halves the area from level to level
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.8)
 
     def __post_init__(self) -> None:
@@ -59,7 +63,18 @@ class MTCNN:
             )
 
     def compute_scales(self, size_hw: tuple[int, int]) -> list[float]:
-        """Return the pyramid's scales, largest first; the last level still holds one window."""
+        """Return the scales of the pyramid, largest first.
+
+        Args:
+            size_hw: Height and width of the image, pixels.
+
+        Returns:
+            Ratios of a level's size to the image's; the last level still holds one window.
+
+        Example:
+            >>> [round(scale, 3) for scale in MTCNN(min_face_size=24).compute_scales((50, 60))]
+            [0.5, 0.354, 0.251]
+        """
         scales, scale = [], CELL / self.min_face_size
         while min(size_hw) * scale >= CELL:
             scales.append(scale)
@@ -67,43 +82,75 @@ class MTCNN:
         return scales
 
     def count_windows(self, size_hw: tuple[int, int]) -> int:
-        """Return how many windows P-Net looks at in an image of this size, on all levels together."""
+        """Return how many windows P-Net examines, on all levels together.
+
+        Args:
+            size_hw: Height and width of the image, pixels.
+
+        Example:
+            >>> MTCNN(min_face_size=12).count_windows((14, 12))
+            2
+        """
         sides = [[int(side * scale) for side in size_hw] for scale in self.compute_scales(size_hw)]
-        cells = [
-            [(side - CELL + 1) // STRIDE + 1 for side in level] for level in sides
-        ]  # a last odd pixel still makes a cell
+        # A last odd pixel still makes a cell.
+        cells = [[(side - CELL + 1) // STRIDE + 1 for side in level] for level in sides]
         return sum(rows * columns for rows, columns in cells)
 
     def propose(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First stage: candidates of all levels of the pyramid, as square boxes (n, 4) and scores (n,)."""
+        """Run the first stage: P-Net proposes candidates on all levels of the pyramid.
+
+        Args:
+            image: HxWx3 RGB uint8.
+
+        Returns:
+            Square boxes (candidates, 4) and scores (candidates,), best first.
+        """
         scales = self.compute_scales(image.shape[:2])
         if image.shape[0] * image.shape[1] <= FINE_PIXELS:
             image = image.astype(np.float32)
         levels = [self.propose_at_scale(image, scale) for scale in scales]
         if not levels:
             return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-        boxes, scores = (np.concatenate(parts) for parts in zip(*levels, strict=True))
+        boxes = np.concatenate([boxes for boxes, _ in levels])
+        scores = np.concatenate([scores for _, scores in levels])
         kept = suppress_non_maxima(boxes, scores, 0.7)
         return make_square(boxes[kept]), scores[kept]
 
     def propose_at_scale(self, image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-        """Run P-Net over one level of the pyramid of `image`, uint8 or float32; boxes (n, 4) are in its pixels."""
+        """Run P-Net over one level of the pyramid.
+
+        Args:
+            image: HxWx3 RGB, uint8 or float32.
+            scale: Of the level.
+
+        Returns:
+            Boxes (candidates, 4) in pixels of `image`, and scores (candidates,), best first.
+        """
         level = make_level(image, scale)
         height, width = level.shape[:2]
         reach = TILE * STRIDE + CELL - STRIDE
-        boxes, scores = [], []
+        tiles = []
         for top in range(0, height - CELL + 1, TILE * STRIDE):
             for left in range(0, width - CELL + 1, TILE * STRIDE):
                 probabilities, offsets = run_pnet(level[top : top + reach, left : left + reach])
                 tile_boxes, tile_scores = read_maps(probabilities, offsets, self.thresholds[0])
-                boxes.append((tile_boxes + np.array((left, top) * 2, np.float32)) / scale)
-                scores.append(tile_scores)
-        boxes, scores = np.concatenate(boxes), np.concatenate(scores)
+                shifted = tile_boxes + np.array((left, top) * 2, np.float32)
+                tiles.append((shifted / scale, tile_scores))
+        boxes = np.concatenate([boxes for boxes, _ in tiles])
+        scores = np.concatenate([scores for _, scores in tiles])
         kept = suppress_non_maxima(boxes, scores, 0.5)
         return boxes[kept], scores[kept]
 
     def refine(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Second stage: R-Net drops most candidates and moves the rest; square boxes (n, 4) and scores (n,)."""
+        """Run the second stage: R-Net drops most candidates and moves the rest.
+
+        Args:
+            image: HxWx3 RGB uint8.
+            boxes_xyxy: (candidates, 4), of `propose`.
+
+        Returns:
+            Square boxes (candidates, 4) and scores (candidates,), best first.
+        """
         probabilities, offsets = _run_on_crops("rnet", image, boxes_xyxy, 24)
         scores = probabilities[:, 1]
         passed = scores > self.thresholds[1]
@@ -112,26 +159,36 @@ class MTCNN:
         return make_square(boxes[kept]), scores[kept]
 
     def decide(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> Faces:
-        """Third stage: O-Net decides, moves the boxes once more and places five landmarks."""
+        """Run the third stage: O-Net decides, moves the boxes once more and places five landmarks.
+
+        Args:
+            image: HxWx3 RGB uint8.
+            boxes_xyxy: (candidates, 4), of `refine`.
+
+        Returns:
+            The faces, best first; their boxes may leave the frame.
+        """
         probabilities, offsets, fractions = _run_on_crops("onet", image, boxes_xyxy, 48)
         scores = probabilities[:, 1]
         passed = scores > self.thresholds[2]
         boxes, scores, fractions = boxes_xyxy[passed], scores[passed], fractions[passed]
         sizes = boxes[:, 2:] - boxes[:, :2] + 1
-        points = fractions.reshape(-1, 2, 5).transpose(
-            0, 2, 1
-        )  # (faces, 5, 2): the network tells all x, then all y
+        # The network gives all x, then all y; points are (faces, 5, 2).
+        points = fractions.reshape(-1, 2, 5).transpose(0, 2, 1)
         landmarks = points * sizes[:, None] + boxes[:, None, :2] - 1
         boxes = apply_offsets(boxes, offsets[passed])
         kept = suppress_non_maxima(boxes, scores, 0.7, "minimum")
         return Faces(boxes[kept], scores[kept], landmarks[kept])
 
     def trace(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, Faces]:
-        """Return what each stage leaves of an image: P-Net's and R-Net's candidates, (n, 4)
-        squares, best first, and the faces.
+        """Return the result of each stage.
 
         Args:
             image: As for `detect`.
+
+        Returns:
+            The candidates of P-Net and those of R-Net, each (candidates, 4) squares, best first;
+            and the faces, as `detect` returns them.
 
         Raises:
             ValueError: As `detect`.
@@ -155,7 +212,7 @@ class MTCNN:
             image: HxWx3 RGB uint8, of any size.
 
         Returns:
-            The faces, best first, with boxes cut to the frame.
+            The faces, best first, with boxes clipped to the frame.
 
         Raises:
             ValueError: If `image` is not HxWx3 uint8, or has no pixels.
@@ -164,7 +221,16 @@ class MTCNN:
 
 
 def make_level(image: np.ndarray, scale: float) -> np.ndarray:
-    """Bring an image, uint8 or float32, to one scale of the pyramid."""
+    """Resize an image to one level of the pyramid.
+
+    Args:
+        image: HxW or HxWx3, uint8 or float32.
+        scale: Of the level.
+
+    Example:
+        >>> make_level(np.zeros((40, 60, 3), np.uint8), 0.5).shape
+        (20, 30, 3)
+    """
     height, width = (int(side * scale) for side in image.shape[:2])
     return cv2.resize(
         image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -190,35 +256,63 @@ def run_pnet(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def read_maps(
     probabilities: np.ndarray, offsets: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turn P-Net's maps into boxes (n, 4), pixels of the level, and scores (n,) for the cells above the threshold."""
+    """Turn the maps of P-Net into boxes for the cells above a threshold.
+
+    Args:
+        probabilities: (rows, columns).
+        offsets: (rows, columns, 4).
+        threshold: Face probability that a cell must exceed.
+
+    Returns:
+        Boxes (candidates, 4) in pixels of the level, and scores (candidates,).
+    """
     rows, columns = np.nonzero(probabilities > threshold)
-    corners = (
-        np.stack([columns, rows], axis=1) * STRIDE + 1
-    )  # the published code counts pixels from 1, and its thresholds go with that
+    # The published code counts pixels from 1, and its thresholds fit that.
+    corners = np.stack([columns, rows], axis=1) * STRIDE + 1
     windows = np.concatenate([corners, corners + CELL - 1], axis=1).astype(np.float32)
     return windows + offsets[rows, columns] * (CELL - 1), probabilities[rows, columns]
 
 
 def detect_faces(image: np.ndarray, **options) -> Faces:
-    """Find every face of an image; `options` are those of `MTCNN`."""
+    """Find every face of an image.
+
+    Args:
+        image: HxWx3 RGB uint8, of any size.
+        **options: Those of `MTCNN`, such as `min_face_size`.
+
+    Returns:
+        The faces, best first, with boxes clipped to the frame.
+
+    Raises:
+        ValueError: If `image` is not HxWx3 uint8, has no pixels, or an option is out of its range.
+
+    Example:
+        >>> len(detect_faces(np.zeros((60, 80, 3), np.uint8)))
+        0
+    """
     return MTCNN(**options).detect(image)
 
 
 def locate_face(image: np.ndarray) -> Faces:
-    """Find the one face of a picture that was cropped to it, as datasets ship them.
+    """Find the one face of a picture that shows nothing else, as many datasets have them.
 
-    The picture is brought to a common size and given a grey margin, for MTCNN wants to see around a
-    face. Where the usual thresholds find nothing, lower ones are tried; where these fail too, the
-    whole picture is taken for the face.
+    The picture is resized to a common size and gets a grey margin, because MTCNN needs some
+    surroundings of a face. If the usual thresholds find nothing, lower ones are tried; if these
+    fail too, the box is the whole picture.
 
     Args:
         image: HxWx3 RGB uint8.
 
     Returns:
-        Exactly one face; with score 0 and unknown (NaN) landmarks where none was found.
+        Exactly one face. If none was found, its score is 0 and its landmarks are unknown (NaN).
 
     Raises:
         ValueError: If `image` is not HxWx3 uint8, or has no pixels.
+
+    Example:
+        >>> face = locate_face(np.zeros((48, 48, 3), np.uint8))
+        >>> len(face), face.boxes_xyxy.tolist(), face.scores.tolist()
+        (1, [[0.0, 0.0, 48.0, 48.0]], [0.0])
     """
     image = _check_image(image)
     height, width = image.shape[:2]
@@ -228,7 +322,9 @@ def locate_face(image: np.ndarray) -> Faces:
         image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     )
     margin = round(CROPPED_SIDE * 0.3)
-    padded = cv2.copyMakeBorder(resized, *[margin] * 4, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+    padded = cv2.copyMakeBorder(
+        resized, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=(127, 127, 127)
+    )
     for thresholds in ((0.6, 0.7, 0.8), (0.4, 0.4, 0.3)):
         found = MTCNN(min_face_size=CROPPED_SIDE * 0.4, thresholds=thresholds).detect(padded)
         if len(found):
@@ -252,7 +348,8 @@ def _check_image(image: np.ndarray) -> np.ndarray:
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise ValueError(
-            f"`image` must be HxWx3 RGB uint8 of 1x1 or more; got {image.dtype} of shape {image.shape}."
+            "`image` must be HxWx3 RGB uint8 of 1x1 or more; "
+            f"got {image.dtype} of shape {image.shape}."
         )
     return image
 

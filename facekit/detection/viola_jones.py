@@ -1,15 +1,14 @@
-"""Find faces as it was done before networks: a cascade of boosted votes over sums of pixels (Viola
-and Jones, 2001).
+"""Find faces with a cascade of boosted classifiers over sums of pixels (Viola and Jones, 2001).
 
-A window of 24x24 pixels looks at every place of every level of a pyramid. Stage after stage counts
-votes, each on one pattern of light and dark, and drops the window as soon as one stage has too few;
-nearly all windows go after a few sums. It is here as the classical baseline to `mtcnn`, to learn
-from and to compare with. Images are HxWx3 RGB uint8; boxes are x1, y1, x2, y2 in pixels.
+A window of 24x24 pixels slides over every level of a pyramid. Each stage of the cascade adds up
+votes, each on one pattern of light and dark, and rejects the window if the sum is too small. Most
+windows are rejected after a few sums. This is the classical baseline, to learn from and to compare
+`mtcnn` with. Images are HxWx3 RGB uint8; boxes are x1, y1, x2, y2 in pixels.
 
 The cascade is the one for frontal faces that OpenCV trained and scikit-image ships (`pip install
-"facekit[demo]"`). Its patterns are those of Liao and others (2007): is the middle of three by three
-blocks darker than each block around it? Viola and Jones compared two to four blocks; the rest is
-theirs.
+"facekit[demo]"`). Its patterns are local binary patterns over blocks (Liao and others, 2007): is
+the middle of three by three blocks darker than each block around it? Viola and Jones compared two
+to four blocks; everything else follows them.
 """
 
 from __future__ import annotations
@@ -29,23 +28,14 @@ from facekit.detection.mtcnn import make_level
 from facekit.faces import Faces
 from facekit.images import convert_to_grey
 
-WINDOW = 24  # pixels a side, on which the cascade was trained
-STEP = (
-    2  # pixels between windows on levels of more than half the image's size, as in OpenCV; 1 below
-)
+WINDOW = 24  # pixels per side; the cascade was trained on windows of this size
+# Pixels between windows on levels of more than half the image's size, as in OpenCV; 1 below.
+STEP = 2
 WINDOWS = 16_384  # judged at once: few enough for the processor's cache, however large the image
-BOXES = 1024  # compared with all others at once, likewise
-SAME_FACE = 0.4  # overlap above which two windows are held to show one face
-CLOCKWISE = (
-    0,
-    1,
-    2,
-    5,
-    8,
-    7,
-    6,
-    3,
-)  # of three by three blocks, the eight around the middle from the upper left on: a pattern's bits
+BOXES = 1024  # compared with all others at once, for the same reason
+SAME_FACE = 0.4  # two windows that overlap by more than this show one face
+# Of three by three blocks, the eight around the middle, from the upper left: the bits of a pattern.
+CLOCKWISE = (0, 1, 2, 5, 8, 7, 6, 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +43,10 @@ class Stage:
     """One stage of the cascade: a vote on several patterns.
 
     Attributes:
-        blocks: (votes, 4) x, y, width, height of the first of three by three blocks, pixels of the
-            window.
-        weights: (votes, 256) what each of the patterns that there may be counts.
-        threshold: The least sum with which a window goes on to the next stage.
+        blocks: (votes, 4) x, y, width and height of the first of three by three blocks, in pixels
+            of the window.
+        weights: (votes, 256) weight of each possible pattern.
+        threshold: The smallest sum with which a window passes the stage.
     """
 
     blocks: np.ndarray
@@ -67,30 +57,34 @@ class Stage:
 @functools.cache
 def load_stages() -> tuple[Stage, ...]:
     """Read the cascade that scikit-image ships."""
-    cascade = ElementTree.parse(lbp_frontal_face_cascade_filename()).getroot().find("cascade")
-    blocks = np.array([block.text.split() for block in cascade.iter("rect")], int)
+    cascade = ElementTree.parse(lbp_frontal_face_cascade_filename()).getroot()
+    blocks = _read_numbers(cascade, "rect").astype(int)  # (blocks, 4)
     stages = []
-    for stage in cascade.find("stages"):
-        nodes = np.array(
-            [node.text.split() for node in stage.iter("internalNodes")], np.int64
-        )  # (votes, 11): 0, -1, block, 8 words
-        leaves = np.array(
-            [leaf.text.split() for leaf in stage.iter("leafValues")], float
-        )  # (votes, 2)
-        against = (nodes[:, 3:, None] >> np.arange(32) & 1).reshape(
-            len(nodes), 256
-        )  # a bit a pattern
+    for stage in cascade.iterfind("cascade/stages/_"):
+        # 0, -1, block and 8 words of 32 bits: (votes, 11)
+        nodes = _read_numbers(stage, "internalNodes").astype(np.int64)
+        leaves = _read_numbers(stage, "leafValues")  # (votes, 2)
+        # One bit per pattern: (votes, 256)
+        against = (nodes[:, 3:, None] >> np.arange(32) & 1).reshape(len(nodes), 256)
         weights = np.where(against, leaves[:, :1], leaves[:, 1:])
-        stages.append(Stage(blocks[nodes[:, 2]], weights, float(stage.find("stageThreshold").text)))
+        threshold = float(_read_numbers(stage, "stageThreshold")[0, 0])
+        stages.append(Stage(blocks[nodes[:, 2]], weights, threshold))
     return tuple(stages)
 
 
+def _read_numbers(element: ElementTree.Element, name: str) -> np.ndarray:
+    """Return the numbers in all elements of a name, one row per element."""
+    texts = [found.text or "" for found in element.iter(name)]
+    return np.array([[float(number) for number in text.split()] for text in texts])
+
+
 def read_patterns(integral: np.ndarray, corners_xy: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Return the pattern that each window shows: a bit for each of eight blocks that is no darker
-    than the one in their middle.
+    """Return the pattern that each window shows.
+
+    A pattern has one bit per outer block: 1 if it is at least as bright as the block in the middle.
 
     Args:
-        integral: (height + 1, width + 1) sums of all pixels above and to the left, as of
+        integral: (height + 1, width + 1) sums of all pixels above and to the left, of
             `cv2.integral`.
         corners_xy: (windows, 2) int, upper left corners.
         block: (4,) x, y, width, height of the first block within the window.
@@ -98,14 +92,12 @@ def read_patterns(integral: np.ndarray, corners_xy: np.ndarray, block: np.ndarra
     Returns:
         (windows,) uint8.
     """
-    width = integral.shape[
-        1
-    ]  # places are counted along the rows, which is several times quicker than by row and column
+    # One index into the flat array is several times quicker than a row and a column.
+    width = integral.shape[1]
     places = corners_xy[:, 1] * width + corners_xy[:, 0]
     x, y = block[0] + block[2] * np.arange(4), block[1] + block[3] * np.arange(4)
-    known = integral.ravel()[
-        (y[:, None] * width + x)[..., None] + places
-    ]  # (4, 4, windows): sixteen numbers give the nine sums
+    # Sixteen numbers give the nine sums: (4, 4, windows)
+    known = integral.ravel()[(y[:, None] * width + x)[..., None] + places]
     sums = known[1:, 1:] - known[1:, :-1] - known[:-1, 1:] + known[:-1, :-1]
     return np.packbits(sums.reshape(9, -1)[list(CLOCKWISE)] >= sums[1, 1], axis=0)[0]
 
@@ -118,22 +110,25 @@ def count_stages(level: np.ndarray, step: int = STEP) -> np.ndarray:
         step: Pixels between windows.
 
     Returns:
-        (rows, columns) int; the number of all stages means a face.
+        (rows, columns) int; a window that passes all stages shows a face.
+
+    Example:
+        >>> count_stages(np.zeros((30, 28), np.uint8)).shape
+        (4, 3)
     """
     rows, columns = (max((side - WINDOW) // step + 1, 0) for side in level.shape)
     integral = cv2.integral(level) if level.size else np.zeros((1, 1), np.int32)
     passed = np.zeros(rows * columns, int)
     for start in range(0, len(passed), WINDOWS):
-        left = np.arange(
-            start, min(start + WINDOWS, len(passed))
-        )  # windows that no stage has dropped yet
+        # Windows that no stage has rejected yet.
+        left = np.arange(start, min(start + WINDOWS, len(passed)))
         for stage in load_stages():
             corners = np.stack([left % columns, left // columns], axis=1) * step
             votes = zip(stage.blocks, stage.weights, strict=True)
-            left = left[
-                sum(weights[read_patterns(integral, corners, block)] for block, weights in votes)
-                >= stage.threshold
-            ]
+            sums = np.zeros(len(left))
+            for block, weights in votes:
+                sums += weights[read_patterns(integral, corners, block)]
+            left = left[sums >= stage.threshold]
             passed[left] += 1
     return passed.reshape(rows, columns)
 
@@ -145,16 +140,20 @@ def detect_faces_classically(
 
     Args:
         image: HxWx3 RGB uint8.
-        min_face_size: Side in pixels of the smallest face looked for, 24 or more.
+        min_face_size: Side in pixels of the smallest face to find, 24 or more.
         scale_factor: Ratio between neighbouring levels of the pyramid, above 0 and below 1.
-        support: How many windows about a place must agree.
+        support: How many overlapping windows must agree on a face.
 
     Returns:
-        The faces, best first, without landmarks (NaN). Scores rise with the windows that agree, and
-        are no probabilities.
+        The faces, best first, without landmarks (NaN). Scores grow with the number of windows that
+        agree; they are not probabilities.
 
     Raises:
         ValueError: If an option is out of its range.
+
+    Example:
+        >>> len(detect_faces_classically(np.zeros((40, 40, 3), np.uint8)))
+        0
     """
     if not min_face_size >= WINDOW:
         raise ValueError(f"`min_face_size` must be {WINDOW} pixels or more; got {min_face_size}.")
@@ -181,7 +180,7 @@ def detect_faces_classically(
 
 
 def _join_windows(boxes_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean box of each group of overlapping windows, and how many they are."""
+    """Return the mean box of each group of overlapping windows, and the sizes of the groups."""
     count = len(boxes_xyxy)
     pairs = [np.zeros((2, 0), int)]
     for start in range(0, count, BOXES):

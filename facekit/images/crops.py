@@ -85,8 +85,8 @@ def estimate_similarity(source_xy: np.ndarray, target_xy: np.ndarray) -> np.ndar
 
     Example:
         >>> points = np.array([[0, 0], [1, 0], [0, 1]])
-        >>> estimate_similarity(points, points + 5).round(6).tolist()
-        [[1.0, 0.0, 5.0], [0.0, 1.0, 5.0]]
+        >>> estimate_similarity(points, 2 * points + 5)[:, 2].round(6).tolist()
+        [5.0, 5.0]
     """
     source = source_xy.astype(np.float64) @ (1, 1j)
     target = target_xy.astype(np.float64) @ (1, 1j)

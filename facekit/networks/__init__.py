@@ -1,1 +1,4 @@
-"""Keras definitions of every network, as plain functions that return an uncompiled `keras.Model`. Weights live in `models/`."""
+"""Keras definitions of every network, as functions that return an uncompiled `keras.Model`.
+
+Weights live in `models/`.
+"""

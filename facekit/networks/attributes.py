@@ -1,12 +1,12 @@
 """Attribute networks: one small residual CNN each for age, gender, emotion and ethnicity.
 
 Inputs are crops of `images.cut_crops`, normalised to -1 to 1. Outputs are class probabilities in
-the order of `taxonomy.LABELS`. Age
-has a class for each year: its mean is the age, its spread the uncertainty.
+the order of `taxonomy.LABELS`. Age has one class per year: the mean of its distribution is the
+predicted age, the spread its uncertainty.
 
 References: He et al., 2016 (residual blocks); Chen et al., 2018, MobileFaceNets (a depthwise
-    convolution over the last map in place
-of global pooling: aligned faces have their parts in known places).
+convolution over the last map in place of global pooling, because the parts of an aligned face lie
+in known places).
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,9 @@ from keras import layers
 from facekit.taxonomy import LABELS
 
 INPUT_SIDE = 64  # pixels
-WIDTHS = (
-    32,
-    48,
-    80,
-    128,
-)  # filters of the stem and of the three stages, at 32, 16, 8 and 4 cells a side
+WIDTHS = (32, 48, 80, 128)  # filters of stem and stages, at 32, 16, 8 and 4 cells per side
 DROPOUT = 0.3
-# of the normalisations' statistics: they follow within some ten batches, which is all that a short
-# training has
+# Of the batch statistics. A short training has few batches, so they must follow within about ten.
 MOMENTUM = 0.9
 
 
@@ -49,17 +43,21 @@ def _add_residual_block(x, filters: int, name: str, strides: int = 1):
 
 
 def add_heads(features, tasks: Sequence[str]) -> dict:
-    """Put a layer of class probabilities for each attribute onto features.
+    """Add one output layer of class probabilities per attribute.
 
     Args:
         features: (batch, features) tensor.
-        tasks: Keys of `taxonomy.LABELS`; they set the numbers of classes.
+        tasks: Keys of `taxonomy.LABELS`; they determine the numbers of classes.
 
     Returns:
-        For each attribute (batch, classes).
+        Class probabilities (batch, classes) by attribute.
 
     Raises:
-        ValueError: If there are no tasks, or one is no attribute.
+        ValueError: If there are no tasks, or one of them is unknown.
+
+    Example:
+        >>> {task: head.shape for task, head in add_heads(keras.Input((8,)), ["gender"]).items()}
+        {'gender': (None, 2)}
     """
     if not tasks or isinstance(tasks, str) or set(tasks) - set(LABELS):
         raise ValueError(f"`tasks` must be one or more of {', '.join(LABELS)}; got {tasks!r}.")
@@ -75,7 +73,7 @@ def add_heads(features, tasks: Sequence[str]) -> dict:
 def build_attribute_cnn(
     tasks: Sequence[str], channels: int, widths: tuple[int, ...] = WIDTHS
 ) -> keras.Model:
-    """Build the network of an attribute, or of several that share all but the last layer.
+    """Build the network of one attribute, or of several that share all but the last layer.
 
     Args:
         tasks: Keys of `taxonomy.LABELS`.
@@ -83,11 +81,16 @@ def build_attribute_cnn(
         widths: Filters of the stem and of each stage.
 
     Returns:
-        Model from (batch, 64, 64, channels) to a dict of class probabilities (batch, classes),
-        without weights worth keeping.
+        Untrained model from (batch, 64, 64, channels) to a dict of class probabilities (batch,
+        classes).
 
     Raises:
         ValueError: As `add_heads`.
+
+    Example:
+        >>> network = build_attribute_cnn(["gender"], channels=1, widths=(4, 4))
+        >>> network.input_shape, network.output_shape
+        ((None, 64, 64, 1), {'gender': (None, 2)})
     """
     inputs = keras.Input((INPUT_SIDE, INPUT_SIDE, channels), name="crops")
     # === Stem ===

@@ -1,13 +1,13 @@
-"""A face embedding: dlib's ResNet of 29 layers, 128 numbers that lie close together for pictures of
-one person.
+"""A face embedding: dlib's ResNet with 29 layers.
 
-The second paper fine-tunes FaceNet's Inception-ResNet in this place; dlib's network is of its kind,
-smaller, and its weights are in the public domain (CC0), trained on three million faces. Whole it
-makes a good teacher; shortened, and fine-tuned, it is what is served.
+It returns 128 numbers, which lie close together for pictures of one person. The second paper
+fine-tunes FaceNet's Inception-ResNet instead. dlib's network is similar, but smaller, and its
+weights are in the public domain (CC0); they were trained on three million faces. The whole network
+is a good teacher; a shortened, fine-tuned one is what facekit serves.
 
 References: Schroff et al., 2015, FaceNet; He et al., 2016; King, 2017, "High Quality Face
-    Recognition with Deep Metric Learning". The
-weights file comes with the package `face_recognition_models`.
+Recognition with Deep Metric Learning". The weights file comes with the package
+`face_recognition_models`.
 """
 
 from __future__ import annotations
@@ -23,23 +23,14 @@ from keras import layers, ops
 
 from facekit.networks.attributes import add_heads
 
-# pixels; what the weights were trained on. Less works after fine-tuning, but below 103 nothing is
-# left of the last maps.
+# Pixels; the weights were trained on this size. Smaller sizes work after fine-tuning, but below 103
+# the last maps are empty.
 SIDE = 150
 DIMENSIONS = 128
-STAGES = (
-    (32, 3, False),
-    (64, 4, True),
-    (128, 3, True),
-    (256, 3, True),
-    (256, 1, True),
-)  # filters, blocks, first one halves
-SHORT_STAGES = (
-    (32, 2, False),
-    (64, 3, True),
-    (128, 3, True),
-    (256, 2, True),
-)  # half of the weights, and a third of the time
+# Of each stage: filters, blocks, and whether its first block halves the maps.
+STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
+# Half of the weights, and a third of the time.
+SHORT_STAGES = ((32, 2, False), (64, 3, True), (128, 3, True), (256, 2, True))
 MEAN_RGB = (122.782, 117.001, 104.298)
 WEIGHTS = Path("models", "dlib_face_recognition_resnet_model_v1.dat")
 
@@ -54,7 +45,7 @@ def _convolve(x, filters: int, kernel: int, name: str, strides: int = 1, activat
 
 
 def _add_padded(x, shortcut):
-    """Add two maps of different shapes as dlib does: the smaller is filled with zeros."""
+    """Add two maps of different shapes as dlib does: the smaller one is padded with zeros."""
     shape = [max(sizes) for sizes in zip(x.shape[1:], shortcut.shape[1:], strict=True)]
     both = []
     for part in (x, shortcut):
@@ -66,10 +57,15 @@ def _add_padded(x, shortcut):
 
 
 def build_embedding_network() -> keras.Model:
-    """Build the embedding network, whole.
+    """Build the whole embedding network.
 
     Returns:
-        Model from (batch, 150, 150, 3), normalised from -1 to 1, to embeddings (batch, 128).
+        Untrained model from crops (batch, 150, 150, 3), normalised from -1 to 1, to embeddings
+        (batch, 128).
+
+    Example:
+        >>> build_embedding_network().output_shape
+        (None, 128)
     """
     inputs = keras.Input((SIDE, SIDE, 3), name="crops")
     features = _extract_features(inputs, SIDE, STAGES)
@@ -86,23 +82,26 @@ def build_pretrained_network(
     side: int,
     stages: tuple[tuple[int, int, bool], ...] = SHORT_STAGES,
 ) -> keras.Model:
-    """Build the embedding network with a head for each attribute in place of the embedding, to be
-    fine-tuned from dlib's weights.
+    """Build the embedding network with one head per attribute, to fine-tune from dlib's weights.
 
     Args:
         tasks: Keys of `taxonomy.LABELS`.
-        input_shape: Height, width and channels of its crops; grey ones are taken as pictures
-            without colour.
-        side: What crops are resized to inside, pixels.
+        input_shape: Height, width and channels of the crops. A grey crop's channel is used as red,
+            green and blue.
+        side: Pixels per side that the network resizes crops to.
         stages: Filters and blocks of each stage, and whether its first block halves the maps.
 
     Returns:
-        Model from (batch, *input_shape), normalised from -1 to 1, to a dict of class probabilities
-        (batch, classes), without weights
-        worth keeping: `take_over_layers` brings them.
+        Untrained model from crops (batch, *input_shape), normalised from -1 to 1, to a dict of
+        class probabilities (batch, classes); `take_over_layers` copies trained weights into it.
 
     Raises:
         ValueError: As `add_heads`.
+
+    Example:
+        >>> stages = ((4, 1, False), (8, 1, True))
+        >>> build_pretrained_network(["gender"], (48, 48, 1), 103, stages).output_shape
+        {'gender': (None, 2)}
     """
     inputs = keras.Input(input_shape, name="crops")
     return keras.Model(
@@ -135,7 +134,14 @@ def _extract_features(inputs, side: int, stages: tuple[tuple[int, int, bool], ..
 
 
 def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
-    """Copy the weights of every layer of a trained network that has the same name and shapes into another, in place."""
+    """Copy weights from a trained network into another, in place.
+
+    Layers with the same name and the same shapes are copied; all others stay as they are.
+
+    Args:
+        network: The network to change.
+        trained: The network to copy from.
+    """
     theirs = {layer.name: layer.get_weights() for layer in trained.layers}
     for layer in network.layers:
         weights = theirs.get(layer.name, [])
@@ -144,13 +150,13 @@ def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
 
 
 def find_weights() -> Path:
-    """Return dlib's weights file out of the installed `face_recognition_models`.
+    """Return the path of dlib's weights in the installed package `face_recognition_models`.
 
     Raises:
         FileNotFoundError: If the package is not installed.
     """
     package = importlib.util.find_spec("face_recognition_models")
-    if package is None:
+    if package is None or package.origin is None:
         raise FileNotFoundError(
             f"{WEIGHTS.name}: no such file; run: pip install face_recognition_models"
         )
@@ -164,8 +170,11 @@ def load_dlib_weights(network: keras.Model, path: Path) -> keras.Model:
         network: Of `build_embedding_network`.
         path: `dlib_face_recognition_resnet_model_v1.dat`.
 
+    Returns:
+        The same network.
+
     Raises:
-        ValueError: If the file is not that of this network.
+        ValueError: If the file holds other weights than this network's.
     """
     try:
         tensors = _read_tensors(Path(path).read_bytes())
@@ -176,7 +185,8 @@ def load_dlib_weights(network: keras.Model, path: Path) -> keras.Model:
     embedding = network.get_layer("embedding")
     if [len(tensor) for tensor in tensors] != [*sizes, embedding.count_params()]:
         raise ValueError(
-            f"{path}: does not hold the weights of dlib's face recognition network; install face_recognition_models again."
+            f"{path}: does not hold the weights of dlib's face recognition network; "
+            "install face_recognition_models again."
         )
     for layer, weights, affine in zip(convolutions, tensors[:-1:2], tensors[1:-1:2], strict=True):
         filters, (height, width) = layer.filters, layer.kernel_size
@@ -191,10 +201,10 @@ def load_dlib_weights(network: keras.Model, path: Path) -> keras.Model:
 
 
 def _read_tensors(data: bytes) -> list[np.ndarray]:
-    """Return the weights of each layer that has any, in order, out of dlib's serialised form.
+    """Return the weights of each layer that has any, in order, from dlib's serialised form.
 
-    A layer begins with its name, its length before it. Integers are a byte that counts bytes, then
-    these, the lowest first.
+    A layer begins with the length of its name and its name. An integer is one byte that counts the
+    bytes of the number, then these bytes, the lowest first.
     """
     position, tensors = 0, []
 

@@ -5,8 +5,8 @@ then box offsets as fractions of the box's side in x1, y1, x2, y2, then (O-Net) 
 fractions of the box, five x and five y. The cascade that runs them lives in `detection`.
 
 Reference: Zhang, Zhang, Li, Qiao: Joint Face Detection and Alignment using Multi-task Cascaded
-    Convolutional Networks, 2016. The
-weights are those of the `mtcnn` package (MIT licence, Copyright (c) 2019-2024 Iván de Paz Centeno).
+Convolutional Networks, 2016. The weights are those of the `mtcnn` package (MIT licence, Copyright
+(c) 2019-2024 Iván de Paz Centeno).
 """
 
 import importlib.resources
@@ -26,7 +26,14 @@ def _flatten_as_caffe(x):
 
 
 def build_pnet() -> keras.Model:
-    """Build the proposal network: fully convolutional, one output cell for each 12x12 window at stride 2."""
+    """Build the proposal network.
+
+    It is fully convolutional: one output cell per window of 12x12 pixels, 2 pixels apart.
+
+    Example:
+        >>> [output.shape[-1] for output in build_pnet().outputs]
+        [2, 4]
+    """
     inputs = keras.Input((None, None, 3), name="image")
     # === Stem ===
     x = _convolve(inputs, 10, 3, "1")
@@ -41,7 +48,12 @@ def build_pnet() -> keras.Model:
 
 
 def build_rnet() -> keras.Model:
-    """Build the refinement network for 24x24 candidates."""
+    """Build the refinement network for candidates of 24x24 pixels.
+
+    Example:
+        >>> build_rnet().output_shape
+        [(None, 2), (None, 4)]
+    """
     inputs = keras.Input((24, 24, 3), name="candidates")
     # === Stem ===
     x = _convolve(inputs, 28, 3, "1")
@@ -59,7 +71,12 @@ def build_rnet() -> keras.Model:
 
 
 def build_onet() -> keras.Model:
-    """Build the output network for 48x48 candidates."""
+    """Build the output network for candidates of 48x48 pixels.
+
+    Example:
+        >>> build_onet().output_shape
+        [(None, 2), (None, 4), (None, 10)]
+    """
     inputs = keras.Input((48, 48, 3), name="candidates")
     # === Stem ===
     x = _convolve(inputs, 32, 3, "1")
@@ -88,6 +105,9 @@ def load_published_weights(model: keras.Model) -> keras.Model:
     Args:
         model: A network of this module; its name says which.
 
+    Returns:
+        The same model.
+
     Raises:
         ModuleNotFoundError: If the `mtcnn` package is not installed (`pip install
             "facekit[train]"`).
@@ -97,8 +117,8 @@ def load_published_weights(model: keras.Model) -> keras.Model:
     weights = joblib.load(
         importlib.resources.files("mtcnn") / "assets" / "weights" / f"{model.name}.lz4"
     )
-    # The package lists layers in the order of its constructor: offsets, landmarks, probabilities
-    # last.
+    # The package lists layers in the order of its constructor: offsets, landmarks and probabilities
+    # come last.
     heads = ("offsets", "landmarks", "probabilities")
     body = [layer for layer in model.layers if layer.weights and layer.name not in heads]
     ordered = body + [layer for name in heads for layer in model.layers if layer.name == name]
@@ -106,5 +126,5 @@ def load_published_weights(model: keras.Model) -> keras.Model:
         count = len(layer.weights)
         layer.set_weights(weights[:count])
         weights = weights[count:]
-    assert not weights, "the package's weights and our layers must be equally many"
+    assert not weights, "the package's weights and our layers must match"
     return model

@@ -210,7 +210,7 @@ def colour_network() -> keras.Model:
 
 
 class TestPretrained:
-    def tell(self, network: keras.Model, crops: np.ndarray) -> np.ndarray:
+    def predict(self, network: keras.Model, crops: np.ndarray) -> np.ndarray:
         return np.concatenate([np.asarray(network(crops)[name]) for name in TASKS], axis=1)
 
     def test_a_head_for_each_attribute(self, colour_network):
@@ -227,8 +227,8 @@ class TestPretrained:
         grey_network.set_weights(colour_network.get_weights())
         grey = make_crops(1, SMALL_SIDE, channels=1)
         np.testing.assert_allclose(
-            self.tell(grey_network, grey),
-            self.tell(colour_network, np.repeat(grey, 3, axis=3)),
+            self.predict(grey_network, grey),
+            self.predict(colour_network, np.repeat(grey, 3, axis=3)),
             atol=1e-5,
         )
 
@@ -237,7 +237,7 @@ class TestPretrained:
         small_network.set_weights(colour_network.get_weights())
         small, large = (np.full((1, side, side, 3), 0.3, np.float32) for side in (56, SMALL_SIDE))
         np.testing.assert_allclose(
-            self.tell(small_network, small), self.tell(colour_network, large), atol=1e-5
+            self.predict(small_network, small), self.predict(colour_network, large), atol=1e-5
         )
 
     def test_a_saved_network_answers_the_same(self, tmp_path):
@@ -247,7 +247,7 @@ class TestPretrained:
         network.save(tmp_path / "network.keras")
         loaded = keras.saving.load_model(tmp_path / "network.keras", compile=False)
         crops = make_crops(2, side=32, channels=1)
-        np.testing.assert_allclose(self.tell(loaded, crops), self.tell(network, crops), atol=1e-6)
+        np.testing.assert_allclose(self.predict(loaded, crops), self.predict(network, crops), atol=1e-6)
 
     @pytest.mark.parametrize(
         ("stages", "convolutions"), [(STAGES, 29), (SHORT_STAGES, 21)], ids=["whole", "short"]
