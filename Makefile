@@ -2,6 +2,8 @@
 PYTHON ?= python3
 LOWEST_PYTHON ?= 3.11
 BIN := .venv/bin
+LOWEST_TESTS := $(wildcard tests/images tests/video tests/batch tests/test_video.py tests/test_tables.py tests/test_pipeline.py tests/test_demo.py \
+	tests/commands/test_analyze.py)
 NOTEBOOKS ?= notebooks/*.ipynb notebooks/solutions/*.ipynb notebooks/reports/*.ipynb
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -26,8 +28,7 @@ style: .venv/everything ## style, types and imports alone, in half a minute
 test-lowest: .venv/everything ## quick tests of analysis with the oldest dependencies that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --python $(LOWEST_PYTHON) .venv/lowest
 	$(BIN)/uv pip install --quiet --python .venv/lowest --resolution lowest-direct --editable '.[demo,heif]' 'pytest>=8.2'
-	.venv/lowest/bin/python -m pytest -p no:cacheprovider -m 'not data' -k 'not TestApp and not TestTrain and not TestCrossvalidate' \
-		tests/images tests/test_video.py tests/test_tables.py tests/test_pipeline.py tests/test_demo.py tests/commands/test_analyze.py
+	.venv/lowest/bin/python -m pytest -p no:cacheprovider -m 'not data' -k 'not TestApp and not TestTrain and not TestCrossvalidate' $(LOWEST_TESTS)
 
 lab: .venv/everything   ## open the first lesson of the course in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
