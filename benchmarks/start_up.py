@@ -1,8 +1,8 @@
-"""Measure time and peak memory of a cold `facekit analyze`, beside importing TensorFlow.
+"""Measure the time and peak memory of a cold `facekit analyze` of one photo, beside TensorFlow's.
 
-Each command runs in a fresh process, in turn, `--runs` times. The smallest values are shown: they
-are what the machine can do. This process itself imports nothing large, because Linux counts a
-parent's memory as its child's.
+Each command runs in a fresh process, in turn, `--runs` times; the least of each is shown, because
+other programs can only make it slower. This process itself imports nothing large, because Linux
+counts a parent's memory as its child's.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def measure(command: list[str]) -> tuple[float, float]:
-    """Run a command; return its time in seconds and its peak memory in megabytes."""
+    """Run a command; return its seconds and its peak memory in megabytes."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
