@@ -1,33 +1,48 @@
 # Each target works alone from a fresh clone: it makes .venv itself.
 PYTHON ?= python3
+LOWEST_PYTHON ?= 3.11
 BIN := .venv/bin
+LOWEST_TESTS := $(wildcard tests/images tests/video tests/batch tests/test_video.py tests/test_tables.py tests/test_pipeline.py tests/test_demo.py \
+	tests/commands/test_analyze.py)
 NOTEBOOKS ?= notebooks/*.ipynb notebooks/solutions/*.ipynb notebooks/reports/*.ipynb
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lab notebooks bench lock clean
+.PHONY: help demo test style test-lowest lab notebooks bench lock clean
 
-demo: .venv/analysis   ## analyse sample photos, or PHOTO=me.jpg, and make a page of it
+help:                   ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: .venv/analysis    ## analyse sample photos, or PHOTO=me.jpg, and write a page that shows the results
 	@$(BIN)/facekit demo $(if $(PHOTO),"$(PHOTO)") --output demo
 
-test: .venv/everything  ## style and tests; notebooks give what is stored in them
+test: style             ## style, types, imports, tests and examples; notebooks must reproduce their stored outputs
+	$(BIN)/python -m pytest --ignore tests/browser --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest tests/browser --numprocesses 2 --dist loadfile  # after the others: JupyterLab and Chromium need both cores
+
+style: .venv/everything ## style, types and imports alone, in half a minute
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest --ignore tests/browser --numprocesses 2 --dist worksteal
-	$(BIN)/python -m pytest tests/browser --numprocesses 2 --dist loadfile  # after the others: JupyterLab and Chromium want both cores
+	$(BIN)/mypy
+	$(BIN)/lint-imports
 
-lab: .venv/everything   ## JupyterLab, on the course's first lesson
+test-lowest: .venv/everything ## quick tests of analysis with the oldest dependencies that pyproject.toml allows
+	$(BIN)/uv venv --quiet --clear --python $(LOWEST_PYTHON) .venv/lowest
+	$(BIN)/uv pip install --quiet --python .venv/lowest --resolution lowest-direct --editable '.[demo,heif]' 'pytest>=8.2'
+	.venv/lowest/bin/python -m pytest -p no:cacheprovider -m 'not data' -k 'not TestApp and not TestTrain and not TestCrossvalidate' $(LOWEST_TESTS)
+
+lab: .venv/everything   ## open the first lesson of the course in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
-notebooks: .venv/everything ## run all notebooks, or NOTEBOOKS="notebooks/01*.ipynb", and store what they give
+notebooks: .venv/everything ## run all notebooks, or NOTEBOOKS="notebooks/01*.ipynb", and store their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
 
-bench: .venv/everything ## side by side with peers
+bench: .venv/everything ## measure speed and accuracy beside other packages
 	$(BIN)/python benchmarks/detection.py
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/webcam.py
 
-lock: .venv/everything  ## pin the newest versions that pyproject.toml allows
+lock: .venv/everything  ## pin the newest versions that pyproject.toml allows in requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
 		--no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.txt
 
@@ -44,5 +59,5 @@ lock: .venv/everything  ## pin the newest versions that pyproject.toml allows
 	$(PIP) --no-deps --editable .
 	@touch $@ .venv/analysis
 
-clean:                  ## remove what make made
-	rm -rf .venv demo .pytest_cache .ruff_cache
+clean:                  ## remove what make created
+	rm -rf .venv demo dist .mypy_cache .import_linter_cache .pytest_cache .ruff_cache

@@ -38,7 +38,7 @@ def export_embedding_network(folder: Path) -> Path:
 
 
 def time_best(sessions: list, inputs: list[np.ndarray]) -> float:
-    """Return the seconds that running every session once takes, at best."""
+    """Return the shortest time of several rounds, in seconds; a round runs each session once."""
     times = []
     for _ in range(ROUNDS):
         start = time.perf_counter()

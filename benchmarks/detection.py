@@ -1,16 +1,15 @@
-"""Face detection side by side with the `mtcnn` package, on the sample of WIDER FACE's validation
-set: what is found, and how fast.
+"""Compare recall, precision and time with the `mtcnn` package on a sample of WIDER FACE.
 
-Both read the same photos in the same run, in turn, with the same options, which are the defaults of
-both. Run it from the checkout:
+Both detectors read the same photos in the same run, in turn, with the same options, which are the
+defaults of both. Run it from the checkout:
 
     python benchmarks/detection.py --data data/raw
 
-Faces of so many pixels and more, by height, are to be found; smaller ones and those that WIDER FACE
-calls invalid are ignored: they count neither as missed, nor does a box on them count as false.
-Boxes match at an IoU of 0.5. Average precision is the area under the curve of all boxes of the
-sample, sorted by score, with precision made monotonic (Pascal VOC, all points); MTCNN gives only
-boxes above its last threshold, so recall bounds it.
+A face counts if its height reaches a limit. Smaller faces, and faces that WIDER FACE calls invalid,
+are ignored: they do not count as missed, and a box on them does not count as false. Boxes match at
+an IoU of 0.5. Average precision is the area under the precision-recall curve of all boxes of the
+sample, sorted by score, with precision made monotonic (Pascal VOC, all points). MTCNN returns only
+boxes above its last threshold, so average precision cannot exceed recall.
 
 Reference: Yang et al.: WIDER FACE: A Face Detection Benchmark, 2016.
 """
@@ -21,9 +20,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault(
-    "TF_CPP_MIN_LOG_LEVEL", "3"
-)  # before TensorFlow is imported: the table is all that shall be printed
+# Set before TensorFlow is imported, so that only the table is printed.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import mtcnn
@@ -44,7 +42,13 @@ PHOTOS = Path("WIDER_val", "images")
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a detector gave for one photo: boxes (n, 4) of x1, y1, x2, y2 in pixels, best first, scores (n,) and seconds taken."""
+    """What a detector found in one photo.
+
+    Attributes:
+        boxes_xyxy: (n, 4), in pixels, highest score first.
+        scores: (n,).
+        seconds: Time taken.
+    """
 
     boxes_xyxy: np.ndarray
     scores: np.ndarray
@@ -54,12 +58,12 @@ class Found:
 def judge(
     found: Found, truth_xyxy: np.ndarray, wanted: np.ndarray
 ) -> tuple[list[float], list[bool]]:
-    """Return the scores of the boxes that count, and whether each found a face of its own.
+    """Return the scores of the boxes that count, and whether each matches a face of its own.
 
     Args:
-        found: In one photo.
-        truth_xyxy: (faces, 4).
-        wanted: (faces,), False where a face is to be ignored.
+        found: Boxes found in one photo.
+        truth_xyxy: Ground truth, (faces, 4), in pixels.
+        wanted: (faces,), False for faces that are ignored.
     """
     overlaps = compute_overlaps(found.boxes_xyxy, truth_xyxy)
     free = wanted.copy()
@@ -79,7 +83,7 @@ def judge(
 def measure_recall_and_precision(
     scores: list[float], right: list[bool], faces: int
 ) -> tuple[float, float]:
-    """Return recall and average precision of all judged boxes of the sample, given how many faces there were to find."""
+    """Return recall and average precision of the judged boxes of a sample with so many faces."""
     hits = np.cumsum(np.array(right)[np.argsort(-np.array(scores), kind="stable")])
     precision = hits / np.arange(1, len(hits) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
@@ -88,18 +92,17 @@ def measure_recall_and_precision(
 
 
 def find_ours(image: np.ndarray) -> Found:
-    """Run facekit's cascade."""
+    """Detect faces with facekit."""
     start = time.perf_counter()
     faces = detect_faces(image)
     return Found(faces.boxes_xyxy, faces.scores, time.perf_counter() - start)
 
 
 def find_theirs(reference: mtcnn.MTCNN, image: np.ndarray) -> Found:
-    """Run the package's."""
+    """Detect faces with the `mtcnn` package."""
     start = time.perf_counter()
-    rows = reference.detect_faces(
-        image, output_type="numpy", box_format="xyxy"
-    )  # photo, box, score, landmarks
+    # Columns: photo, box, score, landmarks.
+    rows = reference.detect_faces(image, output_type="numpy", box_format="xyxy")
     seconds = time.perf_counter() - start
     rows = rows[np.argsort(-rows[:, 5], kind="stable")]
     return Found(rows[:, 1:5], rows[:, 5], seconds)
@@ -115,7 +118,7 @@ def find_theirs(reference: mtcnn.MTCNN, image: np.ndarray) -> Found:
     show_default=True,
 )
 def main(data_dir: Path) -> None:
-    """Compare facekit's MTCNN with the `mtcnn` package's on WIDER FACE's sample below DIR."""
+    """Compare facekit's MTCNN with the `mtcnn` package on the sample of WIDER FACE in DIR."""
     if not (data_dir / GROUND_TRUTH).is_file():
         raise click.ClickException(
             f"{data_dir / GROUND_TRUTH} is missing; data/README.md says how to get WIDER FACE."
@@ -135,10 +138,13 @@ def main(data_dir: Path) -> None:
         found[THEIRS].append(find_theirs(reference, image))
 
     click.echo(
-        f"{len(truths)} photos; recall / average precision at IoU {LEAST_OVERLAP}, and time as a share of mtcnn's (median)\n"
+        f"{len(truths)} photos; recall / average precision at IoU {LEAST_OVERLAP}, and time as a "
+        "share of mtcnn's (median)\n"
     )
     click.echo(
-        "| detector | " + " | ".join(f"{height} px up" for height in LEAST_HEIGHTS) + " | time |"
+        "| detector | "
+        + " | ".join(f"{height} px and more" for height in LEAST_HEIGHTS)
+        + " | time |"
     )
     click.echo("|---" * (len(LEAST_HEIGHTS) + 2) + "|")
     baseline = np.array([photo.seconds for photo in found[THEIRS]])

@@ -1,10 +1,8 @@
-"""Measure the live view in JupyterLab and Chromium, with a portrait in the fake camera: frames a
-second, and how old they are.
+"""Measure frame rate and latency of the live view in JupyterLab and Chromium, with a fake camera.
 
-All that it takes runs on the same machine: camera, browser, server, kernel, networks. For each form
-    it prints frames a second, the
-latency from a frame's capture to its boxes in the page, and the kernel's processor time a frame.
-The browser is that of the tests.
+Camera, browser, server, kernel and networks run on the same machine; the camera shows a portrait.
+For each transport it prints frames per second, the latency from the capture of a frame to its boxes
+on the page, and the kernel's processor time per frame. The browser is the one that the tests use.
 """
 
 import os
@@ -30,7 +28,8 @@ def main() -> None:
         "no:cacheprovider",
     ]
     print(
-        "| transport | frames a second | latency, ms | processor time a frame, ms |\n|---|---|---|---|",
+        "| transport | frames per second | latency, ms | processor time per frame, ms |\n"
+        "|---|---|---|---|",
         flush=True,
     )
     tests = subprocess.run(

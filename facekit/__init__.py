@@ -1,13 +1,16 @@
-"""facekit: find every face in a picture and tell its age, gender and emotion.
+"""facekit: find every face in a picture and predict its age, gender and emotion.
 
     import facekit
 
     analysis = facekit.analyze("photo.jpg")
-    analysis.to_frame()  # a table, one row a face
+    analysis.to_frame()  # a table, one row per face
     analysis.draw()      # the picture with boxes and labels
 
-Training lives in `facekit.training`, which needs Keras; the rest runs without it.
+Training lives in `facekit.training`, which needs Keras; everything that is imported here runs
+without it.
 """
+
+from typing import TYPE_CHECKING
 
 from facekit.analysis import Analysis
 from facekit.detection import MTCNN, detect_faces
@@ -23,3 +26,15 @@ __all__ = [
     "Analysis", "FaceAnalyzer", "Faces", "ImageError", "ModelError", "Profile", "VideoError",
     "analyze", "detect_faces", "read_image",
 ]  # fmt: skip
+
+__version__: str  # read at its first use, so that the import stays quick
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> str:
+        """Return `__version__`."""
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("facekit")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

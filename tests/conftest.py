@@ -1,4 +1,4 @@
-"""Shared by tests: the folder of research datasets, portraits, and made-up predictions."""
+"""Fixtures that tests share: the folder of research datasets, portraits, synthetic predictions."""
 
 import os
 from collections.abc import Callable
@@ -17,9 +17,9 @@ DATA_DIR = Path(os.environ.get("FACEKIT_DATA", ROOT / "data" / "raw"))
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder of research datasets; tests that ask for it are marked `data`."""
+    """The folder of research datasets; tests that use it are marked `data`."""
     if not DATA_DIR.is_dir():
-        pytest.skip(f"{DATA_DIR} is not there; data/README.md says how to fill it")
+        pytest.skip(f"{DATA_DIR} does not exist; data/README.md says how to fill it")
     return DATA_DIR
 
 
@@ -33,7 +33,7 @@ def portraits() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def make_table() -> Callable[..., pd.DataFrame]:
-    """Turn labels and probabilities, (images, classes), into a table of predictions."""
+    """Make a table of predictions from labels and probabilities, (images, classes)."""
 
     def make(attribute: str, labels, probabilities: np.ndarray, split="validation") -> pd.DataFrame:
         table = pd.DataFrame(probabilities, columns=[f"p_{label}" for label in LABELS[attribute]])
@@ -50,11 +50,11 @@ def make_table() -> Callable[..., pd.DataFrame]:
 
 @pytest.fixture(scope="session")
 def make_tables(make_table) -> Callable[..., dict[str, pd.DataFrame]]:
-    """Make up predictions of all attributes: each network gives the true label a share, and spreads
-    the rest by chance.
+    """Make synthetic predictions of all attributes.
 
-    Every woman is white and under 45, every man is black and over 45; `blur` makes the gender
-    network guess.
+    Each network gives half of the probability to the true label and spreads the rest at random.
+    Every woman is white and under 45, every man is black and over 45. With `blur`, the gender
+    network guesses.
     """
 
     def make(
@@ -92,7 +92,7 @@ def make_tables(make_table) -> Callable[..., dict[str, pd.DataFrame]]:
 
 @pytest.fixture(scope="session")
 def make_labels() -> Callable[..., pd.DataFrame]:
-    """Put the labels of tables of predictions side by side, as a manifest has them: emotions come from other images."""
+    """Join the labels of tables of predictions as a manifest does; emotions are of other images."""
 
     def make(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         faces = pd.DataFrame(
@@ -115,7 +115,7 @@ def make_labels() -> Callable[..., pd.DataFrame]:
 
 @pytest.fixture
 def save_noise() -> Callable[..., Path]:
-    """Write a noise picture; `brighter` relights it, `quality` recompresses it, the seed says which picture it is."""
+    """Write a picture of noise, which `seed` chooses, made brighter or compressed more."""
 
     def save(path: Path, seed: int, brighter: int = 0, quality: int = 95) -> Path:
         pixels = np.random.default_rng(seed).integers(

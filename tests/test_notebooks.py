@@ -1,4 +1,4 @@
-"""Every notebook runs and gives what is stored, and is in the form that the course promises.
+"""Every notebook runs, reproduces its stored outputs, and has the form that the course promises.
 
 `make notebooks` stores the outputs; cells whose numbers differ from machine to machine carry the
 tag `nbval-ignore-output`.
@@ -21,7 +21,7 @@ REPORTS = sorted(NOTEBOOKS.glob("reports/*.ipynb"))
 ALL = [*LESSONS, *SOLUTIONS, *REPORTS]
 MAX_BYTES = 6_000_000  # of all together
 CELL_SECONDS = 300
-# Folders that are somebody's own, where no web address or markup stands before them.
+# Folders of one machine, unless they are part of a web address or of markup.
 ABSOLUTE_PATH = re.compile(
     r"(?<![\w.:/<>-])(/(home|root|tmp|usr|opt|var|mnt|work|content|private|Users|workspace)/\S+|[A-Z]:\\\w+)"
 )
@@ -44,7 +44,7 @@ def run_nbval(path: Path) -> subprocess.CompletedProcess:
         NOTEBOOKS / "nbval.cfg",
         path,
     ]
-    # Our settings make warnings errors; nbval's own are not ours to mend.
+    # Our settings turn warnings into errors; we cannot fix those of nbval itself.
     options = [
         "-o",
         "filterwarnings=default",
@@ -78,7 +78,7 @@ def list_texts(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def save_small_notebook(path: Path, source: str, stored: str, tags: tuple[str, ...] = ()) -> Path:
-    """Write a notebook of one cell that was run and printed `stored`."""
+    """Write a notebook with one cell that was run and printed `stored`."""
     cell = new_code_cell(
         source,
         execution_count=1,
@@ -94,7 +94,7 @@ def save_small_notebook(path: Path, source: str, stored: str, tags: tuple[str, .
     ("stored", "tags", "passes"),
     [
         ("accuracy 0.6461 at 0xfedcba987654\n", (), True),
-        ("accuracy 0.6462 at 0xfedcba987654\n", (), False),  # one digit was tampered with
+        ("accuracy 0.6462 at 0xfedcba987654\n", (), False),  # one digit differs
         ("accuracy 0.6462 at 0xfedcba987654\n", ("nbval-ignore-output",), True),
     ],
 )
@@ -115,7 +115,7 @@ def test_sanitizing_keeps_numbers():
     text = (NOTEBOOKS / "nbval.cfg").read_text(encoding="utf-8")
     rules = re.findall(r"^regex: (.*)$\n^replace: (.*)$", text, re.MULTILINE)
     assert len(rules) == text.count("regex:") > 0
-    for told in (
+    for output in (
         "<td>0.6461</td>",
         "accuracy 64.6% of 2,001",
         "5.52 (5.26 to 5.81)",
@@ -124,7 +124,7 @@ def test_sanitizing_keeps_numbers():
         "2026-11-22",
     ):
         for regex, replacement in rules:
-            assert re.sub(regex, replacement, told) == told
+            assert re.sub(regex, replacement, output) == output
 
 
 # === The notebooks ===
@@ -202,7 +202,7 @@ class TestForm:
             assert f"(solutions/{path.name})" in "\n".join(others)
 
     def test_nothing_is_defined(self, path):
-        """What is worth a name belongs into the package, except where the definition is the lesson, which the tag `definition` says."""
+        """Functions belong in the package, unless the definition is taught (tag `definition`)."""
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "code" and "definition" not in cell.metadata.get("tags", []):
                 assert not re.search(r"^\s*(async def|def|class)\s", cell.source, re.MULTILINE), (
@@ -230,7 +230,7 @@ class TestForm:
         for cell in notebook.cells:
             assert not {"execution", "ExecuteTime", "papermill"} & set(cell.metadata)
 
-    def test_pictures_can_be_told(self, path):
+    def test_pictures_have_a_text(self, path):
         for cell in nbformat.read(path, as_version=4).cells:
             for output in cell.get("outputs", ()):
                 for kind in ("image/png", "image/jpeg"):
@@ -240,6 +240,6 @@ class TestForm:
                         )
 
     @pytest.mark.slow
-    def test_outputs_are_those_stored(self, path):
+    def test_the_stored_outputs_are_reproduced(self, path):
         result = run_nbval(path)
         assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
