@@ -90,6 +90,12 @@ class FaceAnalyzer:
             return self._analyze_pixels(read_image(image), str(image))
         return self._analyze_pixels(_check_pixels(image))
 
+    def analyze_images(self, images: Sequence[np.ndarray], names: Sequence[str]) -> list[Analysis]:
+        """Analyse decoded pictures, HxWx3 RGB uint8 each."""
+        return [
+            self._analyze_pixels(pixels, name) for pixels, name in zip(images, names, strict=True)
+        ]
+
     def analyze_video(self, path: str | Path) -> Iterator[Analysis]:
         """Analyse a video frame by frame, as it is read.
 

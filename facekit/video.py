@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from facekit.files import replace_file
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 # Containers count their frames a little wrong, and count those too that an edit list hides, as
@@ -90,26 +95,59 @@ def measure_frame_rate(path: str | Path) -> float:
 
 
 class VideoWriter:
-    """Write frames to an MP4 file; a context manager.
+    """Write frames to an MP4 file, whole or not at all; a context manager.
+
+    The file is put in place when the `with` block ends without an error. Without a frame there is
+    no file.
 
     Args:
-        path: The file to write.
-        frames_per_second: As it will be played.
+        path: The file to create or to replace. Its folder is created if it is missing.
+        frames_per_second: The rate at which it will be played.
+        finish: Called with the path of the finished file before it is put in place.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "black.mp4")
+        >>> with VideoWriter(path, frames_per_second=25) as writer:
+        ...     writer.write(np.zeros((48, 64, 3), np.uint8))
+        >>> [(index, pixels.shape) for index, pixels in read_frames(path)]
+        [(0, (48, 64, 3))]
     """
 
-    def __init__(self, path: str | Path, frames_per_second: float) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        frames_per_second: float,
+        finish: Callable[[Path], object] | None = None,
+    ) -> None:
         self.path, self.frames_per_second = str(path), frames_per_second
+        self._finish = finish
+        self._place = contextlib.ExitStack()  # holds the temporary file
+        self._temporary = Path()
         self._writer: cv2.VideoWriter | None = None
 
     def __enter__(self) -> VideoWriter:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *raised) -> None:
         if self._writer is not None:
             self._writer.release()
+        if raised[0] is not None:
+            self._place.__exit__(*raised)
+            return
+        with self._place:
+            if self._writer is None:
+                return
+            if not _is_whole_mp4(self._temporary):  # OpenCV reports no full disk
+                raise OSError(errno.ENOSPC, "the video could not be written to its end", self.path)
+            if self._finish:
+                self._finish(self._temporary)
 
     def write(self, pixels: np.ndarray) -> None:
-        """Append a frame, HxWx3 RGB uint8.
+        """Append a frame.
+
+        Args:
+            pixels: HxWx3 RGB uint8. MPEG-4 stores even sides: an odd last row or column is lost.
 
         Raises:
             OSError: If the file cannot be written.
@@ -117,18 +155,55 @@ class VideoWriter:
         """
         if self._writer is None:
             self._size_hw = pixels.shape[:2]
-            self._writer = cv2.VideoWriter(
-                self.path,
-                cv2.VideoWriter.fourcc(*"mp4v"),
-                self.frames_per_second,
-                self._size_hw[::-1],
-            )
+            self._temporary = self._place.enter_context(replace_file(self.path))
+            with _silence_opencv():
+                self._writer = cv2.VideoWriter(
+                    str(self._temporary),
+                    cv2.VideoWriter.fourcc(*"mp4v"),
+                    self.frames_per_second,
+                    self._size_hw[::-1],
+                )
             if not self._writer.isOpened():
                 raise OSError(
-                    f"{self.path}: the video cannot be written; check the folder and its permissions."
+                    errno.EIO,
+                    "the video cannot be written; check the folder and its permissions",
+                    self.path,
                 )
         if pixels.shape[:2] != self._size_hw:  # OpenCV would drop it without a word
             raise ValueError(
-                f"`pixels` must be {self._size_hw} high and wide like the first frame; got {pixels.shape[:2]}."
+                f"`pixels` must be {self._size_hw} high and wide like the first frame; "
+                f"got {pixels.shape[:2]}."
             )
         self._writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+
+
+@contextlib.contextmanager
+def _silence_opencv() -> Iterator[None]:
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+
+
+def _is_whole_mp4(path: Path) -> bool:
+    """Return whether the boxes of an MP4 file fill it exactly, and its index (`moov`) is there.
+
+    FFmpeg drops everything that follows a failed write, the index at the end included.
+    """
+    kinds, position, size_bytes = set(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while position < size_bytes:
+            file.seek(position)
+            header = file.read(16)
+            if len(header) < 8:
+                return False
+            length, kind = struct.unpack(">I4s", header[:8])
+            if length == 1 and len(header) == 16:  # a box of more than 4 GB
+                (length,) = struct.unpack(">Q", header[8:])
+            if length < 8:
+                return False
+            kinds.add(kind)
+            position += length
+    return position == size_bytes and {b"mdat", b"moov"} <= kinds

@@ -6,6 +6,7 @@ into an upright square crop, float32 from -1 to 1. Where the faces are is found 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import struct
@@ -21,6 +22,10 @@ from facekit.faces import Faces
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".avif",
+)  # fmt: skip
+# Pictures that facekit does not read here; folders count and name them.
+UNREAD_SUFFIXES = (
+    ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".tga", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
 )  # fmt: skip
 FORMATS = (
     "JPEG",
@@ -150,6 +155,18 @@ def _convert_to_rgb(picture: Image.Image) -> np.ndarray:
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
         mode = picture.mode
     return np.array(picture if mode == "RGB" else picture.convert("RGB"))
+
+
+def encode_jpeg(pixels: np.ndarray, quality: int = 92) -> bytes:
+    """Return HxWx3 RGB uint8 as the content of a JPEG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def make_data_uri(content: bytes, mime: str) -> str:
+    """Return a file's content as an address that a page can hold."""
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
 def convert_to_grey(image: np.ndarray) -> np.ndarray:
