@@ -10,6 +10,7 @@ Training lives in `facekit.training`, which needs Keras; the rest runs without i
 """
 
 from facekit.analysis import Analysis
+from facekit.batch import analyze_folder
 from facekit.detection import MTCNN, detect_faces
 from facekit.faces import COLUMNS, Faces, Profile
 from facekit.images import ImageError, read_image
@@ -21,5 +22,5 @@ from facekit.video import VideoError
 __all__ = [
     "ATTRIBUTES", "COLUMNS", "EMOTIONS", "ETHNICITIES", "GENDERS", "MTCNN",
     "Analysis", "FaceAnalyzer", "Faces", "ImageError", "ModelError", "Profile", "VideoError",
-    "analyze", "detect_faces", "read_image",
+    "analyze", "analyze_folder", "detect_faces", "read_image",
 ]  # fmt: skip

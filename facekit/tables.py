@@ -83,19 +83,24 @@ def write_csv(rows: Iterable[Row], file: TextIO, header: bool = True) -> None:
 
 
 class CsvTable:
-    """Write rows as CSV to an open text file."""
+    """Write rows as CSV to an open text file; the header comes before the first of them."""
 
     def __init__(self, file: TextIO) -> None:
-        self._file = file
-        write_csv([], file)
+        self._file, self._has_header = file, False
 
     def write(self, rows: Sequence[Row]) -> None:
         """Append rows; they reach the reader of a pipe at once."""
-        write_csv(rows, self._file, header=False)
+        write_csv(rows, self._file, header=not self._has_header)
+        self._has_header = True
         self._file.flush()
 
+    def flush(self) -> None:
+        """Do nothing: rows are written at once."""
+
     def close(self) -> None:
-        """Do nothing: whoever opened the file closes it."""
+        """Write the header if there were no rows; whoever opened the file closes it."""
+        if not self._has_header:
+            self.write([])
 
 
 class TerminalTable:
@@ -108,16 +113,19 @@ class TerminalTable:
         """Append rows."""
         self._rows += rows
         if len(self._rows) >= SCREENFUL:
-            self._print()
+            self.flush()
+
+    def flush(self) -> None:
+        """Print the rows that are still in memory."""
+        if self._rows:
+            print(format_rows(self._rows), file=self._file, flush=True)
+            self._rows, self._printed = [], True
 
     def close(self) -> None:
-        """Print the last rows; if there are none at all, a sentence."""
-        if self._rows or not self._printed:
-            self._print()
-
-    def _print(self) -> None:
-        print(format_rows(self._rows), file=self._file, flush=True)
-        self._rows, self._printed = [], True
+        """Print the last rows; if there were none at all, a sentence."""
+        self.flush()
+        if not self._printed:
+            print(format_rows([]), file=self._file)
 
 
 class _CsvFile(CsvTable):
@@ -125,7 +133,10 @@ class _CsvFile(CsvTable):
         super().__init__(path.open("w", newline="", encoding="utf-8"))
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            super().close()
+        finally:
+            self._file.close()
 
 
 class _JsonLinesFile:

@@ -55,14 +55,14 @@ def test_columns_are_those_of_the_contract(analysis):
 
 
 def test_a_profile_a_face():
-    with pytest.raises(ValueError, match=r"`profiles` must hold one a face \(2\); got 1\."):
+    with pytest.raises(ValueError, match=r"`profiles` must hold one profile per face \(2\); got 1\."):
         Analysis("", make_faces(2), (PROFILE,))
 
 
 def test_faces_of_a_film_keep_their_numbers():
     analysis = Analysis("film.mp4", make_faces(2), (Profile(), Profile()), frame=7, numbers=(4, 1))
     assert analysis.to_frame()["face"].tolist() == [4, 1]
-    with pytest.raises(ValueError, match=r"`numbers` must hold one a face \(2\), or none; got 1\."):
+    with pytest.raises(ValueError, match=r"`numbers` must hold one number per face \(2\), or none at all; got 1\."):
         Analysis("film.mp4", make_faces(2), (Profile(), Profile()), numbers=(4,))
 
 

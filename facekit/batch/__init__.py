@@ -1,0 +1,12 @@
+"""Analyze any number of files: find them, keep their rows safe, write tables and drawings.
+
+`walk` finds the files, `outputs` decides where everything goes, `journal` keeps the rows of a run
+under way, `drawings` marks what facekit drew, `run` joins them. One picture is the subject of
+`pipeline`.
+"""
+
+from facekit.batch.interrupts import stop_on_signals
+from facekit.batch.outputs import OutputError
+from facekit.batch.run import BatchResult, Failure, analyze_folder
+
+__all__ = ["BatchResult", "Failure", "OutputError", "analyze_folder", "stop_on_signals"]

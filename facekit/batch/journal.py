@@ -1,0 +1,182 @@
+"""Keep the rows of a run that is under way in a file, so that no interruption loses them.
+
+The journal of `faces.csv` is `.faces.csv.partial` beside it: JSON lines, a header first, then for
+each input a line with its name, lines of rows, and a line that ends it. Every form of table is
+written from it at the end. A killed program leaves it behind, and `--resume` continues from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from facekit.batch.outputs import OutputError
+from facekit.batch.walk import InputFile
+from facekit.faces import COLUMNS
+from facekit.files import replace_file
+from facekit.tables import Row, read_first_line
+
+TITLE = "rows of an interrupted run of facekit"
+VERSION = 1
+LONGEST_NAME = 240  # bytes of the output's name that the journal's name repeats
+MAX_PENDING = 64 << 20  # bytes that wait in memory for a full disk to get free space
+
+
+def get_journal_path(output: Path) -> Path:
+    """Return the path of an output's journal.
+
+    Example:
+        >>> get_journal_path(Path("faces.csv")).name
+        '.faces.csv.partial'
+    """
+    place = Path(os.path.realpath(output))
+    name = os.fsencode(place.name)[:LONGEST_NAME]
+    return place.with_name(f".{os.fsdecode(name)}.partial")
+
+
+class Journal:
+    """The rows of a run, on disk.
+
+    Args:
+        output: The table that is to be written at the end.
+        options: The options of the run that decide about its rows; plain JSON values.
+        resume: The files of this run; rows of those that an interrupted run finished are kept if
+            the file has not changed since. `None` starts anew.
+
+    Raises:
+        OutputError: If something else has the journal's name, or an interrupted run had other
+            options.
+        OSError: If the journal cannot be read.
+
+    Attributes:
+        path: Of the journal.
+        finished: How often each file, name and stamp, was finished by the interrupted run.
+        failure: Why rows wait in memory, such as a full disk; `None` if none do.
+        has_finished: Whether any file is finished.
+    """
+
+    def __init__(
+        self, output: Path, options: dict[str, Any], resume: Sequence[InputFile] | None = None
+    ) -> None:
+        self._output = output
+        self.path = get_journal_path(output)
+        self.finished: Counter[tuple[str, tuple[int, int] | None]] = Counter()
+        self.failure: OSError | None = None
+        self.has_finished = False
+        self._pending = b""
+        header = {"facekit": TITLE, "version": VERSION, "options": options}
+        earlier = self._read_header()
+        if resume is not None and earlier is not None:
+            if earlier != header:
+                raise OutputError(
+                    "resume",
+                    f"{output}: the interrupted run had other options; repeat its command, "
+                    "or start anew without --resume.",
+                )
+            self._keep_finished(resume, header)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                self.path.unlink()
+        # Unbuffered, so that a failed write leaves nothing behind that is written later.
+        self._file = self.path.open("ab", buffering=0)
+        self._length = self.path.stat().st_size
+        if self._length == 0:
+            self._append([header])
+
+    def _read_header(self) -> dict | None:
+        if not os.path.lexists(self.path):
+            return None
+        try:
+            header = json.loads(read_first_line(self.path)) if self.path.is_file() else None
+        except ValueError:
+            # A full disk may have left nothing at all.
+            header = {} if self.path.stat().st_size == 0 else None
+        if not isinstance(header, dict) or header.get("facekit", TITLE) != TITLE:
+            raise OutputError(
+                "output", f"{self.path} is in the way; delete it or name another output."
+            )
+        return header or None
+
+    def _keep_finished(self, files: Sequence[InputFile], header: dict) -> None:
+        """Drop all rows but those of files that were finished and have not changed since."""
+        wanted = Counter((file.name, file.stamp) for file in files if file.stamp)
+        with replace_file(self.path) as temporary, temporary.open("wb") as kept:
+            kept.write(_encode(header))
+            start, key = kept.tell(), None
+            for line in self._read_lines():
+                if "file" in line:
+                    kept.truncate(start)  # rows of a file that was not finished
+                    kept.seek(start)
+                    stamp = line["stamp"]
+                    key = line["file"], stamp and (stamp[0], stamp[1])
+                kept.write(_encode(line))
+                if line.get("end") and key is not None and self.finished[key] < wanted[key]:
+                    self.finished[key] += 1
+                    self.has_finished = True
+                    start = kept.tell()
+            kept.truncate(start)
+
+    def start(self, file: InputFile) -> None:
+        """Note that the rows of a file follow."""
+        self._append([{"file": file.name, "stamp": file.stamp}])
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Append rows of the file that was started."""
+        self._append([{"rows": [[row[name] for name in COLUMNS[1:]] for row in rows]}])
+
+    def end(self, complete: bool) -> None:
+        """Note that the file has no more rows, and whether all of it was read and drawn."""
+        self._append([{"end": complete}])
+        self.has_finished = True
+
+    def read_rows(self) -> Iterator[tuple[str, list[Row]]]:
+        """Yield rows of each file, in the order in which they were written, and the file's name."""
+        name = ""
+        for line in self._read_lines():
+            name = line.get("file", name)
+            if rows := line.get("rows"):
+                yield name, [dict(zip(COLUMNS, (name, *row), strict=True)) for row in rows]
+
+    def close(self, keep: bool) -> None:
+        """Close the journal; delete it unless it is kept for `--resume`."""
+        self._file.close()
+        if not keep:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+    def _append(self, lines: Sequence[dict]) -> None:
+        self._pending += b"".join(map(_encode, lines))
+        try:
+            written = 0
+            while written < len(self._pending):
+                written += self._file.write(self._pending[written:])
+        except OSError as error:
+            self._file.truncate(self._length)
+            self.failure = OSError(error.errno, error.strerror, str(self._output))
+            if len(self._pending) > MAX_PENDING:
+                raise self.failure from None
+            return
+        self._length += len(self._pending)
+        self._pending, self.failure = b"", None
+
+    def _read_lines(self) -> Iterator[dict]:
+        """Yield all lines but the header and a last one that was cut off."""
+        with self.path.open("rb") as file:
+            file.readline()
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:  # cut off, or spoilt by a power failure
+                    return
+        for line in self._pending.splitlines():
+            yield json.loads(line)
+
+
+def _encode(line: dict) -> bytes:
+    # Pure ASCII: names that are not UTF-8 come back as they were.
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
