@@ -57,7 +57,7 @@ class Journal:
         path: Of the journal.
         finished: How often each file, name and stamp, was finished by the interrupted run.
         failure: Why rows wait in memory, such as a full disk; `None` if none do.
-        has_finished: Whether any file is finished.
+        has_finished: Whether a finished file is on disk.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Journal:
         self.path = get_journal_path(output)
         self.finished: Counter[tuple[str, tuple[int, int] | None]] = Counter()
         self.failure: OSError | None = None
-        self.has_finished = False
+        self.has_finished = self._has_ended = False
         self._pending = b""
         header = {"facekit": TITLE, "version": VERSION, "options": options}
         earlier = self._read_header()
@@ -85,22 +85,22 @@ class Journal:
         # Unbuffered, so that a failed write leaves nothing behind that is written later.
         self._file = self.path.open("ab", buffering=0)
         self._length = self.path.stat().st_size
-        if self._length == 0:
-            self._append([header])
+        self._append([] if self._length else [header])
 
     def _read_header(self) -> dict | None:
         if not os.path.lexists(self.path):
             return None
+        if self.path.is_file() and self.path.stat().st_size == 0:  # left by a full disk
+            return None
         try:
             header = json.loads(read_first_line(self.path)) if self.path.is_file() else None
         except ValueError:
-            # A full disk may have left nothing at all.
-            header = {} if self.path.stat().st_size == 0 else None
-        if not isinstance(header, dict) or header.get("facekit", TITLE) != TITLE:
+            header = None
+        if not isinstance(header, dict) or header.get("facekit") != TITLE:
             raise OutputError(
                 "output", f"{self.path} is in the way; delete it or name another output."
             )
-        return header or None
+        return header
 
     def _keep_finished(self, files: Sequence[InputFile], header: dict) -> None:
         """Drop all rows but those of files that were finished and have not changed since."""
@@ -117,7 +117,7 @@ class Journal:
                 kept.write(_encode(line))
                 if line.get("end") and key is not None and self.finished[key] < wanted[key]:
                     self.finished[key] += 1
-                    self.has_finished = True
+                    self._has_ended = True
                     start = kept.tell()
             kept.truncate(start)
 
@@ -131,8 +131,8 @@ class Journal:
 
     def end(self, complete: bool) -> None:
         """Note that the file has no more rows, and whether all of it was read and drawn."""
+        self._has_ended = True
         self._append([{"end": complete}])
-        self.has_finished = True
 
     def read_rows(self) -> Iterator[tuple[str, list[Row]]]:
         """Yield rows of each file, in the order in which they were written, and the file's name."""
@@ -163,6 +163,7 @@ class Journal:
             return
         self._length += len(self._pending)
         self._pending, self.failure = b"", None
+        self.has_finished = self._has_ended
 
     def _read_lines(self) -> Iterator[dict]:
         """Yield all lines but the header and a last one that was cut off."""

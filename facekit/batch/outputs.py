@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from facekit.batch.drawings import JPEG_SUFFIXES, VIDEO_SUFFIX, is_own_drawing
@@ -133,9 +133,11 @@ def _check_writable(option: str, path: Path, folder: Path) -> None:
             pass
         path.exists()  # fails for a name that is too long
     except OSError as error:
+        is_blocked = isinstance(error, (FileExistsError, NotADirectoryError))
+        reason = "a file is where its folder should be" if is_blocked else error.strerror
         raise OutputError(
             option,
-            f"{path} cannot be written ({error.strerror}); name another "
+            f"{path} cannot be written ({reason}); name another "
             f"{'folder' if option == 'annotate' else 'file'}.",
         ) from None
 
@@ -156,35 +158,34 @@ def place_drawings(
         is called `name-2`, or `name-annotated` if the place is that of the source itself.
     """
     taken: set[str] = set()
-    places, renamed = [], 0
+    places, beside, renamed = [], 0, 0
     for file in files:
-        wanted = folder / file.below
-        place = next(
-            free for free in _list_places(wanted, file) if _is_free(free, file.name, taken)
-        )
+        wanted = _complete(folder / file.below, file)
+        if are_one(wanted, Path(file.name)):  # the folder is that of the pictures
+            below = file.below.with_stem(f"{file.below.stem}-annotated")
+            wanted = _complete(folder / below, file)
+            beside += 1
+        else:
+            below = file.below
+        candidates = (_complete(folder / name, file) for name in number_names(below))
+        place = next(free for free in candidates if _is_free(free, file.name, taken))
         taken.add(normalize_path(place))
         places.append(place)
-        first = next(_list_places(wanted, file))
-        if place != first:
-            renamed += 1
-            if renamed <= MAX_SENTENCES:
-                say(f"{first} is taken; the drawing of {file.name} goes to {place}.")
+        renamed += place != wanted
+        if place != wanted and renamed <= MAX_SENTENCES:
+            say(f"{wanted} is taken; the drawing of {file.name} goes to {place}.")
     if renamed > MAX_SENTENCES:
         say(f"{renamed - MAX_SENTENCES} more drawings go to other names, because theirs are taken.")
+    if beside:
+        say(f"Drawings beside their pictures are called NAME-annotated ({beside} of {len(files)}).")
     return places
 
 
-def _list_places(wanted: Path, file: InputFile) -> Iterator[Path]:
+def _complete(place: Path, file: InputFile) -> Path:
+    """Return the place of a drawing with an ending that fits its form."""
     suffixes = (VIDEO_SUFFIX,) if file.is_video else JPEG_SUFFIXES
-
-    def complete(path: Path) -> Path:
-        fits = path.suffix.lower() in suffixes
-        return path if fits else path.with_name(path.name + suffixes[0])
-
-    if are_one(complete(wanted), Path(file.name)):
-        yield complete(wanted)  # never free
-        wanted = wanted.with_stem(f"{wanted.stem}-annotated")
-    yield from map(complete, number_names(wanted))
+    fits = place.suffix.lower() in suffixes
+    return place if fits else place.with_name(place.name + suffixes[0])
 
 
 def _is_free(place: Path, source: str, taken: set[str]) -> bool:

@@ -419,11 +419,12 @@ class _Run:
                 reason += f"; {_describe_rest(journal)}"
             journal.close(keep=journal.has_finished)
             raise OSError(error.errno, reason, str(self._output)) from error
-        if keeps_earlier and not (journal.has_finished and self.files):
-            self.say(f"{self._output} keeps the table of an earlier run: no input was read.")
-        elif not self.is_complete and journal.has_finished:
+        if not self.is_complete:
             kept = "the table of an earlier run" if keeps_earlier else "the rows so far"
-            self.say(f"Stopped early: {self._output} holds {kept}; {_describe_rest(journal)}")
+            rest = _describe_rest(journal) if journal.has_finished else "no file was finished."
+            self.say(f"Stopped early: {self._output} holds {kept}; {rest}")
+        elif keeps_earlier:
+            self.say(f"{self._output} keeps the table of an earlier run: no input was read.")
         journal.close(keep=not self.is_complete and journal.has_finished)
 
     def _write_errors(self, path: Path) -> None:

@@ -129,7 +129,7 @@ def analyze(
                 cropped=cropped,
                 models=models,
                 resume=resume,
-                on_rows=table and table.write,
+                on_rows=table.write if table else None,
                 say=lambda sentence: tqdm.write(f"facekit: {sentence}", file=sys.stderr),
             )
         except OutputError as error:
