@@ -38,6 +38,7 @@ class FaceAnalyzer:
     min_face_size: float = 20
     cropped: bool = False
     age_scheme: str = DEFAULT_AGE_SCHEME
+    models: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.attributes if name not in ATTRIBUTES]

@@ -6,7 +6,7 @@ under way, `drawings` marks what facekit drew, `run` joins them. One picture is 
 """
 
 from facekit.batch.interrupts import stop_on_signals
-from facekit.batch.outputs import OutputError
+from facekit.batch.outputs import OptionError
 from facekit.batch.run import BatchResult, Failure, analyze_folder
 
-__all__ = ["BatchResult", "Failure", "OutputError", "analyze_folder", "stop_on_signals"]
+__all__ = ["BatchResult", "Failure", "OptionError", "analyze_folder", "stop_on_signals"]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from facekit.batch.outputs import OutputError
+from facekit.batch.outputs import OptionError
 from facekit.batch.walk import InputFile
 from facekit.faces import COLUMNS
 from facekit.files import replace_file
@@ -49,7 +49,7 @@ class Journal:
             the file has not changed since. `None` starts anew.
 
     Raises:
-        OutputError: If something else has the journal's name, or an interrupted run had other
+        OptionError: If something else has the journal's name, or an interrupted run had other
             options.
         OSError: If the journal cannot be read.
 
@@ -73,7 +73,7 @@ class Journal:
         earlier = self._read_header()
         if resume is not None and earlier is not None:
             if earlier != header:
-                raise OutputError(
+                raise OptionError(
                     "resume",
                     f"{output}: the interrupted run had other options; repeat its command, "
                     "or start anew without --resume.",
@@ -97,7 +97,7 @@ class Journal:
         except ValueError:
             header = None
         if not isinstance(header, dict) or header.get("facekit") != TITLE:
-            raise OutputError(
+            raise OptionError(
                 "output", f"{self.path} is in the way; delete it or name another output."
             )
         return header

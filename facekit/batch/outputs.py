@@ -21,11 +21,11 @@ ERRORS_HEADER = ("image", "error")
 MAX_SENTENCES = 5  # drawings under another name that are named one by one
 
 
-class OutputError(ValueError):
-    """An output path that must not or cannot be written to.
+class OptionError(ValueError):
+    """An option of a run that cannot be followed, such as an output that must not be written to.
 
     Attributes:
-        option: `output`, `errors`, `annotate` or `resume`.
+        option: `output`, `errors`, `annotate`, `resume` or `model`.
     """
 
     def __init__(self, option: str, message: str) -> None:
@@ -41,27 +41,27 @@ def check_outputs(
     Missing folders are created once everything else is right.
 
     Raises:
-        OutputError: If a path has the wrong ending, is an input or another output, holds something
+        OptionError: If a path has the wrong ending, is an input or another output, holds something
             other than an earlier table of facekit, or cannot be written.
     """
     if output is not None and output.suffix.lower() not in WRITERS:
-        raise OutputError("output", f"{output} must end in {', '.join(WRITERS)}.")
+        raise OptionError("output", f"{output} must end in {', '.join(WRITERS)}.")
     if errors is not None and errors.suffix.lower() != ".csv":
-        raise OutputError("errors", f"{errors} must end in .csv.")
+        raise OptionError("errors", f"{errors} must end in .csv.")
     if output is not None and errors is not None and are_one(output, errors):
-        raise OutputError("errors", f"{errors} is also the output; name another file.")
+        raise OptionError("errors", f"{errors} is also the output; name another file.")
     for option, path in (("output", output), ("errors", errors)):
         if path is None:
             continue
         if any(are_one(path, Path(given)) for given in inputs):
-            raise OutputError(option, f"{path} is also an input; name another file.")
+            raise OptionError(option, f"{path} is also an input; name another file.")
         if annotate is not None and _contains(path, annotate):
-            raise OutputError(
+            raise OptionError(
                 option, f"{path} is also the folder of the drawings; name another file."
             )
         _check_table(option, path)
     if annotate is not None and os.path.lexists(annotate) and not _is_folder(annotate):
-        raise OutputError("annotate", f"{annotate} is a file; name a folder.")
+        raise OptionError("annotate", f"{annotate} is a file; name a folder.")
     for option, path in (("output", output), ("errors", errors)):
         if path is not None:
             _check_writable(option, path, path.parent)
@@ -106,7 +106,7 @@ def _check_table(option: str, path: Path) -> None:
         if not os.path.lexists(path):
             return
         if path.exists() and not path.is_file():
-            raise OutputError(option, f"{path} is not a file; name another.")
+            raise OptionError(option, f"{path} is not a file; name another.")
         if not path.exists():  # a link to a file that is not there yet
             return
         if option == "errors":
@@ -114,15 +114,15 @@ def _check_table(option: str, path: Path) -> None:
         else:
             known = is_facekit_table(path)
     except OSError as error:
-        raise OutputError(option, f"{path} cannot be read ({error.strerror}).") from None
+        raise OptionError(option, f"{path} cannot be read ({error.strerror}).") from None
     if not known:
-        raise OutputError(
+        raise OptionError(
             option,
             f"{path} exists and is not a table that facekit wrote; name another file, "
             "or delete it first.",
         )
     if not os.access(path, os.W_OK):
-        raise OutputError(option, f"{path} is protected against writing; name another file.")
+        raise OptionError(option, f"{path} is protected against writing; name another file.")
 
 
 def _check_writable(option: str, path: Path, folder: Path) -> None:
@@ -135,7 +135,7 @@ def _check_writable(option: str, path: Path, folder: Path) -> None:
     except OSError as error:
         is_blocked = isinstance(error, (FileExistsError, NotADirectoryError))
         reason = "a file is where its folder should be" if is_blocked else error.strerror
-        raise OutputError(
+        raise OptionError(
             option,
             f"{path} cannot be written ({reason}); name another "
             f"{'folder' if option == 'annotate' else 'file'}.",

@@ -19,12 +19,12 @@ import numpy as np
 from facekit.analysis import Analysis
 from facekit.batch.drawings import FilmDrawing, draw_picture, fingerprint_source
 from facekit.batch.journal import Journal, get_journal_path
-from facekit.batch.outputs import ERRORS_HEADER, OutputError, check_outputs, place_drawings
+from facekit.batch.outputs import ERRORS_HEADER, OptionError, check_outputs, place_drawings
 from facekit.batch.walk import InputFile, find_files
 from facekit.files import describe_error, replace_file, show_name
 from facekit.images import read_image
 from facekit.pipeline import FaceAnalyzer
-from facekit.registry import ModelError, load_index
+from facekit.registry import ModelError
 from facekit.tables import Row, open_table
 from facekit.taxonomy import DEFAULT_ATTRIBUTES
 from facekit.video import measure_frame_rate
@@ -136,7 +136,8 @@ def analyze_folder(
         Counts, failures, and the rows or the path of the table.
 
     Raises:
-        ValueError: If an option is out of range; `OutputError` if an output must not be written.
+        ValueError: If an option is out of range; `OptionError` if an output must not be
+            written, or a model is not listed.
         ModelError: If a model is missing or damaged. The rows so far are kept.
         OSError: If the table or the list of errors cannot be written. The old file stays.
 
@@ -150,10 +151,9 @@ def analyze_folder(
     given = [inputs] if isinstance(inputs, (str, Path)) else inputs
     names = [os.fspath(name) for name in given]
     table, folder, list_path = (Path(path) if path else None for path in (output, annotate, errors))
-    chosen = {"models": _choose_models(models, attributes)} if models else {}
-    analyzer = FaceAnalyzer(attributes, min_face_size, cropped, **chosen)
+    analyzer = _open_analyzer(attributes, min_face_size, cropped, models)
     if resume and table is None:
-        raise OutputError("resume", "Only a run with an output can be resumed; name the output.")
+        raise OptionError("resume", "Only a run with an output can be resumed; name the output.")
     check_outputs(names, table, folder, list_path)
     run = _Run(analyzer, table, list_path, on_rows, say)
     files = find_files(names, run.fail, run.say)
@@ -183,20 +183,13 @@ def _show_progress(jobs: list) -> Iterable:
     return tqdm(jobs, "analyzing", unit="file", disable=None, leave=False)
 
 
-def _choose_models(names: Sequence[str], attributes: Sequence[str]) -> dict[str, str]:
-    """Return the model for each attribute that one of the named models predicts."""
-    index = load_index()
-    chosen: dict[str, str] = {}
-    for name in names:
-        entry = index.find(name)
-        served = [attribute for attribute in attributes if attribute in entry.tasks]
-        if not served:
-            raise ValueError(
-                f"The model {name} predicts {', '.join(entry.tasks)}, "
-                f"none of the requested {', '.join(attributes)}."
-            )
-        chosen |= dict.fromkeys(served, entry.name)
-    return chosen
+def _open_analyzer(
+    attributes: Sequence[str], min_face_size: float, cropped: bool, models: Sequence[str]
+) -> FaceAnalyzer:
+    try:
+        return FaceAnalyzer(attributes, min_face_size, cropped, models=models)
+    except ModelError as error:
+        raise OptionError("model", str(error)) from None
 
 
 class _Run:

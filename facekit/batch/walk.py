@@ -16,6 +16,7 @@ from pathlib import Path
 from facekit.batch.drawings import JPEG_SUFFIXES, read_mark
 from facekit.files import describe_error
 from facekit.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, ImageError
+from facekit.video import UNREAD_SUFFIXES as UNREAD_VIDEO_SUFFIXES
 from facekit.video import VIDEO_SUFFIXES
 
 MAX_NAMES = 3  # examples that a sentence names
@@ -135,7 +136,7 @@ class _LeftOut:
             if not ending.endswith(JPEG_SUFFIXES) or read_mark(Path(folder, name)) is None:
                 return True
             self._counts["drawing"] += 1
-        elif ending.endswith(UNREAD_SUFFIXES):
+        elif ending.endswith((*UNREAD_SUFFIXES, *UNREAD_VIDEO_SUFFIXES)):
             self._unread[Path(ending).suffix] += 1
         return False
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from facekit.batch import OutputError, analyze_folder, stop_on_signals
+from facekit.batch import OptionError, analyze_folder, stop_on_signals
 from facekit.commands.errors import explain_errors
 from facekit.tables import CsvTable, TerminalTable
 from facekit.taxonomy import ATTRIBUTES, DEFAULT_ATTRIBUTES
@@ -132,7 +132,7 @@ def analyze(
                 on_rows=table.write if table else None,
                 say=lambda sentence: tqdm.write(f"facekit: {sentence}", file=sys.stderr),
             )
-        except OutputError as error:
+        except OptionError as error:
             raise click.BadParameter(str(error), param_hint=f"--{error.option}") from None
         except BaseException:  # an interrupted run prints what it has
             if table:

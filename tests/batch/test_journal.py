@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facekit.batch import OutputError
+from facekit.batch import OptionError
 from facekit.batch.journal import MAX_PENDING, Journal, get_journal_path
 from facekit.batch.walk import InputFile
 from facekit.faces import COLUMNS
@@ -122,7 +122,7 @@ def test_resuming_without_an_interrupted_run_starts_anew(content, output, start)
 
 def test_other_options_are_refused(output):
     Journal(output, OPTIONS).close(keep=True)
-    with pytest.raises(OutputError, match=r"faces\.csv: the interrupted run had other options"):
+    with pytest.raises(OptionError, match=r"faces\.csv: the interrupted run had other options"):
         Journal(output, {"attributes": ["gender"]}, FILES)
 
 
@@ -130,7 +130,7 @@ def test_other_options_are_refused(output):
 @pytest.mark.parametrize("resume", [None, FILES])
 def test_a_file_of_the_user_is_refused(content, resume, output):
     get_journal_path(output).write_bytes(content)
-    with pytest.raises(OutputError, match=r"\.faces\.csv\.partial is in the way"):
+    with pytest.raises(OptionError, match=r"\.faces\.csv\.partial is in the way"):
         Journal(output, OPTIONS, resume)
     assert get_journal_path(output).read_bytes() == content
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facekit.batch import OutputError
+from facekit.batch import OptionError
 from facekit.batch.drawings import read_mark
 from facekit.batch.outputs import ERRORS_HEADER, check_outputs, place_drawings
 from facekit.batch.walk import InputFile
@@ -112,9 +112,9 @@ class TestDrawings:
     def test_an_unwritable_folder_is_found_before_the_work(self, save_face, run, monkeypatch):
         monkeypatch.setattr("facekit.batch.run.read_image", None)  # nothing is read
         Path("file").touch()
-        with pytest.raises(OutputError, match=r"file/drawn cannot be written \(a file is where"):
+        with pytest.raises(OptionError, match=r"file/drawn cannot be written \(a file is where"):
             run("p.jpg", annotate="file/drawn")
-        with pytest.raises(OutputError, match="file is a file; name a folder"):
+        with pytest.raises(OptionError, match="file is a file; name a folder"):
             run("p.jpg", annotate="file")
 
 
@@ -122,7 +122,7 @@ class TestTables:
     def refuse(self, message: str, inputs=("x.jpg",), output=None, annotate=None, errors=None):
         before = {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
         paths = (path and Path(path) for path in (output, annotate, errors))
-        with pytest.raises(OutputError, match=re.escape(message)):
+        with pytest.raises(OptionError, match=re.escape(message)):
             check_outputs(inputs, *paths)
         assert before == {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
 

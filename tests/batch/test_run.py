@@ -10,7 +10,7 @@ import pytest
 
 import facekit
 from facekit.analysis import Analysis
-from facekit.batch import OutputError, analyze_folder
+from facekit.batch import OptionError, analyze_folder
 from facekit.batch import run as engine
 from facekit.batch.journal import get_journal_path
 from facekit.faces import COLUMNS
@@ -97,7 +97,7 @@ def test_names_that_are_not_utf8(output, photos, run):
     result = run([name, os.fsdecode(b"caf\xe9.jpg")], output, errors="errors.csv", annotate="drawn")
     assert result.to_frame()["image"].tolist() == [r"photos/caf\xe9.png"]
     assert pd.read_csv("errors.csv")["image"].tolist() == [r"caf\xe9.jpg"]
-    assert os.listdir(b"drawn") == [b"caf\xe9.png.jpg"]
+    assert [os.fsencode(path.name) for path in Path("drawn").iterdir()] == [b"caf\xe9.png.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_resuming_with_other_options_is_refused(photos, run, monkeypatch):
     monkeypatch.setattr(engine, "read_image", Stop("c.png", KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         run("photos", "faces.csv")
-    with pytest.raises(OutputError, match="the interrupted run had other options"):
+    with pytest.raises(OptionError, match="the interrupted run had other options"):
         run("photos", "faces.csv", attributes=("age",), resume=True)
 
 

@@ -18,7 +18,6 @@ from facekit.faces import COLUMNS
 from facekit.registry import find_model
 from facekit.video import VideoWriter
 
-
 PROGRAM = "from facekit.commands import main; main()"
 
 
