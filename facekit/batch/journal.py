@@ -8,8 +8,10 @@ written from it at the end. A killed program leaves it behind, and `--resume` co
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,12 +21,13 @@ from facekit.batch.outputs import OptionError
 from facekit.batch.walk import InputFile
 from facekit.faces import COLUMNS
 from facekit.files import replace_file
-from facekit.tables import Row, read_first_line
+from facekit.tables import Row, open_table, read_first_line
 
 TITLE = "rows of an interrupted run of facekit"
 VERSION = 1
 LONGEST_NAME = 240  # bytes of the output's name that the journal's name repeats
 MAX_PENDING = 64 << 20  # bytes that wait in memory for a full disk to get free space
+RESERVE = 32 << 10  # bytes of the disk that drawings cannot take from the table
 
 
 def get_journal_path(output: Path) -> Path:
@@ -85,6 +88,10 @@ class Journal:
         # Unbuffered, so that a failed write leaves nothing behind that is written later.
         self._file = self.path.open("ab", buffering=0)
         self._length = self.path.stat().st_size
+        # A file without a name, which vanishes with the process however that ends.
+        self._reserve = tempfile.TemporaryFile(dir=self.path.parent, buffering=0)  # noqa: SIM115
+        with contextlib.suppress(OSError):
+            self._reserve.write(bytes(RESERVE))
         self._append([] if self._length else [header])
 
     def _read_header(self) -> dict | None:
@@ -142,8 +149,37 @@ class Journal:
             if rows := line.get("rows"):
                 yield name, [dict(zip(COLUMNS, (name, *row), strict=True)) for row in rows]
 
+    def save(self) -> None:
+        """Write the table.
+
+        Raises:
+            OSError: If it cannot be written. The old table stays, and so does the journal.
+        """
+        self._reserve.close()
+        try:
+            self._save()
+        except OSError as error:
+            if error.errno != errno.ENOSPC or self._length > MAX_PENDING:
+                raise
+            # The disk may have space for the journal or the table, but not for both.
+            content = self.path.read_bytes()
+            self._pending = content + self._pending
+            self._file.truncate(0)
+            try:
+                self._save()
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self.path.write_bytes(content)
+                raise
+
+    def _save(self) -> None:
+        with open_table(self._output) as table:
+            for _, rows in self.read_rows():
+                table.write(rows)
+
     def close(self, keep: bool) -> None:
         """Close the journal; delete it unless it is kept for `--resume`."""
+        self._reserve.close()
         self._file.close()
         if not keep:
             with contextlib.suppress(OSError):

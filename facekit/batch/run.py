@@ -25,15 +25,17 @@ from facekit.files import describe_error, replace_file, show_name
 from facekit.images import read_image
 from facekit.pipeline import FaceAnalyzer
 from facekit.registry import ModelError
-from facekit.tables import Row, open_table
+from facekit.tables import Row
 from facekit.taxonomy import DEFAULT_ATTRIBUTES
 from facekit.video import measure_frame_rate
 
 if TYPE_CHECKING:
     import pandas as pd
 
-GROUP_PIXELS = 16_000_000  # of the pictures that are analyzed at once; 48 MB decoded
-GROUP_FILES = 32  # pictures that are analyzed at once, so that an interruption loses little work
+# Pictures that are analyzed at once, so that the networks are busy, memory is bounded, and an
+# interruption loses little work.
+GROUP_PIXELS = 4_000_000
+GROUP_FILES = 16
 LONGEST_NAME = 4096  # characters; a longer input is no path, and a sentence shows its beginning
 
 
@@ -403,9 +405,7 @@ class _Run:
         keeps_earlier = self._has_earlier_table and not (self.is_complete and self.files)
         try:
             if not keeps_earlier:
-                with open_table(self._output) as table:
-                    for _, rows in journal.read_rows():
-                        table.write(rows)
+                journal.save()
         except OSError as error:
             reason = error.strerror or str(error)
             if journal.has_finished:

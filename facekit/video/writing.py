@@ -87,7 +87,7 @@ class VideoWriter:
             if not self._writer.isOpened():
                 raise OSError(
                     errno.EIO,
-                    "the video cannot be written; check the folder and its permissions",
+                    "the video cannot be written; check the folder, its permissions and the free space",
                     self.path,
                 )
         if pixels.shape[:2] != self._size_hw:  # OpenCV would drop it without a word

@@ -186,6 +186,18 @@ def test_drawings_on_a_full_disk(photos, film, run, small_disk):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_drawings_leave_space_for_the_table(suffix, save_face, run, small_disk):
+    for seed in range(20):
+        save_face(Path(f"photos/{seed}.png"), seed)
+    options = {"annotate": small_disk / "drawn", "errors": small_disk / "errors.csv"}
+    result = run(["photos", "typo.jpg"], small_disk / f"faces{suffix}", **options)
+    assert len(result.to_frame()) == 20
+    failed = pd.read_csv(small_disk / "errors.csv")["error"].tolist()
+    assert len(failed) > 1
+    assert failed == [failure.error for failure in result.failures]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_a_table_on_a_full_disk(suffix, photos, run, small_disk):
     output = small_disk / f"faces{suffix}"
     run(photos[0], output=output)
@@ -301,7 +313,7 @@ def test_a_killed_run_resumes(photos, run, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(engine, "GROUP_FILES", 1)
         patch.setattr(engine, "read_image", Stop("c.png", KeyboardInterrupt()))
-        patch.setattr(engine._Run, "finish", lambda run: run._journal._file.close())
+        patch.setattr(engine._Run, "finish", lambda run: run._journal.close(keep=True))
         with pytest.raises(KeyboardInterrupt):
             run("photos", "faces.csv")
     assert not Path("faces.csv").exists()
