@@ -105,7 +105,7 @@ class Pixels(click.FloatRange):
     "--errors",
     metavar="FILE.csv",
     type=click.Path(path_type=Path),
-    help="Write a list of the inputs that could not be read to this file.",
+    help="Write a list of the inputs that could not be read or drawn to this file.",
 )
 @click.option(
     "--resume",

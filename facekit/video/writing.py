@@ -52,7 +52,8 @@ class VideoWriter:
 
     def __exit__(self, *raised) -> None:
         if self._writer is not None:
-            self._writer.release()
+            with _silence_opencv():
+                self._writer.release()
         if raised[0] is not None:
             self._place.__exit__(*raised)
             return
@@ -95,7 +96,8 @@ class VideoWriter:
                 f"`pixels` must be {self._size_hw} high and wide like the first frame; "
                 f"got {pixels.shape[:2]}."
             )
-        self._writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+        with _silence_opencv():  # it prints a line per frame that a full disk does not take
+            self._writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
 
 
 @contextlib.contextmanager

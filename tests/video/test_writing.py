@@ -55,7 +55,7 @@ def test_a_video_that_is_interrupted_is_not_put_in_place(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_video_on_a_full_disk_is_an_error(small_disk):
+def test_a_video_on_a_full_disk_is_an_error(small_disk, capfd):
     with (
         pytest.raises(OSError, match=r"could not be written to its end.*noise\.mp4"),
         VideoWriter(small_disk / "noise.mp4", 25) as writer,
@@ -64,6 +64,7 @@ def test_a_video_on_a_full_disk_is_an_error(small_disk):
             noise = np.random.default_rng(seed).integers(0, 256, (240, 320, 3), np.uint8)
             writer.write(noise)
     assert list(small_disk.iterdir()) == []
+    assert capfd.readouterr().err == ""
 
 
 def test_a_video_can_be_finished_before_it_is_in_place(tmp_path):
