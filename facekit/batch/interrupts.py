@@ -20,9 +20,11 @@ def stop_on_signals() -> Iterator[None]:
 
     Example:
         >>> with stop_on_signals():
-        ...     signal.raise_signal(signal.SIGTERM)
-        Traceback (most recent call last):
-        KeyboardInterrupt: SIGTERM
+        ...     try:
+        ...         signal.raise_signal(signal.SIGTERM)
+        ...     except KeyboardInterrupt as interrupt:
+        ...         print(interrupt)
+        SIGTERM
     """
     if threading.current_thread() is not threading.main_thread():
         yield

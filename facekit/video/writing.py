@@ -88,7 +88,7 @@ class VideoWriter:
             if not self._writer.isOpened():
                 raise OSError(
                     errno.EIO,
-                    "the video cannot be written; check the folder, its permissions and the free space",
+                    "the video cannot be written; check the folder, its permissions and free space",
                     self.path,
                 )
         if pixels.shape[:2] != self._size_hw:  # OpenCV would drop it without a word

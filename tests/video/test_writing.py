@@ -30,7 +30,7 @@ def test_frames_of_two_sizes_are_an_error(tmp_path):
         VideoWriter(tmp_path / "two.mp4", 25) as writer,
         pytest.raises(
             ValueError,
-            match=r"`pixels` must be \(48, 64\) high and wide like the first frame; got \(64, 48\)\.",
+            match=r"must be \(48, 64\) high and wide like the first frame; got \(64, 48\)\.",
         ),
     ):
         writer.write(make_frame(0))
