@@ -85,20 +85,6 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
-def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Args:
-        path: The file to create or to replace.
-        content: What the file shall hold.
-
-    Raises:
-        OSError: If the file cannot be written.
-    """
-    with replace_file(path) as temporary:
-        temporary.write_bytes(content)
-
-
 def find_free_path(path: str | Path) -> Path:
     """Return `path`, or if that exists the first of `name-2`, `name-3`, ... that does not.
 

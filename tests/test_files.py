@@ -9,7 +9,6 @@ from facekit.files import (
     hash_file,
     replace_file,
     show_name,
-    write_bytes,
     write_text,
 )
 
@@ -68,7 +67,7 @@ class TestReplaceFile:
     def test_a_file_in_place_of_the_folder_is_an_error(self, tmp_path):
         (tmp_path / "file").touch()
         with pytest.raises(OSError, match=r"file.table\.csv"):
-            write_bytes(tmp_path / "file" / "table.csv", b"")
+            write_text(tmp_path / "file" / "table.csv", "")
 
 
 @pytest.mark.parametrize(

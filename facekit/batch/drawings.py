@@ -20,6 +20,7 @@ from facekit.images import encode_jpeg
 from facekit.video import VideoWriter
 
 JPEG_SUFFIXES = (".jpg", ".jpeg")
+JPEG_QUALITY = 92  # labels are sharp
 VIDEO_SUFFIX = ".mp4"
 # A box of MP4: length, kind, content.
 _KIND = b"free"
@@ -90,7 +91,7 @@ def draw_picture(analysis: Analysis, path: Path) -> None:
         ValueError: If the picture cannot be drawn, or is larger than a JPEG can be.
     """
     with replace_file(path) as temporary:
-        temporary.write_bytes(encode_jpeg(analysis.draw()))
+        temporary.write_bytes(encode_jpeg(analysis.draw(), JPEG_QUALITY))
         _append_mark(temporary, analysis.image)
 
 

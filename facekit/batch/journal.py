@@ -8,7 +8,7 @@ written from it at the end. A killed program leaves it behind, and `--resume` co
 from __future__ import annotations
 
 import contextlib
-import errno
+import io
 import json
 import os
 import tempfile
@@ -22,6 +22,11 @@ from facekit.batch.walk import InputFile
 from facekit.faces import COLUMNS
 from facekit.files import replace_file
 from facekit.tables import Row, open_table, read_first_line
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 TITLE = "rows of an interrupted run of facekit"
 VERSION = 1
@@ -52,8 +57,8 @@ class Journal:
             the file has not changed since. `None` starts anew.
 
     Raises:
-        OptionError: If something else has the journal's name, or an interrupted run had other
-            options.
+        OptionError: If something else has the journal's name, another run is writing the same
+            table, or an interrupted run had other options.
         OSError: If the journal cannot be read.
 
     Attributes:
@@ -74,25 +79,47 @@ class Journal:
         self._pending = b""
         header = {"facekit": TITLE, "version": VERSION, "options": options}
         earlier = self._read_header()
-        if resume is not None and earlier is not None:
-            if earlier != header:
-                raise OptionError(
-                    "resume",
-                    f"{output}: the interrupted run had other options; repeat its command, "
-                    "or start anew without --resume.",
-                )
-            self._keep_finished(resume, header)
+        self._file = self._open()
+        if resume is None or earlier is None:
+            self._file.truncate(0)
+        elif earlier != header:
+            self._file.close()
+            raise OptionError(
+                "resume",
+                f"{output}: the interrupted run had other options; repeat its command, "
+                "or start anew without --resume.",
+            )
         else:
-            with contextlib.suppress(FileNotFoundError):
-                self.path.unlink()
-        # Unbuffered, so that a failed write leaves nothing behind that is written later.
-        self._file = self.path.open("ab", buffering=0)
+            self._keep_finished(resume, header)
+            self._file.close()
+            self._file = self._open()
         self._length = self.path.stat().st_size
-        # A file without a name, which vanishes with the process however that ends.
-        self._reserve = tempfile.TemporaryFile(dir=self.path.parent, buffering=0)  # noqa: SIM115
+        self._reserve = contextlib.ExitStack()
         with contextlib.suppress(OSError):
-            self._reserve.write(bytes(RESERVE))
+            # A file without a name, which vanishes with the process however that ends.
+            file = self._reserve.enter_context(
+                tempfile.TemporaryFile(dir=self.path.parent, buffering=0)  # noqa: SIM115
+            )
+            file.write(bytes(RESERVE))
         self._append([] if self._length else [header])
+
+    def _open(self) -> io.FileIO:
+        # Unbuffered, so that a failed write leaves nothing behind that is written later.
+        file = self.path.open("ab", buffering=0)
+        if fcntl is None:
+            return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise OptionError(
+                "output",
+                f"{self._output}: another run is writing this table; wait for its end, "
+                "or name another output.",
+            ) from None
+        except OSError:  # a network drive without locks
+            pass
+        return file
 
     def _read_header(self) -> dict | None:
         if not os.path.lexists(self.path):
@@ -158,8 +185,8 @@ class Journal:
         self._reserve.close()
         try:
             self._save()
-        except OSError as error:
-            if error.errno != errno.ENOSPC or self._length > MAX_PENDING:
+        except OSError:
+            if self._length > MAX_PENDING:
                 raise
             # The disk may have space for the journal or the table, but not for both.
             content = self.path.read_bytes()

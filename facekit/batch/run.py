@@ -10,9 +10,8 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from facekit.analysis import Analysis
 from facekit.batch.drawings import FilmDrawing, draw_picture, fingerprint_source
 from facekit.batch.journal import Journal, get_journal_path
 from facekit.batch.outputs import ERRORS_HEADER, OptionError, check_outputs, place_drawings
+from facekit.batch.result import BatchResult, Failure
 from facekit.batch.walk import InputFile, find_files
 from facekit.files import describe_error, replace_file, show_name
 from facekit.images import read_image
@@ -29,68 +29,11 @@ from facekit.tables import Row
 from facekit.taxonomy import DEFAULT_ATTRIBUTES
 from facekit.video import measure_frame_rate
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 # Pictures that are analyzed at once, so that the networks are busy, memory is bounded, and an
 # interruption loses little work.
 GROUP_PIXELS = 4_000_000
 GROUP_FILES = 16
 LONGEST_NAME = 4096  # characters; a longer input is no path, and a sentence shows its beginning
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An input that was not read, or not drawn.
-
-    Attributes:
-        image: The input.
-        error: The reason, one line that starts with the name of the file.
-    """
-
-    image: str
-    error: str
-
-
-@dataclass(frozen=True, eq=False)
-class BatchResult:
-    """What a run has done.
-
-    Attributes:
-        files: Number of files that were analyzed.
-        faces: Number of faces in them; in a video each frame counts its own.
-        failures: Inputs that could not be read, and drawings that could not be written.
-        output: The table that was written; `None` without one.
-        rows: Without an output, one dict per face with the keys of `faces.COLUMNS`.
-    """
-
-    files: int
-    faces: int
-    failures: tuple[Failure, ...] = ()
-    output: Path | None = None
-    rows: tuple[Row, ...] = ()
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row per face with the columns of `faces.COLUMNS`, read from the output if any.
-
-        Raises:
-            OSError: If the output cannot be read.
-        """
-        import pandas as pd
-
-        from facekit.faces import COLUMNS, INTEGER_COLUMNS, TEXT_COLUMNS
-
-        if self.output is None:
-            rows = [row | {"image": show_name(row["image"])} for row in self.rows]
-            table = pd.DataFrame(rows, columns=list(COLUMNS))
-        elif self.output.suffix.lower() == ".parquet":
-            table = pd.read_parquet(self.output)
-        elif self.output.suffix.lower() == ".csv":
-            table = pd.read_csv(self.output, dtype=dict.fromkeys(TEXT_COLUMNS, "str"))
-        else:
-            table = pd.read_json(self.output, lines=True, dtype=False).reindex(columns=COLUMNS)
-        types = dict.fromkeys(COLUMNS, "float64") | dict.fromkeys(TEXT_COLUMNS, "str")
-        return table.astype(types | dict.fromkeys(INTEGER_COLUMNS, "Int64"))
 
 
 def analyze_folder(

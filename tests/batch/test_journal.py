@@ -135,6 +135,15 @@ def test_a_file_of_the_user_is_refused(content, resume, output):
     assert get_journal_path(output).read_bytes() == content
 
 
+def test_two_runs_do_not_write_one_table(start):
+    journal = start()
+    for resume in (None, FILES):
+        with pytest.raises(OptionError, match=r"faces\.csv: another run is writing this table"):
+            start(resume)
+    write(journal, FILES[0])
+    assert read(journal) == [("a.jpg", 1)]
+
+
 def test_rows_wait_for_a_full_disk_to_get_space(small_disk, start):
     journal = start(output=small_disk / "faces.csv")
     write(journal, FILES[0])
