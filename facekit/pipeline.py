@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class FaceAnalyzer:
     min_face_size: float = 20
     cropped: bool = False
     age_scheme: str = DEFAULT_AGE_SCHEME
-    models: Sequence[str] = ()
+    models: Mapping[str, str] | Sequence[str] = ()
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.attributes if name not in ATTRIBUTES]

@@ -77,6 +77,7 @@ class Journal:
         self.failure: OSError | None = None
         self.has_finished = self._has_ended = False
         self._pending = b""
+        self._length = 0  # of the file's part that counts; an interruption may leave more
         header = {"facekit": TITLE, "version": VERSION, "options": options}
         earlier = self._read_header()
         self._file = self._open()
@@ -138,6 +139,7 @@ class Journal:
 
     def _keep_finished(self, files: Sequence[InputFile], header: dict) -> None:
         """Drop all rows but those of files that were finished and have not changed since."""
+        self._length = self.path.stat().st_size
         wanted = Counter((file.name, file.stamp) for file in files if file.stamp)
         with replace_file(self.path) as temporary, temporary.open("wb") as kept:
             kept.write(_encode(header))
@@ -189,14 +191,15 @@ class Journal:
             if self._length > MAX_PENDING:
                 raise
             # The disk may have space for the journal or the table, but not for both.
-            content = self.path.read_bytes()
-            self._pending = content + self._pending
+            content, length = self.path.read_bytes()[: self._length], self._length
+            self._length, self._pending = 0, content + self._pending
             self._file.truncate(0)
             try:
                 self._save()
             except BaseException:
                 with contextlib.suppress(OSError):
                     self.path.write_bytes(content)
+                self._length, self._pending = length, self._pending[length:]
                 raise
 
     def _save(self) -> None:
@@ -224,19 +227,22 @@ class Journal:
             if len(self._pending) > MAX_PENDING:
                 raise self.failure from None
             return
-        self._length += len(self._pending)
-        self._pending, self.failure = b"", None
+        self._length, self._pending = self._length + len(self._pending), b""
+        self.failure = None
         self.has_finished = self._has_ended
 
     def _read_lines(self) -> Iterator[dict]:
         """Yield all lines but the header and a last one that was cut off."""
         with self.path.open("rb") as file:
-            file.readline()
+            left = self._length - len(file.readline())
             for line in file:
+                left -= len(line)
+                if left < 0:
+                    break
                 try:
                     yield json.loads(line)
                 except ValueError:  # cut off, or spoilt by a power failure
-                    return
+                    break
         for line in self._pending.splitlines():
             yield json.loads(line)
 

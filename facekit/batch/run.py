@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def analyze_folder(
     attributes: Sequence[str] = DEFAULT_ATTRIBUTES,
     min_face_size: float = 20,
     cropped: bool = False,
-    models: Sequence[str] = (),
+    models: Mapping[str, str] | Sequence[str] = (),
     resume: bool = False,
     progress: bool = True,
     on_rows: Callable[[Sequence[Row]], object] | None = None,
@@ -67,8 +67,8 @@ def analyze_folder(
         attributes: Any of `taxonomy.ATTRIBUTES`.
         min_face_size: Side of the smallest face to find, in pixels.
         cropped: Whether each picture is one face already; then each gives exactly one row.
-        models: Names of models to use in place of the default ones, each for every requested
-            attribute that it predicts.
+        models: Models to use in place of the default ones: names, each for every requested
+            attribute that the model predicts, or for each attribute the name of a model.
         resume: Whether to continue an interrupted run with the same output. Files that it finished
             are not analyzed again unless they have changed.
         progress: Whether to show a progress bar, if there are several files.
@@ -107,7 +107,7 @@ def analyze_folder(
         "attributes": list(attributes),
         "min_face_size": min_face_size,
         "cropped": cropped,
-        "models": list(models),
+        "models": dict(models) if isinstance(models, Mapping) else list(models),
         "annotate": fingerprint_source(str(folder)) if folder else None,
     }
     run.open_journal(options, files if resume else None)
@@ -129,7 +129,10 @@ def _show_progress(jobs: list) -> Iterable:
 
 
 def _open_analyzer(
-    attributes: Sequence[str], min_face_size: float, cropped: bool, models: Sequence[str]
+    attributes: Sequence[str],
+    min_face_size: float,
+    cropped: bool,
+    models: Mapping[str, str] | Sequence[str],
 ) -> FaceAnalyzer:
     try:
         return FaceAnalyzer(attributes, min_face_size, cropped, models=models)

@@ -135,6 +135,26 @@ def test_a_file_of_the_user_is_refused(content, resume, output):
     assert get_journal_path(output).read_bytes() == content
 
 
+@pytest.mark.parametrize("written", [0, 10, 1000])
+def test_an_interruption_while_rows_are_written_doubles_none(written, start):
+    journal = start()
+    write(journal, FILES[0])
+    file = journal._file
+
+    class Interrupted:
+        def write(self, content):
+            file.write(content[:written])
+            raise KeyboardInterrupt
+
+    journal._file = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        journal.write([make_row(FILES[0], 1)])
+    journal._file = file
+    assert read(journal) == [("a.jpg", 1), ("a.jpg", 1)]
+    journal.save()
+    assert len(journal._output.read_text().splitlines()) == 3
+
+
 def test_two_runs_do_not_write_one_table(start):
     journal = start()
     for resume in (None, FILES):

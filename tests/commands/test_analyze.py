@@ -15,7 +15,7 @@ from PIL import Image
 from facekit.commands import main
 from facekit.evaluation.figures import format_figure
 from facekit.faces import COLUMNS
-from facekit.registry import find_model, get_models_dir
+from facekit.registry import find_model
 from facekit.video import VideoWriter
 
 
@@ -288,6 +288,8 @@ def test_odd_inputs_lose_nothing_of_the_others(folder):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
 def test_a_parent_that_may_not_be_searched(folder, tmp_path):
+    from facekit.registry import get_models_dir
+
     # Permissions do not hold for root.
     locked = tmp_path / "locked"
     locked.mkdir()
