@@ -13,6 +13,7 @@ without it.
 from typing import TYPE_CHECKING
 
 from facekit.analysis import Analysis
+from facekit.batch import analyze_folder
 from facekit.detection import MTCNN, detect_faces
 from facekit.faces import COLUMNS, Faces, Profile
 from facekit.images import ImageError, read_image
@@ -24,7 +25,7 @@ from facekit.video import VideoError
 __all__ = [
     "ATTRIBUTES", "COLUMNS", "EMOTIONS", "ETHNICITIES", "GENDERS", "MTCNN",
     "Analysis", "FaceAnalyzer", "Faces", "ImageError", "ModelError", "Profile", "VideoError",
-    "analyze", "detect_faces", "read_image",
+    "analyze", "analyze_folder", "detect_faces", "read_image",
 ]  # fmt: skip
 
 __version__: str  # read at its first use, so that the import stays quick

@@ -1,25 +1,29 @@
-"""What `pipeline` makes of one picture: its faces with their profiles, as dicts, as a table, as a picture."""
+"""The record of one analyzed picture: its faces with their profiles, as rows, table and picture.
+
+`pipeline` makes it. Writing rows to files is left to `tables`, drawing to `drawing`.
+"""
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from facekit.drawing import draw_faces
 from facekit.faces import COLUMNS, INTEGER_COLUMNS, TEXT_COLUMNS, Faces, Profile
+from facekit.files import show_name
+from facekit.images import encode_jpeg, make_data_uri
 from facekit.taxonomy import EMOTIONS, LANDMARKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VIEW_SIDE = 900  # pixels; the longest that a notebook's picture is, so that its file stays small
-TOLD = (
+VIEW_SIDE = 900  # pixels; the longest side of a notebook's picture, so that its file stays small
+# The columns of a notebook's table.
+SHOWN_COLUMNS = (
     "face",
     "age_years",
     "age_range",
@@ -27,7 +31,7 @@ TOLD = (
     "emotion",
     "ethnicity",
     "confidence_score",
-)  # columns of a notebook's table
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +39,24 @@ class Analysis:
     """The faces of one picture and a profile for each.
 
     Attributes:
-        image: The path as given, or "" for an array.
-        faces: Where they are.
-        profiles: One a face, in the order of `faces`.
-        frame: Index of a video's frame, from 0; `None` for a still.
-        pixels: HxWx3 RGB uint8, the picture itself, for drawing.
-        numbers: Which face is which through a film, one a face, for the column `face`; their order
-            where there are none.
+        image: The path as it was given, or "" for an array.
+        faces: Boxes, scores and landmarks of the faces.
+        profiles: One profile per face, in the order of `faces`.
+        frame: Index of a video's frame, from 0; `None` for a still picture.
+        pixels: HxWx3 RGB uint8, the picture itself, for drawing; `None` if it was not kept.
+        numbers: For faces that are tracked through a video: one number per face, the same one in
+            every frame, for the column `face`. Empty for a still picture, where the column counts
+            the faces from 0.
+
+    Raises:
+        ValueError: If the numbers of faces, profiles and numbers differ.
+
+    Example:
+        >>> analysis = Analysis("wall.jpg", Faces.empty(), ())
+        >>> analysis
+        <Analysis of wall.jpg: 0 faces>
+        >>> analysis.to_frame().shape
+        (0, 36)
     """
 
     image: str
@@ -54,11 +69,13 @@ class Analysis:
     def __post_init__(self) -> None:
         if len(self.profiles) != len(self.faces):
             raise ValueError(
-                f"`profiles` must hold one a face ({len(self.faces)}); got {len(self.profiles)}."
+                f"`profiles` must hold one profile per face ({len(self.faces)}); "
+                f"got {len(self.profiles)}."
             )
         if self.numbers and len(self.numbers) != len(self.faces):
             raise ValueError(
-                f"`numbers` must hold one a face ({len(self.faces)}), or none; got {len(self.numbers)}."
+                f"`numbers` must hold one number per face ({len(self.faces)}), or none at all; "
+                f"got {len(self.numbers)}."
             )
 
     def __len__(self) -> int:
@@ -66,13 +83,22 @@ class Analysis:
 
     def __repr__(self) -> str:
         place = [self.image] if self.frame is None else [self.image, f"frame {self.frame}"]
-        return f"<Analysis of {', '.join(place) or 'an array'}: {len(self)} face{'s' * (len(self) != 1)}>"
+        name = show_name(", ".join(place)) or "an array"
+        return f"<Analysis of {name}: {self._count_faces()}>"
 
-    def to_dicts(self) -> list[dict]:
-        """Return one dict a face with the keys of `COLUMNS`; what is unknown is `None`."""
+    def _count_faces(self) -> str:
+        return f"{len(self)} {'face' if len(self) == 1 else 'faces'}"
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return one dict per face with the keys of `COLUMNS`.
+
+        Returns:
+            Plain Python values: text, `int`, `float`, or `None` where a value is unknown or was not
+            requested. Boxes and landmarks are in pixels, ages in years, probabilities from 0 to 1.
+        """
         rows = []
         for index, profile in enumerate(self.profiles):
-            row = dict.fromkeys(COLUMNS)
+            row: dict[str, Any] = dict.fromkeys(COLUMNS)
             row |= {
                 "image": self.image,
                 "frame": self.frame,
@@ -101,8 +127,13 @@ class Analysis:
         return rows
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table with the columns of `COLUMNS` and their types, one row a face, also where there are none."""
-        import pandas as pd  # a third of a second, which those who want no table need not wait
+        r"""Return a table with one row per face and the columns of `COLUMNS`.
+
+        The columns and their types are the same if there are no faces. In a file name that is not
+        UTF-8, each byte that is not stands as `\xe9` (see `files.show_name`), as in the files that
+        `facekit analyze` writes. `image` holds the name that opens the file.
+        """
+        import pandas as pd  # takes a third of a second to import
 
         types = {
             name: "str"
@@ -112,41 +143,44 @@ class Analysis:
             else "float64"
             for name in COLUMNS
         }
-        return pd.DataFrame(self.to_dicts(), columns=list(COLUMNS)).astype(types)
+        rows = [row | {"image": show_name(self.image)} for row in self.to_dicts()]
+        return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
 
     def draw(self) -> np.ndarray:
         """Return the picture with boxes, landmarks and labels, as `drawing.draw_faces` does.
 
+        Returns:
+            HxWx3 RGB uint8. A small picture is enlarged.
+
         Raises:
-            ValueError: If the analysis was made without keeping the picture.
+            ValueError: If the analysis does not hold its picture.
         """
         if self.pixels is None:
             raise ValueError(
-                "`analysis` must hold its picture in `pixels` to be drawn; analyse the file again."
+                "`analysis` must hold its picture in `pixels` to be drawn; analyze the file again."
             )
         return draw_faces(self.pixels, self.faces, self.profiles, self.numbers)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the picture, then a line a face."""
+        """Return what a notebook shows: the picture, then a table with one row per face."""
         table = (
-            self.to_frame()[list(TOLD)]
+            self.to_frame()[list(SHOWN_COLUMNS)]
             .dropna(axis="columns", how="all")
             .to_html(index=False, border=0, na_rep="")
         )
-        about = f"{len(self)} {'face' if len(self) == 1 else 'faces'}"
+        about = self._count_faces()
         if self.pixels is None:
             return f"<p>{about}</p>{table}"
         picture = Image.fromarray(self.draw())
         picture.thumbnail((VIEW_SIDE, VIEW_SIDE))
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=85)
-        source = base64.b64encode(file.getvalue()).decode()
-        name = html.escape(self.image or "the picture", quote=True)
-        return f'<img src="data:image/jpeg;base64,{source}" alt="{name}, with {about} marked" style="max-width: 100%">{table}'
+        source = make_data_uri(encode_jpeg(np.asarray(picture), quality=85), "image/jpeg")
+        name = html.escape(show_name(self.image) or "the picture", quote=True)
+        style = "max-width: 100%"
+        return f'<img src="{source}" alt="{name}, with {about} marked" style="{style}">{table}'
 
 
-def _round(value, digits: int):
-    """Round a number or an array to plain Python numbers; unknown stays `None`, text stays text."""
+def _round(value: Any, digits: int) -> Any:
+    """Round a number or an array to plain Python numbers; text and `None` stay as they are."""
     if value is None or isinstance(value, str):
         return value
     if np.ndim(value):

@@ -1,4 +1,7 @@
-"""Draw faces and profiles into their picture: boxes, landmarks, labels that stay readable at any size. Plots of data live in `plotting`."""
+"""Draw faces and profiles into their picture: boxes, landmarks, and labels that stay readable.
+
+Boxes and landmarks are in pixels of the picture that is given. Plots of data live in `plotting`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facekit.faces import Faces, Profile
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
+# The palette of Okabe and Ito, whose colours a colour-blind reader can distinguish.
 EMOTION_COLOURS = {
     "anger": "#D55E00", "disgust": "#009E73", "fear": "#CC79A7", "happiness": "#F0E442",
     "neutral": "#FFFFFF", "sadness": "#56B4E9", "surprise": "#E69F00",
@@ -17,12 +20,11 @@ EMOTION_COLOURS = {
 PLAIN_COLOUR = "#FFFFFF"
 SHADE = (0, 0, 0, 190)
 
-LEAST_SIDE = 640  # pixels; a smaller picture is enlarged, for its labels would not fit
-SMALLEST_FONT = 13  # pixels; below it nobody reads
-SMALLEST_SHARE, LARGEST_SHARE = (
-    0.011,
-    0.04,
-)  # of the picture's longer side: readable when shown whole, and no louder than the face
+LEAST_SIDE = 640  # pixels; a smaller picture is enlarged, because its labels would not fit
+SMALLEST_FONT = 13  # pixels; smaller letters cannot be read
+# Height of the letters as a share of the picture's longer side: readable when the whole picture is
+# shown, and less striking than the face.
+SMALLEST_SHARE, LARGEST_SHARE = 0.011, 0.04
 THINNEST_SHARE = 0.0015  # likewise for the lines of boxes
 
 
@@ -33,22 +35,28 @@ def draw_faces(
 
     Args:
         pixels: HxWx3 RGB uint8.
-        faces: Where they are.
-        profiles: One a face; its emotion is the colour of the box.
-        numbers: One a face, for the labels; their order by default.
+        faces: The faces in it.
+        profiles: One profile per face. The predicted emotion is the colour of the box.
+        numbers: One number per face, for the labels; by default the faces are counted from 0.
 
     Returns:
-        HxWx3 RGB uint8; small pictures come out enlarged.
+        HxWx3 RGB uint8. A picture smaller than `LEAST_SIDE` is enlarged.
+
+    Raises:
+        ValueError: If the numbers of faces and profiles differ.
+
+    Example:
+        >>> draw_faces(np.zeros((480, 640, 3), np.uint8), Faces.empty(), ()).shape
+        (480, 640, 3)
     """
     picture = Image.fromarray(pixels)
     scale = max(1.0, LEAST_SIDE / max(picture.size))
     if scale > 1:
-        picture = picture.resize(
-            [max(round(side * scale), 1) for side in picture.size], Image.Resampling.BICUBIC
-        )
+        width, height = (max(round(side * scale), 1) for side in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     boxes = (faces.boxes_xyxy + 0.5) * scale
     landmarks = (faces.landmarks_xy + 0.5) * scale
-    colours = [EMOTION_COLOURS.get(profile.emotion, PLAIN_COLOUR) for profile in profiles]
+    colours = [EMOTION_COLOURS.get(profile.emotion or "", PLAIN_COLOUR) for profile in profiles]
     pen = ImageDraw.Draw(picture, "RGBA")
     for box, points, colour in zip(boxes, landmarks, colours, strict=True):
         width = max(2, round(THINNEST_SHARE * max(picture.size)), round(0.012 * (box[2] - box[0])))
@@ -59,7 +67,7 @@ def draw_faces(
             pen.ellipse(
                 (x - radius, y - radius, x + radius, y + radius), fill=colour, outline=SHADE
             )
-    # Labels come last, largest faces first: where the picture is crowded these keep their places.
+    # Labels come last, those of the largest faces first: in a crowded picture these get a place.
     labels: list[np.ndarray] = []
     for face in np.argsort(-(boxes[:, 2] - boxes[:, 0])):
         others = [*np.delete(boxes, face, axis=0), *labels]
@@ -75,7 +83,20 @@ def _grow(box: np.ndarray, by: float) -> tuple[float, ...]:
 
 
 def write_label(profile: Profile, number: int | None) -> list[str]:
-    """Return a label's lines, the most telling first; the number is that of the table's column `face`."""
+    """Return the lines of a face's label.
+
+    Args:
+        profile: The predicted attributes of the face.
+        number: The face's number in the table's column `face`; `None` leaves it out.
+
+    Returns:
+        Up to three lines: age and gender, emotion, ethnicity; only those that were predicted.
+
+    Example:
+        >>> profile = Profile(age_years=31.4, emotion="happiness", emotion_probability=0.87)
+        >>> write_label(profile, number=2)
+        ['#2  31', 'happiness 87%']
+    """
     who = []
     if profile.age_years is not None:
         who.append(f"{profile.age_years:.0f}")
@@ -98,11 +119,13 @@ def _draw_label(
     lines: list[str],
     taken: list[np.ndarray],
 ) -> list[np.ndarray]:
-    """Write a label beside its box where it hides no other face or label; shorter, or not at all,
-    where there is no room.
+    """Write a label beside its box where it hides no other face and no other label.
+
+    If there is no room for all its lines, only the first is written, and if there is no room for
+    that, none.
 
     Returns:
-        The place it took, if any, (4,) x1, y1, x2, y2.
+        The place of the label as one array x1, y1, x2, y2; an empty list if there was no room.
     """
     wanted = (box[2] - box[0]) * 0.18
     font_size = round(

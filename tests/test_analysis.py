@@ -1,5 +1,6 @@
 import base64
 import io
+import os
 import re
 
 import numpy as np
@@ -12,11 +13,13 @@ from facekit.faces import COLUMNS, Faces, Profile
 
 # As the contract in DESIGN.md has them, word for word.
 CONTRACT = [
-    "image", "frame", "face", "x1", "y1", "x2", "y2", "score", "age_years", "age_low", "age_high", "age_range",
-    "gender", "gender_probability", "emotion", "emotion_probability", "ethnicity", "ethnicity_probability", "confidence_score",
+    "image", "frame", "face", "x1", "y1", "x2", "y2", "score",
+    "age_years", "age_low", "age_high", "age_range", "gender", "gender_probability",
+    "emotion", "emotion_probability", "ethnicity", "ethnicity_probability", "confidence_score",
     "left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y", "nose_x", "nose_y",
     "mouth_left_x", "mouth_left_y", "mouth_right_x", "mouth_right_y",
-    "emotion_anger", "emotion_disgust", "emotion_fear", "emotion_happiness", "emotion_neutral", "emotion_sadness", "emotion_surprise",
+    "emotion_anger", "emotion_disgust", "emotion_fear", "emotion_happiness", "emotion_neutral",
+    "emotion_sadness", "emotion_surprise",
 ]  # fmt: skip
 
 PROFILE = Profile(
@@ -54,24 +57,26 @@ def test_columns_are_those_of_the_contract(analysis):
     assert [list(row) for row in analysis.to_dicts()] == [CONTRACT] * 2
 
 
-def test_a_profile_a_face():
-    with pytest.raises(ValueError, match=r"`profiles` must hold one a face \(2\); got 1\."):
+def test_each_face_needs_a_profile():
+    with pytest.raises(ValueError, match=r"must hold one profile per face \(2\); got 1\."):
         Analysis("", make_faces(2), (PROFILE,))
 
 
-def test_faces_of_a_film_keep_their_numbers():
+def test_faces_of_a_video_keep_their_numbers():
     analysis = Analysis("film.mp4", make_faces(2), (Profile(), Profile()), frame=7, numbers=(4, 1))
     assert analysis.to_frame()["face"].tolist() == [4, 1]
-    with pytest.raises(ValueError, match=r"`numbers` must hold one a face \(2\), or none; got 1\."):
+    message = r"`numbers` must hold one number per face \(2\), or none at all; got 1\."
+    with pytest.raises(ValueError, match=message):
         Analysis("film.mp4", make_faces(2), (Profile(), Profile()), numbers=(4,))
 
 
-def test_a_row_tells_box_profile_and_landmarks(analysis):
+def test_a_row_has_box_profile_and_landmarks(analysis):
     row = analysis.to_dicts()[0]
     expected = {
         "image": "party/two.jpg", "frame": None, "face": 0, "x1": 1.0, "y2": 4.0, "score": 1.0,
-        "age_years": 31.3, "age_low": 25.0, "age_high": 38.0, "age_range": "28-45", "gender": "female", "gender_probability": 0.9877,
-        "emotion": "happiness", "ethnicity": None, "confidence_score": 0.81, "left_eye_x": 0.0, "left_eye_y": 1.0, "mouth_right_y": 9.0,
+        "age_years": 31.3, "age_low": 25.0, "age_high": 38.0, "age_range": "28-45",
+        "gender": "female", "gender_probability": 0.9877, "emotion": "happiness", "ethnicity": None,
+        "confidence_score": 0.81, "left_eye_x": 0.0, "left_eye_y": 1.0, "mouth_right_y": 9.0,
         "emotion_anger": 0.1, "emotion_happiness": 0.7, "emotion_surprise": 0.0,
     }  # fmt: skip
     assert {name: row[name] for name in expected} == expected
@@ -80,10 +85,10 @@ def test_a_row_tells_box_profile_and_landmarks(analysis):
     )
 
 
-def test_what_was_not_asked_for_is_none(analysis):
+def test_what_was_not_requested_is_none(analysis):
     row = analysis.to_dicts()[1]
-    told = {name for name, value in row.items() if value is not None}
-    assert told == {
+    known = {name for name, value in row.items() if value is not None}
+    assert known == {
         "image",
         "face",
         "x1",
@@ -126,7 +131,7 @@ def test_without_the_picture_there_is_nothing_to_draw(analysis):
 
 
 class TestNotebookView:
-    def test_the_picture_and_a_line_a_face(self):
+    def test_the_picture_and_one_row_per_face(self):
         pixels = np.full((1200, 600, 3), 128, np.uint8)
         view = Analysis(
             "<party>.jpg", make_faces(2), (PROFILE, Profile()), pixels=pixels
@@ -135,11 +140,21 @@ class TestNotebookView:
         encoded = re.search('base64,([^"]+)', view)[1]
         assert Image.open(io.BytesIO(base64.b64decode(encoded))).size == (450, 900)
         assert "28-45" in view
-        assert "ethnicity" not in view  # nobody asked for it
+        assert "ethnicity" not in view  # it was not requested
 
     def test_without_a_picture(self, analysis):
         view = analysis._repr_html_()
         assert view.startswith("<p>2 faces</p><table")
+
+    def test_names_that_are_not_utf8(self):
+        name = os.fsdecode(b"caf\xe9.jpg")
+        pixels = np.zeros((60, 60, 3), np.uint8)
+        analysis = Analysis(name, make_faces(1), (PROFILE,), pixels=pixels)
+        assert r'alt="caf\xe9.jpg, with 1 face marked"' in analysis._repr_html_()
+        analysis._repr_html_().encode()
+        assert repr(analysis) == r"<Analysis of caf\xe9.jpg: 1 face>"
+        assert analysis.to_frame()["image"].tolist() == [r"caf\xe9.jpg"]
+        assert analysis.to_dicts()[0]["image"] == name, "opens the file"
 
     def test_nobody(self):
         assert "0 faces" in Analysis("", make_faces(0), ())._repr_html_()
@@ -153,5 +168,5 @@ class TestNotebookView:
         ("", 0, None, "<Analysis of an array: 0 faces>"),
     ],
 )
-def test_a_terminal_shows_a_line(image, count, frame, expected):
+def test_a_terminal_shows_one_line(image, count, frame, expected):
     assert repr(Analysis(image, make_faces(count), (Profile(),) * count, frame)) == expected

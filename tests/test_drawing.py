@@ -10,8 +10,9 @@ from facekit.taxonomy import EMOTIONS
 
 GREY = 100
 FULL = Profile(
-    age_years=31.4, age_low=25, age_high=40, age_range="28-45", gender="female", gender_probability=0.9,
-    emotion="happiness", emotion_probability=0.87, ethnicity="asian", ethnicity_probability=0.7, confidence_score=0.8,
+    age_years=31.4, age_low=25, age_high=40, age_range="28-45",
+    gender="female", gender_probability=0.9, emotion="happiness", emotion_probability=0.87,
+    ethnicity="asian", ethnicity_probability=0.7, confidence_score=0.8,
 )  # fmt: skip
 
 

@@ -12,15 +12,15 @@ from facekit.commands.evaluate import evaluate
 from facekit.commands.report import report
 from facekit.commands.train import crossvalidate, train
 
-MAIN_HELP = """Find every face in pictures and videos; tell its age, gender and emotion.
+MAIN_HELP = """Find every face in images and videos, and predict its age, gender and emotion.
 
 \b
   facekit analyze party.jpg                            a table in the terminal
   facekit analyze photos/ --output faces.csv           a folder, into a file
-  facekit analyze party.jpg --annotate drawn/          pictures with boxes and labels
-  facekit demo                                         see it work, without a picture of your own
+  facekit analyze party.jpg --annotate drawn/          images with boxes and labels
+  facekit demo                                         an example, without images of your own
 
-Nothing leaves this machine, and nothing is stored but the files you name.
+Nothing leaves this machine, and nothing is stored except the files that you name.
 """
 
 
@@ -30,7 +30,7 @@ Nothing leaves this machine, and nothing is stored but the files you name.
 )
 @click.version_option(package_name="facekit")
 def main() -> None:
-    """Hold the commands together."""
+    """Group the commands."""
 
 
 for command in (analyze, demo, evaluate, report, data, train, crossvalidate, app):

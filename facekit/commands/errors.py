@@ -1,4 +1,4 @@
-"""Turn foreseeable errors of a command into one line, and name the extra that it needs."""
+"""Show the errors that a user can fix as one line, and name the extra that a command needs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import Iterator
 
 import click
 
+from facekit.files import describe_error
 from facekit.registry import ModelError
 
 
 @contextlib.contextmanager
 def explain_errors(extra: str = "") -> Iterator[None]:
-    """Show warnings and foreseeable errors as one line each, without a traceback.
+    """Show warnings, and errors that a user can fix, as one line each, without a traceback.
 
     Args:
         extra: The extra of the package that installs what the command needs, such as `train`.
 
     Raises:
-        click.ClickException: In place of a missing package, an error of a file, of a value or of a
-            model; the command then ends with exit status 1.
+        click.ClickException: In place of a missing package, and of an error of a file, a value or
+            a model; the command then ends with exit status 1.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
@@ -33,5 +34,7 @@ def explain_errors(extra: str = "") -> Iterator[None]:
             raise click.ClickException(
                 f"This command needs {error.name}. Run: pip install 'facekit[{extra}]'"
             ) from None
+        except BrokenPipeError:  # as in `facekit analyze photos | head`: click ends silently
+            raise
         except (OSError, ValueError, ModelError) as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(describe_error(error)) from None

@@ -18,6 +18,7 @@ from facekit.images.depth import silence_opencv
 from facekit.images.failures import explain_os_error, shorten_name
 from facekit.images.formats import HEAD_BYTES, VIDEO, VIDEO_SUFFIXES, name_kind
 from facekit.video.containers import find_missing_bytes, is_end_empty
+from facekit.video.writing import VideoWriter
 
 __all__ = [
     "UNREAD_SUFFIXES",
@@ -249,48 +250,3 @@ def _explain_codec(name: str) -> str:
         f"{codec} cannot be decoded here. "
         "Convert it to MP4 with H.264, for example with: ffmpeg -i VIDEO -c:v libx264 VIDEO.mp4"
     )
-
-
-class VideoWriter:
-    """Write frames to an MP4 file; a context manager.
-
-    Args:
-        path: The file to write.
-        frames_per_second: As it will be played.
-    """
-
-    def __init__(self, path: str | Path, frames_per_second: float) -> None:
-        self.path, self.frames_per_second = str(path), frames_per_second
-        self._writer: cv2.VideoWriter | None = None
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(self, *_) -> None:
-        if self._writer is not None:
-            self._writer.release()
-
-    def write(self, pixels: np.ndarray) -> None:
-        """Append a frame, HxWx3 RGB uint8.
-
-        Raises:
-            OSError: If the file cannot be written.
-            ValueError: If the frame is not as large as the first.
-        """
-        if self._writer is None:
-            self._size_hw = pixels.shape[:2]
-            self._writer = cv2.VideoWriter(
-                self.path,
-                cv2.VideoWriter.fourcc(*"mp4v"),
-                self.frames_per_second,
-                self._size_hw[::-1],
-            )
-            if not self._writer.isOpened():
-                raise OSError(
-                    f"{self.path}: the video cannot be written; check the folder and its permissions."
-                )
-        if pixels.shape[:2] != self._size_hw:  # OpenCV would drop it without a word
-            raise ValueError(
-                f"`pixels` must be {self._size_hw} high and wide like the first frame; got {pixels.shape[:2]}."
-            )
-        self._writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))

@@ -151,6 +151,175 @@ def test_annotating_never_overwrites_a_source(folder):
     assert (folder / "deep" / "deeper" / "b-annotated.JPG").exists()
 
 
+def test_two_inputs_of_one_name_beside_one_of_them(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    Path("sub").mkdir()
+    Path("sub/a.jpg").write_bytes(Path("deep/deeper/b.JPG").read_bytes())
+    Path("a.jpg").write_bytes(Path("deep/deeper/b.JPG").read_bytes())
+    before = Path("a.jpg").read_bytes()
+    result = run("analyze", "sub/a.jpg", "a.jpg", "--annotate", ".", "--min-face", 60)
+    assert result.exit_code == 0
+    assert Path("a.jpg").read_bytes() == before
+    assert "a.jpg is taken; the drawing of sub/a.jpg goes to a-2.jpg" in result.stderr
+    assert Path("a-2.jpg").exists()
+    assert Path("a-annotated.jpg").exists()
+
+
+class TestOutputsAreCheckedFirst:
+    """Wrong usage, found before any picture is read."""
+
+    @pytest.fixture(autouse=True)
+    def _in_a_folder_without_models(self, folder, monkeypatch):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr("facekit.batch.run.read_image", None)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--errors", "a.png"], "--errors: a.png must end in .csv"),
+            (["--errors", "mine.csv"], "mine.csv exists and is not a table that facekit wrote"),
+            (["--output", "mine.csv"], "--output: mine.csv exists and is not a table"),
+            (["--output", "e.csv", "--errors", "e.csv"], "e.csv is also the output"),
+            (["--output", "d.csv", "--annotate", "d.csv"], "is also the folder of the drawings"),
+            (["--annotate", "notes.txt"], "notes.txt is a file; name a folder"),
+            (["--annotate", "notes.txt/drawn"], "--annotate: notes.txt/drawn cannot be written"),
+            (["--resume"], "--resume: Only a run with an output can be resumed"),
+        ],
+    )
+    def test_wrong_outputs(self, arguments, message, folder):
+        Path("mine.csv").write_text("my,own\n1,2\n")
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        result = run("analyze", "a.png", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert message in " ".join(result.stderr.split())
+        assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_typo_keeps_last_weeks_table(folder, tmp_path):
+    output = tmp_path / "faces.csv"
+    run("analyze", folder / "a.png", "--output", output, "--min-face", 60)
+    before = output.read_bytes()
+    result = run("analyze", folder / "typo.png", "--output", output)
+    assert result.exit_code == 1
+    assert output.read_bytes() == before
+    assert "faces.csv keeps the table of an earlier run: no input was read." in result.stderr
+
+
+def test_a_full_disk_is_one_line(folder, small_disk):
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "ballast").write_bytes(b"x" * 100_000)
+    arguments = ["--output", small_disk / "faces.csv", "--errors", folder / "errors.csv"]
+    result = run("analyze", folder / "text.jpg", folder / "a.png", *arguments, "--min-face", 60)
+    assert result.exit_code == 1
+    assert f"Error: {small_disk / 'faces.csv'}: No space left on device\n" in result.stderr
+    assert "text.jpg" in (folder / "errors.csv").read_text()
+    assert [path.name for path in small_disk.iterdir()] == ["ballast"]
+
+
+PROGRAM = "from facekit.commands import main; main()"
+
+
+@pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT"])
+def test_a_run_that_is_ended_keeps_its_rows(kind, folder, tmp_path):
+    output = tmp_path / "faces.csv"
+    program = """
+import os, signal, sys
+from facekit.batch import run
+from facekit.commands import main
+read = run.read_image
+def interrupt(path):
+    if path.endswith("b.JPG"):
+        run.GROUP_FILES = 1
+        os.kill(os.getpid(), getattr(signal, sys.argv.pop()))
+    return read(path)
+run.read_image, run.GROUP_FILES = interrupt, 1
+main(sys.argv[1:-1])
+"""
+    arguments = ["analyze", folder, "--output", output, "--min-face", "60", kind]
+    result = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "with --resume" in result.stderr
+    assert len(pd.read_csv(output)) == 1
+    arguments = ["--output", output, "--min-face", 60, "--resume"]
+    assert run("analyze", folder, *arguments).exit_code == 1, "three pictures are broken"
+    assert len(pd.read_csv(output)) == 2
+
+
+def test_a_terminal_without_the_characters_of_a_name(folder):
+    name = folder / "日本語.png"
+    name.write_bytes((folder / "a.png").read_bytes())
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            "analyze",
+            name,
+            folder / "無し.png",
+            "--min-face",
+            "60",
+        ],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+    )
+    assert result.returncode == 1
+    assert rb"\u65e5\u672c\u8a9e.png,,0," in result.stdout
+    assert rb"\u7121\u3057.png: no such file" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_pictures_come_through_pipes(folder):
+    program = f"cat {folder / 'a.png'} | {sys.executable} -c '{PROGRAM}' analyze /dev/stdin"
+    result = subprocess.run(program, shell=True, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[1].startswith("/dev/stdin,,0,")
+
+
+def test_odd_inputs_lose_nothing_of_the_others(folder):
+    odd = ["x" * 300 + ".png", "/9j/4AAQSkZJRg" * 300, "https://example.org/a.jpg", ""]
+    result = run("analyze", *odd, folder / "a.png", "--min-face", 60)
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 2
+    assert len(result.stderr.splitlines()) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
+def test_a_parent_that_may_not_be_searched(folder, tmp_path):
+    from facekit.registry import get_models_dir
+
+    # Permissions do not hold for root.
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    (locked / "a.png").write_bytes((folder / "a.png").read_bytes())
+    locked.chmod(0)
+    for path in (tmp_path, *tmp_path.parents[:-2]):
+        path.chmod(path.stat().st_mode | 0o755)
+    program = """
+import os, sys
+from facekit.commands import main
+from PIL import Image; Image.init()
+import asyncio, tqdm.auto  # files that the other user may not be able to read
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+if not os.access(sys.argv.pop(), os.R_OK):
+    sys.exit(77)
+main(sys.argv[1:])
+"""
+    arguments = ["analyze", locked / "a.png", locked, folder / "a.png", "--min-face", "60"]
+    command = [sys.executable, "-c", program, *arguments, get_models_dir() / "index.json"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode == 77:
+        pytest.skip("other users may not read facekit here")
+    assert result.returncode == 1
+    assert len(result.stdout.splitlines()) == 2
+    assert f"{locked / 'a.png'}: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_video_and_its_broken_end(portraits, tmp_path):
     like = tmp_path / "still.mp4"
     frames = [np.ascontiguousarray(portraits["astronaut.png"][:300, 60:360]) for _ in range(4)]
@@ -195,6 +364,8 @@ def test_inputs_that_cannot_be_read(tmp_path, monkeypatch, given, message):
         ),
         (["x.jpg", "--output", "faces.xls"], "must end in .csv, .parquet, .jsonl"),
         (["x.jpg", "--min-face", "3"], "--min-face"),
+        (["x.jpg", "--min-face", "nan"], "'nan' is not a number of pixels"),
+        (["x.jpg", "--min-face", "inf"], "'inf' is not a number of pixels"),
         (["x.jpg", "--annotate", __file__], "is a file; name a folder"),
     ],
 )
@@ -505,15 +676,17 @@ class TestApp:
 
 
 def test_a_hundred_megapixels_fit_in_a_laptop(portraits, tmp_path):
-    """Three bytes a pixel are 300 MB; Pillow needs four, and two copies while it hands them over."""
+    """Three bytes per pixel are 300 MB; Pillow needs four, and two copies for a moment."""
     photo = tmp_path / "large.jpg"
     wall = Image.new("RGB", (10_000, 10_000), (90, 110, 130))
     wall.paste(Image.fromarray(portraits["astronaut.png"]).resize((4000, 4000)), (3000, 5000))
     wall.save(photo)
-    program = (
-        "import sys; from facekit.commands import main; main(sys.argv[1:], standalone_mode=False); "
-        "print(*[line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')])"
-    )
+    program = """
+import re, sys
+from facekit.commands import main
+main(sys.argv[1:], standalone_mode=False)
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+"""
     arguments = ["analyze", photo, "--min-face", "100", "--output", tmp_path / "faces.csv"]
     result = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
@@ -525,7 +698,12 @@ def test_a_hundred_megapixels_fit_in_a_laptop(portraits, tmp_path):
 
 
 def test_analysis_imports_nothing_heavy(folder):
-    program = "import sys; from facekit.commands import main; main(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+    program = """
+import sys
+from facekit.commands import main
+main(sys.argv[1:], standalone_mode=False)
+print(*sys.modules)
+"""
     arguments = [
         "analyze",
         folder / "a.png",
@@ -541,7 +719,7 @@ def test_analysis_imports_nothing_heavy(folder):
     heavy = {
         "tensorflow",
         "keras",
-        "pandas.plotting",
+        "pandas",
         "matplotlib",
         "IPython",
         "jupyter_client",

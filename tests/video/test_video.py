@@ -67,45 +67,6 @@ def test_the_frame_rate_is_kept(video):
     assert measure_frame_rate(video) == pytest.approx(FRAMES_PER_SECOND)
 
 
-@pytest.mark.parametrize("size_hw", [(48, 64), (49, 65)])
-def test_a_video_of_one_frame(size_hw, tmp_path):
-    with VideoWriter(tmp_path / "one.mp4", 25) as writer:
-        writer.write(np.zeros((*size_hw, 3), np.uint8))
-    frames = list(read_frames(tmp_path / "one.mp4"))
-    assert [(index, pixels.shape) for index, pixels in frames] == [
-        (0, (48, 64, 3))
-    ]  # MPEG-4 wants even sides
-
-
-def test_without_a_frame_no_file_is_written(tmp_path):
-    with VideoWriter(tmp_path / "none.mp4", 25):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_frames_of_two_sizes_are_an_error(tmp_path):
-    with (
-        VideoWriter(tmp_path / "two.mp4", 25) as writer,
-        pytest.raises(
-            ValueError,
-            match=r"`pixels` must be \(48, 64\) high and wide like the first frame; got \(64, 48\)\.",
-        ),
-    ):
-        writer.write(make_frame(0))
-        writer.write(make_frame(0).transpose(1, 0, 2))
-
-
-def test_file_that_cannot_be_written_is_an_error(tmp_path):
-    with (
-        VideoWriter(tmp_path / "gone" / "video.mp4", 25) as writer,
-        pytest.raises(
-            OSError,
-            match=r"video\.mp4: the video cannot be written; check the folder and its permissions\.",
-        ),
-    ):
-        writer.write(make_frame(0))
-
-
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "shown"),

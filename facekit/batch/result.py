@@ -1,0 +1,66 @@
+"""The record of a run: what was analyzed, what failed, and where the rows are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facekit.faces import COLUMNS, INTEGER_COLUMNS, TEXT_COLUMNS
+from facekit.files import show_name
+from facekit.tables import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that was not read, or not drawn.
+
+    Attributes:
+        image: The input.
+        error: The reason, one line that starts with the name of the file.
+    """
+
+    image: str
+    error: str
+
+
+@dataclass(frozen=True, eq=False)
+class BatchResult:
+    """What a run has done.
+
+    Attributes:
+        files: Number of files that were analyzed.
+        faces: Number of faces in them; in a video each frame counts its own.
+        failures: Inputs that could not be read, and drawings that could not be written.
+        output: The table that was written; `None` without one.
+        rows: Without an output, one dict per face with the keys of `faces.COLUMNS`.
+    """
+
+    files: int
+    faces: int
+    failures: tuple[Failure, ...] = ()
+    output: Path | None = None
+    rows: tuple[Row, ...] = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per face with the columns of `faces.COLUMNS`, read from the output if any.
+
+        Raises:
+            OSError: If the output cannot be read.
+        """
+        import pandas as pd  # takes a third of a second to import
+
+        if self.output is None:
+            rows = [row | {"image": show_name(row["image"])} for row in self.rows]
+            table = pd.DataFrame(rows, columns=list(COLUMNS))
+        elif self.output.suffix.lower() == ".parquet":
+            table = pd.read_parquet(self.output)
+        elif self.output.suffix.lower() == ".csv":
+            table = pd.read_csv(self.output, dtype=dict.fromkeys(TEXT_COLUMNS, "str"))
+        else:
+            table = pd.read_json(self.output, lines=True, dtype=False).reindex(columns=COLUMNS)
+        types = dict.fromkeys(COLUMNS, "float64") | dict.fromkeys(TEXT_COLUMNS, "str")
+        return table.astype(types | dict.fromkeys(INTEGER_COLUMNS, "Int64"))
