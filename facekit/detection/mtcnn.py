@@ -330,7 +330,7 @@ def locate_face(image: np.ndarray) -> Faces:
         if len(found):
             centres = (found.boxes_xyxy[:, :2] + found.boxes_xyxy[:, 2:]) / 2
             off_centre = np.abs(centres / padded.shape[1::-1] - 0.5).max(axis=1)
-            face = found[[np.argmax(found.scores - off_centre)]]
+            face = found[int(np.argmax(found.scores - off_centre))]
             ratio = np.array([width, height]) / size
             boxes = np.clip(
                 (face.boxes_xyxy - margin) * np.tile(ratio, 2), 0, (width - 1, height - 1) * 2

@@ -77,7 +77,7 @@ UNREAD_SUFFIXES = tuple(suffix for suffix in UNREAD_KINDS if suffix not in IMAGE
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".avi", ".divx", ".mkv", ".webm", ".ogv", ".wmv",
     ".asf", ".flv", ".f4v", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".mts", ".m2ts", ".ts", ".mxf",
-    ".dv", ".rm", ".rmvb", ".mjpg", ".mjpeg", ".y4m",
+    ".dv", ".rm", ".rmvb", ".mjpg", ".mjpeg", ".y4m", ".insv", ".lrv",
 )  # fmt: skip
 
 HEIC_BRANDS = (

@@ -89,8 +89,8 @@ def build_attribute_cnn(
 
     Example:
         >>> network = build_attribute_cnn(["gender"], channels=1, widths=(4, 4))
-        >>> network.input_shape, network.output_shape
-        ((None, 64, 64, 1), {'gender': (None, 2)})
+        >>> network.input_shape, [output.shape for output in network.outputs]
+        ((None, 64, 64, 1), [(None, 2)])
     """
     inputs = keras.Input((INPUT_SIDE, INPUT_SIDE, channels), name="crops")
     # === Stem ===

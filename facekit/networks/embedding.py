@@ -100,8 +100,9 @@ def build_pretrained_network(
 
     Example:
         >>> stages = ((4, 1, False), (8, 1, True))
-        >>> build_pretrained_network(["gender"], (48, 48, 1), 103, stages).output_shape
-        {'gender': (None, 2)}
+        >>> network = build_pretrained_network(["gender"], (48, 48, 1), 103, stages)
+        >>> [output.shape for output in network.outputs]
+        [(None, 2)]
     """
     inputs = keras.Input(input_shape, name="crops")
     return keras.Model(

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 # Videos of formats that OpenCV's FFmpeg does not read.
-UNREAD_SUFFIXES = (".braw", ".crm", ".insv", ".lrv", ".mlv", ".r3d", ".swf")
+UNREAD_SUFFIXES = (".braw", ".crm", ".mlv", ".r3d", ".swf")
 DEFAULT_RATE = 25.0  # frames per second, where neither the file nor its frames state a rate
 HIGHEST_RATE = 480.0  # frames per second; containers that announce more mean a unit of time
 RATE_PACKETS = 250  # that the frame rate is measured on
@@ -184,7 +184,7 @@ def _read_packet_times(name: str, most: int) -> list[float]:
     A packet holds a frame, whether it can be decoded and is shown or not.
     """
     capture = _open_capture(name, cv2.CAP_PROP_FORMAT, -1)
-    times = []
+    times: list[float] = []
     while len(times) < most and capture.grab():
         times.append(capture.get(cv2.CAP_PROP_POS_MSEC))
     capture.release()

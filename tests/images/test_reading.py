@@ -109,7 +109,15 @@ def test_cmyk_jpeg_becomes_rgb(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "file_format"), [("many.gif", "GIF"), ("many.tif", "TIFF"), ("many.jpg", "MPO")]
+    ("name", "file_format"),
+    [
+        ("many.gif", "GIF"),
+        ("many.tif", "TIFF"),
+        ("many.jpg", "MPO"),
+        ("many.mpo", "MPO"),
+        ("many.png", "PNG"),
+        ("many.webp", "WEBP"),
+    ],
 )
 def test_the_first_of_many_frames_is_read(name, file_format, tmp_path):
     first, second = Image.new("RGB", (16, 16), RED), Image.new("RGB", (16, 16), (0, 0, 255))
