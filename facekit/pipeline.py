@@ -213,12 +213,12 @@ class FaceAnalyzer:
         return self._analyze(_check_pixels(image))
 
     def analyze_images(
-        self, pictures: Sequence[np.ndarray], names: Sequence[str] = ()
+        self, images: Sequence[np.ndarray], names: Sequence[str] = ()
     ) -> list[Analysis]:
         """Analyze several decoded images; the faces of all go through the networks together.
 
         Args:
-            pictures: HxWx3 RGB uint8 each, of any sizes.
+            images: HxWx3 RGB uint8 each, of any sizes.
             names: Of the images, for the tables; empty by default.
 
         Returns:
@@ -233,12 +233,12 @@ class FaceAnalyzer:
             >>> FaceAnalyzer().analyze_images([black, black], ["a.png", "b.png"])
             [<Analysis of a.png: 0 faces>, <Analysis of b.png: 0 faces>]
         """
-        names = list(names) or [""] * len(pictures)
-        if len(names) != len(pictures):
+        names = list(names) or [""] * len(images)
+        if len(names) != len(images):
             raise ValueError(
-                f"`names` must hold one name per image ({len(pictures)}); got {len(names)}."
+                f"`names` must hold one name per image ({len(images)}); got {len(names)}."
             )
-        checked = [_check_pixels(pixels) for pixels in pictures]
+        checked = [_check_pixels(pixels) for pixels in images]
         found = [self.detect(pixels) for pixels in checked]
         parts = [
             self.cut(pixels, faces)
