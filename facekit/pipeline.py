@@ -23,6 +23,8 @@ from facekit.registry import ModelEntry, ModelError, find_model, load_index
 from facekit.taxonomy import AGE_SCHEMES, ATTRIBUTES, DEFAULT_AGE_SCHEME, DEFAULT_ATTRIBUTES, LABELS
 from facekit.video import read_frames
 
+FACES = 512  # turned into float at once, so that memory does not grow with the number of faces
+
 
 @dataclass(frozen=True, eq=False)
 class Crops:
@@ -184,9 +186,13 @@ class FaceAnalyzer:
         answers: dict[str, np.ndarray] = {}
         for entry, tasks in plan:
             own = crops.by_form[_get_form(entry)]
-            inputs = normalise(equalise_crops(own) if entry.input.get("equalise") else own)
-            outputs = run_model(tasks[0], inputs, tasks, entry.name)
-            answers |= dict(zip(tasks, outputs, strict=True))
+            parts = []
+            for start in range(0, max(len(own), 1), FACES):
+                part = own[start : start + FACES]
+                inputs = normalise(equalise_crops(part) if entry.input.get("equalise") else part)
+                parts.append(run_model(tasks[0], inputs, tasks, entry.name))
+            joined = (np.concatenate(each) for each in zip(*parts, strict=True))
+            answers |= dict(zip(tasks, joined, strict=True))
         return answers
 
     def analyze(self, image: str | Path | np.ndarray | Image.Image) -> Analysis:
