@@ -23,6 +23,7 @@ from facekit.registry import (
     save_entry,
 )
 from facekit.taxonomy import EMOTIONS, LABELS
+from facekit.video import VideoWriter
 
 
 def test_portrait(portraits):
@@ -339,6 +340,13 @@ def test_pillow_images_of_any_mode(portraits, mode):
     np.testing.assert_allclose(
         analysis.faces.boxes_xyxy, expected.faces.boxes_xyxy, atol=8 if mode != "P" else 20
     )
+
+
+def test_a_video_is_no_picture(tmp_path):
+    with VideoWriter(tmp_path / "clip.mp4", 25) as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    with pytest.raises(facekit.ImageError, match=r"clip\.mp4: is a video.*analyze_video\(path\)"):
+        facekit.analyze(tmp_path / "clip.mp4")
 
 
 def test_a_pillow_image_is_turned_upright(portraits, tmp_path):
