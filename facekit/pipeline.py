@@ -22,6 +22,8 @@ from facekit.registry import ModelEntry, ModelError, find_model, load_index
 from facekit.taxonomy import AGE_SCHEMES, ATTRIBUTES, DEFAULT_AGE_SCHEME, DEFAULT_ATTRIBUTES, LABELS
 from facekit.video import read_frames
 
+FACES = 512  # turned into float at once, so that memory does not grow with the number of faces
+
 
 @dataclass(frozen=True, eq=False)
 class Crops:
@@ -183,9 +185,13 @@ class FaceAnalyzer:
         answers: dict[str, np.ndarray] = {}
         for entry, tasks in plan:
             own = crops.by_form[_get_form(entry)]
-            inputs = normalise(equalise_crops(own) if entry.input.get("equalise") else own)
-            outputs = run_model(tasks[0], inputs, tasks, entry.name)
-            answers |= dict(zip(tasks, outputs, strict=True))
+            parts = []
+            for start in range(0, max(len(own), 1), FACES):
+                part = own[start : start + FACES]
+                inputs = normalise(equalise_crops(part) if entry.input.get("equalise") else part)
+                parts.append(run_model(tasks[0], inputs, tasks, entry.name))
+            joined = (np.concatenate(each) for each in zip(*parts, strict=True))
+            answers |= dict(zip(tasks, joined, strict=True))
         return answers
 
     def analyze(self, image: str | Path | np.ndarray | Image.Image) -> Analysis:
@@ -212,12 +218,12 @@ class FaceAnalyzer:
         return self._analyze(_check_pixels(image))
 
     def analyze_images(
-        self, pictures: Sequence[np.ndarray], names: Sequence[str] = ()
+        self, images: Sequence[np.ndarray], names: Sequence[str] = ()
     ) -> list[Analysis]:
         """Analyze several decoded images; the faces of all go through the networks together.
 
         Args:
-            pictures: HxWx3 RGB uint8 each, of any sizes.
+            images: HxWx3 RGB uint8 each, of any sizes.
             names: Of the images, for the tables; empty by default.
 
         Returns:
@@ -232,12 +238,12 @@ class FaceAnalyzer:
             >>> FaceAnalyzer().analyze_images([black, black], ["a.png", "b.png"])
             [<Analysis of a.png: 0 faces>, <Analysis of b.png: 0 faces>]
         """
-        names = list(names) or [""] * len(pictures)
-        if len(names) != len(pictures):
+        names = list(names) or [""] * len(images)
+        if len(names) != len(images):
             raise ValueError(
-                f"`names` must hold one name per image ({len(pictures)}); got {len(names)}."
+                f"`names` must hold one name per image ({len(images)}); got {len(names)}."
             )
-        checked = [_check_pixels(pixels) for pixels in pictures]
+        checked = [_check_pixels(pixels) for pixels in images]
         found = [self.detect(pixels) for pixels in checked]
         parts = [
             self.cut(pixels, faces)

@@ -205,6 +205,17 @@ class TestSeveralImages:
                         expected = pytest.approx(expected, abs=1e-5)
                     assert value == expected
 
+    def test_many_faces_go_through_the_networks_in_parts(self, portraits, runs, monkeypatch):
+        monkeypatch.setattr(pipeline, "FACES", 4)
+        analyzer, pixels = facekit.FaceAnalyzer(("emotion",)), portraits["group.jpg"]
+        faces = analyzer.detect(pixels)
+        answers = analyzer.infer([analyzer.cut(pixels, faces)] * 2)["emotion"]
+        assert [count for *_, count in runs] == [4, 4, 4]
+        np.testing.assert_allclose(answers[:6], answers[6:], atol=1e-5)
+        np.testing.assert_allclose(
+            answers[4:6], analyzer.infer(pixels, faces[[4, 5]])["emotion"], atol=1e-5
+        )
+
     @pytest.mark.parametrize("count", [1, 3])
     def test_images_without_faces(self, count, runs):
         pictures = [np.zeros((40, 40, 3), np.uint8)] * count

@@ -1,4 +1,4 @@
-"""The models as they are shipped: intact, equal in both forms, as good as their cards, and small."""
+"""The shipped models: intact, equal in both forms, as good as their cards, and small."""
 
 import json
 

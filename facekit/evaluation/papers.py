@@ -96,7 +96,7 @@ def load_history(models_dir: Path, attribute: str) -> pd.DataFrame:
         that are shipped: they have the least validation loss, of all attributes together.
     """
     history = pd.read_csv(
-        (models_dir / load_index(models_dir).find(attribute).file).parent / "history.csv"
+        (models_dir / load_index(models_dir)[attribute].file).parent / "history.csv"
     )
     kept = history.index == history["val_loss"].idxmin()
     own = {name: name.replace(f"{attribute}_", "") for name in history if f"{attribute}_" in name}

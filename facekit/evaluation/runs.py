@@ -30,7 +30,7 @@ def find_run(run: str | Path = "", attribute: str = "emotion") -> Path:
     if attribute not in ATTRIBUTES:
         raise ValueError(f"`attribute` must be one of {', '.join(ATTRIBUTES)}; got {attribute!r}.")
     models_dir = get_models_dir()
-    return (models_dir / load_index(models_dir).find(attribute).file).parent
+    return (models_dir / load_index(models_dir)[attribute].file).parent
 
 
 def read_history(folder: Path) -> pd.DataFrame:

@@ -3,7 +3,8 @@
 Three savings make this about ten times as fast as analyzing each frame alone. The whole frame is
 searched only now and then, and at a small size; in between, MTCNN's last network looks where each
 face must be. The attribute networks run for a few faces per frame, in turn. Their probabilities are
-smoothed over time, so that fewer predictions are enough.
+smoothed over time, so that fewer predictions are enough. The constants of fusion are those fitted
+on single images.
 
 Frames come from `video` and `widgets.webcam`.
 """

@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from facekit.calibration import fit_fusion, select_training_labels
+from facekit.calibration import fit_constants, load_predictions, measure_fusion
 from facekit.datasets.adapters import read_dataset, resolve_name
 from facekit.datasets.crops import name_cache, prepare_crops
 from facekit.datasets.manifest import BOX, load_manifest
+from facekit.fusion import save_constants
 from facekit.images import equalise_crops, normalise
 from facekit.networks.attributes import INPUT_SIDE, build_attribute_cnn
 from facekit.networks.embedding import (
@@ -40,6 +41,21 @@ COURSES = {name: (name,) for name in TASKS} | {
 # are enlarged, and the stages.
 PRETRAINED = {"pretrained": (96, 80, SHORT_STAGES), "teacher": (112, 112, STAGES)}
 ANSWER_BATCH = 256
+
+FUSION_CARD = """# Fusion
+
+Constants of `facekit.fusion`, fitted on validation predictions and training labels by `facekit train fusion --data {data}`.
+The strength of the table of labels that meet, {strength}, is where validation labels are likeliest; 0 would leave it out.
+No dataset here labels emotion together with age, gender or ethnicity, so emotion neither pulls nor is pulled.
+
+Measured on {count} UTKFace test faces (protocol group_disjoint), seed {seed}:
+
+| figure | without fusion | with fusion |
+|---|---|---|
+{rows}
+
+Age class and gender are both right on {more:.1%} of the more confident half of these faces, and on {less:.1%} of the less confident.
+"""
 
 
 @dataclass(frozen=True)
@@ -293,9 +309,24 @@ def blend(targets: np.ndarray, answers: np.ndarray, share: float) -> np.ndarray:
 
 
 def run_fusion_fit(data_dir: Path, models_dir: Path | None, seed: int) -> None:
-    """Fit the constants of fusion on stored predictions and training labels, and print their card."""
+    """Fit the constants of fusion from the shipped predictions and the training labels, and measure what they do."""
     models_dir = models_dir or get_models_dir()
     manifest = pd.concat(
         [read_dataset(name, data_dir, seed) for name in ("utkface", "fer2013", "ck_plus")]
     )
-    print(fit_fusion(models_dir, select_training_labels(manifest, models_dir), seed))
+    constants = fit_constants(
+        load_predictions(models_dir, "validation"), manifest[manifest["split"] == "train"]
+    )
+    save_constants(constants, models_dir)
+    figures = measure_fusion(load_predictions(models_dir, "test"), constants)
+    compared = [name.removesuffix(" before") for name in figures if name.endswith(" before")]
+    rows = "\n".join(
+        f"| {name} | {figures[f'{name} before']} | {figures[f'{name} after']} |"
+        for name in compared
+    )
+    card = FUSION_CARD.format(
+        data="data/raw", strength=constants.strength, count=figures["count"], seed=seed, rows=rows,
+        more=figures["profile right, more confident half"], less=figures["profile right, less confident half"],
+    )  # fmt: skip
+    (models_dir / "fusion.md").write_text(card, encoding="utf-8")
+    print(card)

@@ -18,7 +18,7 @@ from facekit.evaluation.figures import measure_attribute, tabulate_figures
 from facekit.images import normalise
 from facekit.inference import load_session, run_session
 from facekit.networks import mtcnn
-from facekit.registry import ModelEntry, TaskEntry, hash_file, save_entry
+from facekit.registry import ModelEntry, hash_file, save_entry
 from facekit.taxonomy import LABELS
 from facekit.training.tasks import Task
 
@@ -204,10 +204,10 @@ def export_mtcnn(models_dir: Path) -> None:
         network.export(path, format="onnx", verbose=False)
         entry = ModelEntry(
             name,
+            "detection",
             f"mtcnn/{path.name}",
             hash_file(path),
             {"size": side, "channels": 3},
-            {"detection": TaskEntry()},
             training_data="WIDER FACE and CelebA, by the authors of MTCNN",
             licence="MIT, from the mtcnn package 1.0.0, Copyright (c) 2019-2024 Iván de Paz Centeno",
         )
@@ -280,7 +280,7 @@ def ship(
     data = "; ".join(SOURCES.get(source, source) for source in manifest["source"].unique())
     data += BEGUN if network.name == "pretrained" else ""
     _, side, _, channels = network.input_shape
-    shipped, entries = [], {}
+    shipped = []
     for task, answers, others in zip(tasks, straight, mirrored, strict=True):
         place = folder.parent / task.name
         place.mkdir(exist_ok=True)
@@ -290,7 +290,12 @@ def ship(
         flipped = measure_attribute(
             task.name, tabulate_predictions(task, about, (answers + others) / 2)
         )
-        entries[task.name] = TaskEntry(list(LABELS[task.name]), {"seed": seed, "figures": figures})
+        entry = ModelEntry(
+            task.name, task.name, f"{folder.name}/{onnx_file.name}", hash_file(onnx_file),
+            {"size": side, "channels": channels, "equalise": task.equalise},
+            list(LABELS[task.name]), data, LICENCE, {"seed": seed, "figures": figures},
+        )  # fmt: skip
+        save_entry(entry, folder.parent)
         labels = LABELS[task.name]
         card = CARD.format(
             name=task.name, network=f"{folder.name}/{onnx_file.name}", parameters=network.count_params() / 1e6, side=side,
@@ -301,9 +306,4 @@ def ship(
         )  # fmt: skip
         (place / "README.md").write_text(card, encoding="utf-8")
         shipped += figures
-    entry = ModelEntry(
-        folder.name, f"{folder.name}/{onnx_file.name}", hash_file(onnx_file),
-        {"size": side, "channels": channels, "equalise": tasks[0].equalise}, entries, data, LICENCE,
-    )  # fmt: skip
-    save_entry(entry, folder.parent, default_for=names)
     return shipped

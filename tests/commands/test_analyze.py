@@ -431,7 +431,7 @@ def test_demo_of_a_missing_photo(tmp_path):
 def test_evaluate_prints_the_figures_of_the_index():
     result = run("evaluate", "gender")
     assert result.exit_code == 0
-    figures = find_model("gender")[0].tasks["gender"].metrics["figures"]
+    figures = find_model("gender")[0].metrics["figures"]
     assert figures
     for figure in figures:
         assert f"| utkface test | group_disjoint | {format_figure(figure)} |" in result.stdout

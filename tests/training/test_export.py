@@ -203,16 +203,15 @@ class TestExport:
 
 class TestShip:
     def test_the_index_lists_the_file(self, models_dir):
-        entry = load_index(models_dir).find("gender")
-        assert entry.name == "gender"
+        entry = load_index(models_dir)["gender"]
+        assert entry.task == "gender"
         assert entry.file == "gender/gender.onnx"
         assert entry.sha256 == hash_file(models_dir / entry.file)
         assert entry.input == {"size": 64, "channels": 1, "equalise": False}
-        assert entry.tasks["gender"].labels == list(GENDERS)
+        assert entry.labels == list(GENDERS)
         assert "UTKFace" in entry.training_data
-        metrics = entry.tasks["gender"].metrics
-        assert metrics["seed"] == 7
-        assert [figure["figure"] for figure in metrics["figures"]] == ["accuracy"]
+        assert entry.metrics["seed"] == 7
+        assert [figure["figure"] for figure in entry.metrics["figures"]] == ["accuracy"]
         assert find_model("gender", models_dir) == (entry, models_dir / entry.file)
 
     def test_history_and_predictions_lie_beside_it(self, models_dir):
@@ -224,7 +223,7 @@ class TestShip:
             assert list(csv.DictReader(file)) == [{"epoch": "0", "loss": "0.7"}]
         predictions = pd.read_parquet(folder / "predictions.parquet")
         assert predictions["split"].value_counts().to_dict() == {"validation": 2, "test": 3}
-        (figure,) = load_index(models_dir).find("gender").tasks["gender"].metrics["figures"]
+        (figure,) = load_index(models_dir)["gender"].metrics["figures"]
         told = np.array(GENDERS)[predictions.filter(like="p_").to_numpy().argmax(axis=1)]
         test = predictions["split"] == "test"
         assert figure["value"] == pytest.approx(
@@ -245,7 +244,7 @@ class TestShip:
         )  # as served, and with test-time flipping
 
     def test_shipping_again_leaves_other_entries_alone(self, models_dir):
-        assert set(load_index(models_dir).models) == {"gender"}
+        assert set(load_index(models_dir)) == {"gender"}
 
 
 class TestPredictions:
@@ -310,8 +309,7 @@ def shared(tmp_path_factory) -> Path:
 class TestSeveralAttributes:
     def test_they_share_a_file(self, shared):
         assert {path.name for path in shared.iterdir()} == {"index.json", "faces", "age", "gender"}
-        assert load_index(shared).defaults == {"age": "faces", "gender": "faces"}
-        assert load_index(shared).models["faces"].file == "faces/faces.onnx"
+        assert {entry.file for entry in load_index(shared).values()} == {"faces/faces.onnx"}
         assert {path.name for path in (shared / "faces").iterdir()} == {
             "faces.keras",
             "faces.onnx",
