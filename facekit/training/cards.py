@@ -190,7 +190,7 @@ def describe_data(manifest: pd.DataFrame, task_name: str | None = None) -> str:
     rows = rows if task_name is None else rows[rows[task_name].notna()]
     counts = rows["source"].value_counts(sort=False)
     return "; ".join(
-        f"{CITATIONS.get(str(name), name)} ({count:,} training face{'s' if count > 1 else ''})"
+        f"{CITATIONS.get(str(name), name)} ({_count_faces(count, 'training ')})"
         for name, count in counts.items()
     )
 
@@ -306,7 +306,7 @@ def describe_epochs(history: Path, validation_count: int) -> str:
         return "1, so there was no choice between epochs."
     return (
         f"{len(rows)}; epoch {int(np.argmin(losses)) + 1} was kept, because it has the least loss "
-        f"on {validation_count} validation faces."
+        f"on {_count_faces(validation_count, 'validation ')}."
     )
 
 
@@ -326,12 +326,16 @@ def describe_weakest(task_name: str, predictions: pd.DataFrame) -> str:
         worst = figures.iloc[int(figures["mean"].argmax())]
         return (
             f"The largest mean error on the test split is {worst['mean']:.1f} years, at "
-            f"{worst.name} years ({worst['count']:.0f} faces)."
+            f"{worst.name} years ({_count_faces(worst['count'])})."
         )
     right = pd.Series(np.array(LABELS[task_name])[probabilities.argmax(axis=1)] == labels)
     figures = right.groupby(labels).agg(["mean", "count"])
     worst = figures.iloc[int(figures["mean"].argmin())]
     return (
         f"The lowest recall on the test split is {worst['mean']:.0%}, for {worst.name} "
-        f"({worst['count']:.0f} faces)."
+        f"({_count_faces(worst['count'])})."
     )
+
+
+def _count_faces(count: float, kind: str = "") -> str:
+    return f"{count:,.0f} {kind}face{'' if count == 1 else 's'}"
