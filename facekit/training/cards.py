@@ -157,7 +157,7 @@ def write_card(
         licence=describe_licence(sources),
         figures=tabulate_figures(figures[0]),
         flipped=tabulate_figures(figures[1]),
-        held_out=" and ".join(splits),
+        held_out=" and ".join(filter(None, (", ".join(splits[:-1]), splits[-1]))),
         weakest=describe_weakest(task_name, predictions),
         lost=float(np.mean(scores == 0)),
         course="\n".join(f"- {name}: {_format(value)}" for name, value in _list_course(course)),
