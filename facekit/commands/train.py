@@ -8,7 +8,6 @@ import click
 
 from facekit.commands.data import DATA_OPTION
 from facekit.commands.errors import explain_errors
-from facekit.registry import get_models_dir
 from facekit.taxonomy import ATTRIBUTES
 
 # The names of `facekit.training.course.COURSES`, which cannot be imported without Keras.
@@ -191,7 +190,8 @@ def train(
     "models_dir",
     metavar="DIR",
     type=PATH,
-    help="Keep the predictions with the models in this folder.  [default: the models in use]",
+    help="Keep the predictions with the models in this folder.  [default: the models in use, or "
+    "the run's folder if they have such predictions already]",
 )
 @click.option(
     "--run",
@@ -229,7 +229,7 @@ def crossvalidate(
                 source,
                 protocol,
                 data_dir,
-                models_dir or get_models_dir(),
+                models_dir,
                 run,
                 start_from,
                 photos,

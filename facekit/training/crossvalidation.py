@@ -7,6 +7,7 @@ protocol alone.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from facekit.datasets.protocols import FOLDED, FOLDS, split_by_protocol
 from facekit.evaluation.figures import PROTOCOLS_FOLDER
 from facekit.files import replace_file, write_text
 from facekit.images import normalise
+from facekit.registry import get_models_dir
 from facekit.training.augmentation import Augmentation, augment
 from facekit.training.course import Course, begin_network, choose_network, make_course
 from facekit.training.data import cut_faces, find_rows
@@ -158,7 +160,7 @@ def run_protocol(
     source: str,
     protocol: str,
     data_dir: Path,
-    models_dir: Path,
+    models_dir: Path | None,
     run: Path,
     start_from: Path | None,
     photos: int | None,
@@ -172,7 +174,8 @@ def run_protocol(
         source: Name of the dataset.
         protocol: Key of `protocols.PROTOCOLS`.
         data_dir: Folder that holds the datasets.
-        models_dir: Folder of the registry.
+        models_dir: Folder of the registry. By default it is the one in use, but if that has such
+            a table already, a warning says so and the folder of the run gets the new one.
         run: Folder of the run.
         start_from: A model to start from.
         photos: Number of photos to use.
@@ -181,12 +184,20 @@ def run_protocol(
     Returns:
         The file of the predictions, named after dataset and protocol.
     """
+    place = Path(task_name, PROTOCOLS_FOLDER, f"{source}-{protocol}.parquet")
+    if models_dir is None and (get_models_dir() / place).exists():
+        warnings.warn(
+            f"{get_models_dir() / place} exists and is kept; the new predictions go to "
+            f"{run / place}. Name a folder with --models to replace it.",
+            stacklevel=2,
+        )
+        models_dir = run
+    path = (models_dir or get_models_dir()) / place
     config = TrainingConfig(**options)
     keras.mixed_precision.set_dtype_policy(config.precision)
     table = cross_validate(
         TASKS[task_name], network_name, source, protocol, data_dir, run, config, start_from, photos
     )
-    path = models_dir / task_name / PROTOCOLS_FOLDER / f"{source}-{protocol}.parquet"
     with replace_file(path) as temporary:
         table.to_parquet(temporary, index=False, compression="zstd")
     return path

@@ -16,7 +16,7 @@ from facekit.datasets.adapters import read_dataset, resolve_name
 from facekit.datasets.crops import name_cache, prepare_crops
 from facekit.datasets.manifest import BOX, load_manifest
 from facekit.images import equalise_crops
-from facekit.training.course import Course
+from facekit.training.course import Course, make_course
 from facekit.training.tasks import Task
 
 FACE = ("path", *BOX)  # columns that say which face a row of a manifest is
@@ -39,7 +39,7 @@ class DataChoice:
 
 
 def load_data(
-    course: Course, data: DataChoice, seed: int
+    course: Course | Sequence[Task], data: DataChoice, seed: int
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Return the faces that a course learns from and is measured on.
 
@@ -47,7 +47,8 @@ def load_data(
     labels are.
 
     Args:
-        course: Says the labels, the datasets and the form of the crops.
+        course: Says the labels, the datasets and the form of the crops. Tasks stand for the course
+            of `make_course`.
         data: Where the data are.
         seed: Seed of the splits.
 
@@ -59,6 +60,7 @@ def load_data(
         FileNotFoundError: If a dataset or the manifest does not exist.
         ValueError: If a task of the course has no labels in these data.
     """
+    course = course if isinstance(course, Course) else make_course(*course)
     if data.manifest:
         manifests = {data.manifest.stem: load_manifest(data.manifest)}
     else:

@@ -163,3 +163,23 @@ def test_predictions_are_named_after_source_and_protocol(data_dir, tmp_path, mon
     )
     assert path == tmp_path / "models" / "emotion" / "protocols" / "ck_plus-random_frames.parquet"
     pd.testing.assert_frame_equal(pd.read_parquet(path), table)
+
+
+def test_existing_predictions_are_kept(data_dir, tmp_path, monkeypatch):
+    table = pd.DataFrame({"image": ["a.png"]})
+    monkeypatch.setattr(crossvalidation, "cross_validate", lambda *_: table)
+    monkeypatch.setenv("FACEKIT_MODELS", str(tmp_path / "models"))
+    place = Path("emotion", "protocols", "ck_plus-random_frames.parquet")
+
+    def keep(models_dir=None) -> Path:
+        return run_protocol(
+            "emotion", "small", "ck_plus", "random_frames", data_dir, models_dir, tmp_path / "run",
+            None, None,
+        )  # fmt: skip
+
+    assert keep() == tmp_path / "models" / place
+    (tmp_path / "models" / place).write_text("earlier")
+    with pytest.warns(UserWarning, match="exists and is kept; the new predictions go to"):
+        assert keep() == tmp_path / "run" / place
+    assert (tmp_path / "models" / place).read_text() == "earlier"
+    assert keep(tmp_path / "models") == tmp_path / "models" / place

@@ -257,7 +257,7 @@ class TestTraining:
 
     def test_few_faces_ship_no_model(self, save_utkface, stub_training, tmp_path):
         save_utkface(tmp_path, 3)
-        with pytest.raises(ValueError, match="needs 4 groups or more|split must hold faces"):
+        with pytest.raises(ValueError, match=r"needs 4 groups or more|split must hold faces"):
             run_training("gender", DataChoice(tmp_path), tmp_path / "models", tmp_path / "run")
         assert not stub_training
         assert not (tmp_path / "models").exists()
