@@ -76,8 +76,7 @@ not how the model is served:
 
 {flipped}
 
-{weakest} MTCNN found no face in {lost:.1%} of the images; these were cropped as their dataset
-crops them.
+{weakest} {lost}
 
 ## Course
 
@@ -159,7 +158,7 @@ def write_card(
         flipped=tabulate_figures(figures[1]),
         held_out=" and ".join(filter(None, (", ".join(splits[:-1]), splits[-1]))),
         weakest=describe_weakest(task_name, predictions),
-        lost=float(np.mean(scores == 0)),
+        lost=describe_lost(scores),
         course="\n".join(f"- {name}: {_format(value)}" for name, value in _list_course(course)),
         limits=" ".join(filter(None, limits)),
     )
@@ -334,6 +333,25 @@ def describe_weakest(task_name: str, predictions: pd.DataFrame) -> str:
     return (
         f"The lowest recall on the test split is {worst['mean']:.0%}, for {worst.name} "
         f"({_count_faces(worst['count'])})."
+    )
+
+
+def describe_lost(scores: np.ndarray) -> str:
+    """Return in how many images no face was found.
+
+    Args:
+        scores: (images,) detection scores, 0 where no face was found.
+
+    Example:
+        >>> describe_lost(np.array([0.9, 1.0]))
+        'MTCNN found a face in every image.'
+    """
+    lost = scores == 0
+    if not lost.any():
+        return "MTCNN found a face in every image."
+    return (
+        f"MTCNN found no face in {lost.mean():.1%} of the images; these were cropped as their "
+        "dataset crops them."
     )
 
 

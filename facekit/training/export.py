@@ -6,6 +6,7 @@ How weights are made small is left to `packing`, the words of cards to `cards`.
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,7 +71,10 @@ def _save_onnx(network: keras.Model, path: Path) -> None:
     _, height, width, channels = network.input_shape
     # The exporter wants a model that was called once. P-Net takes any size from 12 pixels.
     network(np.zeros((1, height or 12, width or 12, channels), np.float32))
-    network.export(path, format="onnx", verbose=False)
+    with warnings.catch_warnings():
+        # The copy of tf2onnx in Keras 3.15 asks NumPy 2 for the `np.object` of NumPy 1.
+        warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
+        network.export(path, format="onnx", verbose=False)
 
 
 def export_mtcnn(models_dir: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +27,9 @@ from facekit.training.export import check_shipping, ship
 from facekit.training.loop import BACKUP, LabelledCrops, TrainingConfig, train_model
 from facekit.training.teachers import blend, read_answers, save_answers
 
+CONFIG = "config.json"
 # Files that show that a folder holds a run.
-RUN_FILES = ("config.json", "history.csv", "best.weights.h5", "network.keras", "answers.npz")
+RUN_FILES = (CONFIG, "history.csv", "best.weights.h5", "network.keras", "answers.npz")
 
 
 def run_training(
@@ -132,7 +134,7 @@ def check_run(run: Path, resume: bool) -> None:
     Example:
         >>> check_run(Path("no such folder"), resume=False)
     """
-    present = [name for name in RUN_FILES if (run / name).exists()]
+    present = _list_run_files(run)
     if (run / BACKUP).exists():
         if not resume:
             raise ValueError(
@@ -171,7 +173,20 @@ def find_run_folder(wanted: Path, resume: bool = False) -> Path:
 
 
 def _holds_run(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (*RUN_FILES, BACKUP))
+    return bool(_list_run_files(folder)) or (folder / BACKUP).exists()
+
+
+def _list_run_files(folder: Path) -> list[str]:
+    """Return the files of a run in a folder; none if the run ended before its first epoch did."""
+    present = [name for name in RUN_FILES if (folder / name).exists()]
+    if present == [CONFIG]:
+        try:
+            settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return present  # not a file of facekit's
+        if isinstance(settings, dict) and {"course", "epochs"} <= settings.keys():
+            return []
+    return present
 
 
 def describe_command(

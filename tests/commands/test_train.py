@@ -144,8 +144,9 @@ class TestTrain:
         from facekit.training.data import DataChoice
 
         chosen = {
-            "models": "m", "run": "r", "network": "teacher", "sources": "utkface,fairface", "manifest": "all.parquet",
-            "teacher": "answers.npz", "start-from": "faces.keras", "epochs": 3, "learning-rate": 0.01, "balance": 0.5,
+            "models": "m", "run": "r", "network": "teacher", "sources": "utkface,fairface",
+            "manifest": "all.parquet", "teacher": "answers.npz", "start-from": "faces.keras",
+            "epochs": 3, "learning-rate": 0.01, "balance": 0.5,
             "teacher-share": 0, "seed": 7, "precision": "mixed_bfloat16", "loss-weighting": "fixed",
         }  # fmt: skip
         line = [word for name, value in chosen.items() for word in (f"--{name}", value)]

@@ -19,6 +19,7 @@ from facekit.training.cards import (
 )
 from facekit.training.course import COURSES, choose_network
 
+STANDS = "stands in more than one split"
 TOO_GOOD = "so the held-out figures are too good."
 
 
@@ -56,10 +57,10 @@ class TestSplit:
     @pytest.mark.parametrize(
         ("columns", "sentence"),
         [
-            ({"subject": ["a", "b", "a", "c"]}, f"1 of 3 subjects stands in more than one split, {TOO_GOOD}"),
-            ({"subject": ["a", "b", "c", "d"]}, "None of 4 subjects stands in more than one split."),
-            ({"path": ["a.jpg"] * 3 + ["b.jpg"]}, f"1 of 2 photos stands in more than one split, {TOO_GOOD}"),
-            ({"group": [None, 1, None, 2]}, "2 of 4 faces have no group, so facekit could not check"),
+            ({"subject": ["a", "b", "a", "c"]}, f"1 of 3 subjects {STANDS}, {TOO_GOOD}"),
+            ({"subject": ["a", "b", "c", "d"]}, f"None of 4 subjects {STANDS}."),
+            ({"path": ["a.jpg"] * 3 + ["b.jpg"]}, f"1 of 2 photos {STANDS}, {TOO_GOOD}"),
+            ({"group": [None, 1, None, 2]}, "2 of 4 faces have no group, so facekit could not"),
             ({"group": [None] * 4}, "4 of 4 faces have no group"),
         ],
     )  # fmt: skip

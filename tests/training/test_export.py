@@ -53,7 +53,7 @@ def make_inputs(count: int) -> np.ndarray:
 
 
 def shake(network: keras.Model) -> keras.Model:
-    """Give every normalisation a scale, a shift, and the statistics of some crops, as training does."""
+    """Give normalisations a scale, a shift and statistics of some crops, as training does."""
     generator = np.random.default_rng(0)
     normalisations = [
         layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)
@@ -123,7 +123,7 @@ class TestExport:
         )
 
     def test_statistics_follow_so_that_training_can_go_on(self, network, served):
-        """With the statistics of a batch in place of their own, as in training, both still see the same."""
+        """With the statistics of a batch, as in training, both networks still give the same."""
         seen = []
         for each in (network, served):
             copy = build()  # calling it so moves its statistics
@@ -189,7 +189,7 @@ class TestExport:
         )  # bfloat16 keeps about two digits
 
     def test_a_network_without_normalisations(self, tmp_path):
-        """With biases in their place, as that on dlib's weights has them, and all that is no layer."""
+        """With biases instead, as in the network from dlib's weights, and with bare operations."""
         build_pretrained = functools.partial(
             build_pretrained_network,
             ("emotion", "gender"),
@@ -227,7 +227,8 @@ class TestShip:
     def test_history_and_predictions_lie_beside_it(self, models_dir):
         folder = models_dir / "gender"
         assert {path.name for path in folder.iterdir()} == {
-            "gender.keras", "gender.onnx", "history.csv", "config.json", "predictions.parquet", "README.md",
+            "gender.keras", "gender.onnx", "history.csv", "config.json", "predictions.parquet",
+            "README.md",
         }  # fmt: skip
         with (folder / "history.csv").open(newline="") as file:
             assert [row["val_loss"] for row in csv.DictReader(file)] == ["0.8", "0.9"]
@@ -249,9 +250,11 @@ class TestShip:
     def test_the_card_says_where_it_comes_from(self, network, models_dir):
         card = (models_dir / "gender" / "README.md").read_text()
         for part in (
-            "# gender", f"{network.count_params() / 1e6:.2f} million", "grey face crop of 64x64", "probabilities of female, male",
+            "# gender", f"{network.count_params() / 1e6:.2f} million", "64x64",
+            "grey face crop", "probabilities of female, male",
             "UTKFace", "`facekit train gender --data mine`", "random weights, seed 7",
-            "utkface: protocol group_disjoint, seed 5. None of 11 groups stands in more than one split.",
+            "utkface: protocol group_disjoint, seed 5.",
+            "None of 11 groups stands in more than one split.",
             "2; epoch 1 was kept, because it has the least loss on 1 validation face.",
             "every validation, calibration and test image", "| utkface test | 3 | accuracy |",
             "no face in 25.0% of the images", "lowest recall on the test split", "## Limits",
@@ -341,7 +344,7 @@ class TestPredictions:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory) -> Path:
-    """A registry with a network of two attributes, in which a test image of group 3 has an excluded copy."""
+    """Ship a network of two attributes; a test image of group 3 has an excluded copy."""
     run, models_dir = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("models")
     for name in ("history.csv", "config.json"):
         (run / name).write_text("epoch,val_loss\n0,1\n")

@@ -90,6 +90,10 @@ def test_an_interrupted_run_is_resumed_or_kept(tmp_path):
 def test_a_folder_without_a_run_may_be_used(resume, tmp_path):
     (tmp_path / "notes.txt").touch()
     check_run(tmp_path, resume)
+    # Of a run that was interrupted in its first epoch, from which nothing is left but settings.
+    (tmp_path / "config.json").write_text('{"epochs": 3, "course": {}}')
+    check_run(tmp_path, resume)
+    assert find_run_folder(tmp_path, resume) == tmp_path
     check_run(tmp_path / "new", resume)
 
 

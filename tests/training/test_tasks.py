@@ -188,7 +188,8 @@ class TestAgeLoss:
         spread, target = 1 + 0.04 * age, TASKS["age"].encode(list_labels("age", [age]))
         least = measure(age_distribution_loss, target, target)
         for other in (
-            make_bell(age + 5, spread), make_bell(age - 5, spread), make_bell(age, 3 * spread), make_bell(age, spread / 3),
+            make_bell(age + 5, spread), make_bell(age - 5, spread), make_bell(age, 3 * spread),
+            make_bell(age, spread / 3),
             np.full((1, 101), 1 / 101),
         ):  # fmt: skip
             assert measure(age_distribution_loss, target, other) > least

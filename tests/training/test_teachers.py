@@ -57,7 +57,7 @@ class TestAnswers:
             np.testing.assert_allclose(kept["gender"], again["gender"], atol=1e-6)
 
     def test_they_are_found_by_the_names_of_image_and_folder(self, answers):
-        """Wherever the datasets lie, and though an image in another folder may have the same name."""
+        """Datasets may move, and images in two folders may have the same name."""
         rows = [
             {"path": path}
             for path in ("/else/data/c.jpg", "/data/a.jpg", "/data/new.jpg", "/data/other/c.jpg")
