@@ -7,85 +7,141 @@ from pathlib import Path
 import click
 
 from facekit.commands.data import DATA_OPTION
-from facekit.registry import ModelError, get_models_dir
+from facekit.commands.errors import explain_errors
 from facekit.taxonomy import ATTRIBUTES
 
-TRAIN_HELP = """Train an attribute's network and put it into the models, or fit the constants of fusion.
+# The names of `facekit.training.course.COURSES`, which cannot be imported without Keras.
+COURSE_NAMES = (*ATTRIBUTES, "faces")
+FUSION = "fusion"
 
-The network is measured on its test split, which neither training nor the choice of the epoch saw. Needs: pip install 'facekit[train]'.
+TRAIN_HELP = """Train the network of a course and add it to the models, or fit fusion's constants.
+
+COURSE is age, gender, emotion or ethnicity for a network of one attribute, or faces for one network
+of age, gender and ethnicity. Faces that lack one of these labels still teach the others.
+
+The network is measured on the test split, which is used neither for training nor to choose the
+epoch. Needs: pip install 'facekit[train]'.
+"""
+
+CROSSVALIDATE_HELP = """Train and test a network for each fold of a protocol.
+
+The predictions for the test faces are kept with the models, where `facekit evaluate` reads them.
+Needs: pip install 'facekit[train]'.
 """
 
 NETWORK_OPTION = click.option(
-    "--network", type=click.Choice(("small", "pretrained", "teacher")), default="small", show_default=True,
-    help="One from scratch; one that begins with dlib's weights, as served; or that one whole, too slow to serve, to teach others.",
-)  # fmt: skip
+    "--network",
+    type=click.Choice(("small", "pretrained", "teacher")),
+    default="small",
+    show_default=True,
+    help="small starts from random weights. pretrained starts from dlib's weights, as the served "
+    "network does. teacher is dlib's whole network: too slow to serve, other networks learn from "
+    "its predictions.",
+)
+SEED_OPTION = click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of the splits, the weights and the order of the images.",
+)
+PRECISION_OPTION = click.option(
+    "--precision",
+    type=click.Choice(("float32", "mixed_bfloat16")),
+    default="float32",
+    show_default=True,
+    help="mixed_bfloat16 is faster on processors with AMX or AVX512-BF16.",
+)
+PATH = click.Path(path_type=Path)
+
+
+def _offer_epochs(default: int):
+    return click.option(
+        "--epochs",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        help="Passes over the training images, at most.",
+    )
+
+
+def _offer_learning_rate(default: float):
+    return click.option(
+        "--learning-rate",
+        type=click.FloatRange(min=0, min_open=True),
+        default=default,
+        show_default=True,
+        help="Highest learning rate.",
+    )
 
 
 @click.command(help=TRAIN_HELP, short_help="Train a network, or fit fusion.")
-@click.argument("task", type=click.Choice((*ATTRIBUTES, "faces", "fusion")))
+@click.argument("course", type=click.Choice((*COURSE_NAMES, FUSION)))
 @DATA_OPTION
 @click.option(
     "--models",
     "models_dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Enter the model here.  [default: the run's folder]",
+    type=PATH,
+    help="Add the model to the models in this folder.  [default: the run's folder]",
 )
 @click.option(
     "--run",
     metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Where to keep the run.  [default: runs/TASK]",
+    type=PATH,
+    help="Folder for the run.  [default: runs/COURSE, or runs/COURSE-2 and so on if it is taken]",
 )
 @NETWORK_OPTION
 @click.option(
     "--sources",
     metavar="LIST",
     default="",
-    help="Datasets to learn from, comma-separated.  [default: those of the task]",
+    help="Datasets to learn from, separated by commas.  [default: those of the course]",
 )
 @click.option(
     "--manifest",
     metavar="FILE.parquet",
-    type=click.Path(path_type=Path),
-    help="Learn from this manifest in place of datasets.",
+    type=PATH,
+    help="Learn from this manifest instead of datasets.",
 )
 @click.option(
     "--teacher",
     metavar="ANSWERS.npz",
-    type=click.Path(path_type=Path),
-    help="Learn from a teacher's answers, too.",
+    type=PATH,
+    help="Learn from the predictions of a teacher, too: answers.npz in its run's folder.",
 )
 @click.option(
     "--start-from",
     metavar="MODEL.keras",
-    type=click.Path(path_type=Path),
-    help="Take over the layers of a trained model.",
+    type=PATH,
+    help="Start from the layers of a trained model.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
-@click.option("--learning-rate", type=float, default=2e-3, show_default=True)
+@_offer_epochs(30)
+@_offer_learning_rate(2e-3)
 @click.option(
     "--balance",
-    type=float,
+    type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
-    help="Count rare classes more: 1 makes all classes count alike.",
+    help="Give rare classes more weight: with 1 all classes count the same.",
 )
 @click.option(
     "--teacher-share",
     type=click.FloatRange(0, 1),
     default=0.7,
     show_default=True,
-    help="Of a teacher's answer beside the label.",
+    help="Share of the teacher's prediction in the target; the rest is the label.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
-    "--precision", type=click.Choice(("float32", "mixed_bfloat16")), default="float32", show_default=True,
-    help="mixed_bfloat16 is faster on processors with AMX or AVX512-BF16.",
-)  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+    "--loss-weighting",
+    type=click.Choice(("uncertainty", "fixed")),
+    help="How the losses of several attributes are combined.  [default: that of the course]",
+)
+@SEED_OPTION
+@PRECISION_OPTION
+@click.option("--resume", is_flag=True, help="Resume an interrupted run with the same settings.")
 def train(
-    task,
+    course,
     data_dir,
     models_dir,
     run,
@@ -97,27 +153,28 @@ def train(
     resume,
     **options,
 ) -> None:
-    """Hand over to `training.command`, which alone needs Keras."""
-    try:
-        from facekit.training.course import DataChoice, run_fusion_fit, run_training
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"Training needs {error.name}; run: pip install 'facekit[train]'"
-        ) from None
-    try:
-        if task == "fusion":
+    """Call `training.runs`, which alone needs Keras."""
+    with explain_errors("train"):
+        if course == FUSION:
+            from facekit.training.fusion import run_fusion_fit
+
             run_fusion_fit(data_dir, models_dir, options["seed"])
-        else:
-            run = run or Path("runs", task if network == "small" else f"{task}-{network}")
-            chosen = DataChoice(data_dir, tuple(filter(None, sources.split(","))), manifest)
-            run_training(
-                task, chosen, models_dir, run, network, start_from, teacher, resume, **options
-            )
-    except (OSError, ValueError, ModelError) as error:
-        raise click.ClickException(str(error)) from None
+            return
+        from facekit.training.data import DataChoice
+        from facekit.training.runs import find_run_folder, run_training
+
+        if run is None:
+            usual = Path("runs", course if network == "small" else f"{course}-{network}")
+            run = find_run_folder(usual, resume)
+            if run != usual and not resume:
+                click.echo(f"{usual} holds a run already; this run goes to {run}.", err=True)
+        chosen = DataChoice(data_dir, tuple(filter(None, sources.split(","))), manifest)
+        run_training(
+            course, chosen, models_dir, run, network, start_from, teacher, resume, **options
+        )
 
 
-@click.command()
+@click.command(help=CROSSVALIDATE_HELP, short_help="Train and test under a protocol.")
 @click.argument("task", type=click.Choice(ATTRIBUTES))
 @DATA_OPTION
 @NETWORK_OPTION
@@ -132,44 +189,39 @@ def train(
     "--models",
     "models_dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Keep predictions here.  [default: models]",
+    type=PATH,
+    help="Keep the predictions with the models in this folder.  [default: the models in use, or "
+    "the run's folder if they have such predictions already]",
 )
 @click.option(
     "--run",
     metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="[default: runs/TASK-SOURCE-PROTOCOL]",
+    type=PATH,
+    help="Folder for the run.  [default: runs/TASK-SOURCE-PROTOCOL]",
 )
 @click.option(
     "--start-from",
     metavar="MODEL.keras",
-    type=click.Path(path_type=Path),
-    help="A model that has not seen this dataset.",
+    type=PATH,
+    help="Start from the layers of a model that has not seen this dataset.",
 )
-@click.option("--photos", type=click.IntRange(min=100), help="Take only so many.")
-@click.option("--epochs", type=click.IntRange(min=1), default=12, show_default=True)
-@click.option("--learning-rate", type=float, default=1e-3, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
-    "--precision",
-    type=click.Choice(("float32", "mixed_bfloat16")),
-    default="float32",
-    show_default=True,
+    "--photos",
+    type=click.IntRange(min=100),
+    help="Use only this number of photos, drawn at random.",
 )
+@_offer_epochs(12)
+@_offer_learning_rate(1e-3)
+@SEED_OPTION
+@PRECISION_OPTION
 def crossvalidate(
     task, network, source, protocol, data_dir, models_dir, run, start_from, photos, **options
 ) -> None:
-    """Train and test once a fold under a protocol, and keep the predictions for `facekit evaluate`."""
-    try:
+    """Call `training.crossvalidation`, which alone needs Keras."""
+    with explain_errors("train"):
         from facekit.training.crossvalidation import run_protocol
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"Training needs {error.name}; run: pip install 'facekit[train]'"
-        ) from None
-    run = run or Path("runs", f"{task}-{source}-{protocol}")
-    try:
-        models_dir = models_dir or get_models_dir()
+
+        run = run or Path("runs", f"{task}-{source}-{protocol}")
         click.echo(
             run_protocol(
                 task,
@@ -184,5 +236,3 @@ def crossvalidate(
                 **options,
             )
         )
-    except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from None

@@ -34,7 +34,7 @@ COLUMNS = (
 )
 NUMBERS = (*BOX, "age")
 TEXTS = ("path", "gender", "ethnicity", "emotion", "subject", "source", "split")
-SPLITS = ("train", "validation", "test", "excluded")
+SPLITS = ("train", "validation", "calibration", "test", "excluded")
 OLDEST_YEARS = 120  # no living person is older; what is, is a wrong date
 
 THUMBNAIL_SIDE = (

@@ -109,11 +109,12 @@ def load_faces(
     from facekit.images import equalise_crops
 
     if dataset != "synthetic":
-        from facekit.training.course import DataChoice, load_data
+        from facekit.training.course import make_course
+        from facekit.training.data import DataChoice, load_data
 
         own = Path(dataset) if dataset.endswith(".parquet") else None
         manifest, crops, _ = load_data(
-            [task], DataChoice(Path(data_dir), (dataset,), own), seed, CROP_SIDE, task.channels
+            make_course(task), DataChoice(Path(data_dir), (dataset,), own), seed
         )
         used = manifest[manifest["split"].isin(("train", "validation", "test"))]
         used = used.sample(min(count, len(used)) if count else len(used), random_state=seed)

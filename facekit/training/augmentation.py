@@ -1,8 +1,7 @@
-"""Change training crops as life changes pictures: turned, shifted, nearer, darker, tinted, blurred,
-noisy, compressed, partly hidden.
+"""Augment training crops: geometry, light, colour, blur, noise, compression, occlusion.
 
 Runs inside `tf.data` on whole batches, after the split and on the training split only. Each batch
-draws from a seed of its own, so that a run repeats itself however many threads prepare it.
+has its own seed, so a run repeats itself with any number of threads.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from keras import ops
 
 from facekit.images import normalise
 
-LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue in grey (ITU-R BT.601)
-BLOCK = 8  # pixels; JPEG's
+# Weights of red, green and blue in grey (ITU-R BT.601).
+LUMA = np.array((0.299, 0.587, 0.114), np.float32)
+BLOCK = 8  # side of a block of JPEG, pixels
 # JPEG's luminance table at quality 50, on the scale from 0 to 255 (ITU-T T.81, annex K).
 JPEG_STEPS = np.array(
     [
@@ -35,22 +35,28 @@ JPEG_STEPS = np.array(
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far crops are changed; each change is drawn evenly up to its bound, for each crop anew.
+    """How far crops are changed. Each change is drawn uniformly up to its bound, for each crop.
 
     Attributes:
-        rotation_degrees: To either side.
-        shift: Share of the side, each way.
-        zoom: Share of the size, in or out.
-        brightness: Share of the whole range from black to white.
-        contrast: Share of the contrast, more or less.
-        gamma: Powers of two of the exponent: 1 ranges from half, which is light, to double, which
-            is dark.
-        tint: Share by which each colour is more or less.
-        grey: Share of colour crops that lose their colours.
-        blur: On half of the crops: 0.5 ranges up to half of the resolution, 1 up to a quarter.
-        noise: Greatest standard deviation, on the scale from -1 to 1.
-        jpeg: On half of the crops: steps of JPEG's table at quality 50; 2 is about quality 25.
+        rotation_degrees: Rotation to either side.
+        shift: Shift in each direction, share of the side.
+        zoom: Zoom in or out, share of the size.
+        brightness: Change of brightness, share of the range from black to white.
+        contrast: Change of contrast, share of the contrast.
+        gamma: Exponent of the brightness curve as a power of two: with 1 it ranges from 1/2
+            (lighter) to 2 (darker).
+        tint: Change of each colour channel, share of its value.
+        grey: Probability that a colour crop loses its colours.
+        blur: Loss of resolution on half of the crops: 0.5 ranges up to half of the resolution, 1
+            up to a quarter.
+        noise: Greatest standard deviation of the noise, on the scale from -1 to 1.
+        jpeg: Compression of half of the crops, as a multiple of JPEG's table at quality 50; 2 is
+            about quality 25.
         hidden: Greatest side of a hidden square, share of the side.
+
+    Example:
+        >>> Augmentation(rotation_degrees=0).shift
+        0.06
     """
 
     rotation_degrees: float = 15
@@ -68,15 +74,20 @@ class Augmentation:
 
 
 def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tensor:
-    """Change a batch of crops.
+    """Return a batch of crops with random changes.
 
     Args:
         crops: (batch, side, side, channels) float32 from -1 to 1; `side` is a multiple of 8.
         seed: (2,) integers.
-        bounds: How far.
+        bounds: How far crops are changed.
 
     Returns:
-        As `crops`.
+        The same shape; noise and compression may exceed the range a little.
+
+    Example:
+        >>> crops = tf.zeros((2, 16, 16, 1))
+        >>> augment(crops, tf.constant([0, 1]), Augmentation()).shape
+        TensorShape([2, 16, 16, 1])
     """
     batch, side, channels = tf.shape(crops)[0], crops.shape[1], crops.shape[3]
     seeds = iter(tf.unstack(tf.random.split(seed, 16), 16))
@@ -87,10 +98,10 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
         )
 
     crops = _warp(crops, draw, bounds)
-    # Light: a curve, then contrast and brightness. Values beyond the range are cut, as a camera
-    # cuts them.
+    # Light: a curve, then contrast and brightness. Values outside the range are clipped, as in a
+    # camera.
     light = (tf.clip_by_value(crops, -1, 1) + 1) / 2
-    light = tf.exp(tf.math.log(light + 1e-6) * 2 ** draw(bounds.gamma))  # quicker than a power
+    light = tf.exp(tf.math.log(light + 1e-6) * 2 ** draw(bounds.gamma))  # faster than a power
     mean = tf.reduce_mean(light, axis=(1, 2, 3), keepdims=True)
     light = (light - mean) * (1 + draw(bounds.contrast)) + mean + draw(bounds.brightness)
     if channels == 3:
@@ -120,16 +131,20 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
 def preview_augmentation(
     crop: np.ndarray, bounds: Augmentation, count: int, seed: int = 0
 ) -> np.ndarray:
-    """Return one crop as training would see it time and again.
+    """Return random changes of one crop, as training would see it.
 
     Args:
         crop: (side, side, channels) uint8; `side` is a multiple of 8.
         bounds: How far it is changed.
-        count: How many times.
-        seed: Of the changes.
+        count: Number of changed crops.
+        seed: Seed of the changes.
 
     Returns:
         (count, side, side, channels) uint8.
+
+    Example:
+        >>> preview_augmentation(np.zeros((16, 16, 3), np.uint8), Augmentation(), 2).shape
+        (2, 16, 16, 3)
     """
     batch = tf.constant(np.repeat(normalise(crop[None]), count, axis=0))
     changed = augment(batch, tf.constant((seed, 0)), bounds).numpy()
@@ -137,7 +152,7 @@ def preview_augmentation(
 
 
 def _warp(crops: tf.Tensor, draw, bounds: Augmentation) -> tf.Tensor:
-    """Turn, zoom, shift and mirror in one resampling."""
+    """Rotate, zoom, shift and mirror in one resampling."""
     side = crops.shape[1]
     angle = draw(bounds.rotation_degrees, (1,)) * (3.14159265 / 180)  # (batch, 1)
     zoom = 1 + draw(bounds.zoom, (1,))
@@ -156,7 +171,7 @@ def _warp(crops: tf.Tensor, draw, bounds: Augmentation) -> tf.Tensor:
 
 
 def _blur(crops: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
-    """Lose resolution: nothing at 0, half of it at 0.5, three quarters at 1."""
+    """Reduce the resolution: not at 0, by half at 0.5, by three quarters at 1."""
     side = crops.shape[1]
     half, quarter = (
         tf.image.resize(tf.nn.avg_pool2d(crops, factor, factor, "VALID"), (side, side))
@@ -167,15 +182,14 @@ def _blur(crops: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
 
 
 def _compress(crops: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """Round the cosine transform of each 8x8 block, as JPEG does; colours like grey."""
+    """Round the cosine transform of each 8x8 block, as JPEG does, for each colour alone."""
     side, channels = crops.shape[1], crops.shape[3]
     count = side // BLOCK
     frequencies, places = np.arange(BLOCK)[:, None], np.arange(BLOCK)
     cosine = np.sqrt(2 / BLOCK) * np.cos(np.pi * frequencies * (2 * places + 1) / (2 * BLOCK))
     cosine[0] /= np.sqrt(2)
-    transform = np.kron(cosine, cosine).T.astype(
-        np.float32
-    )  # of a block's 64 pixels to its 64 frequencies
+    # From the 64 pixels of a block to its 64 frequencies.
+    transform = np.kron(cosine, cosine).T.astype(np.float32)
     blocks = tf.transpose(
         tf.reshape(crops, (-1, count, BLOCK, count, BLOCK, channels)), (0, 1, 3, 5, 2, 4)
     )

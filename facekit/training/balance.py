@@ -1,3 +1,3 @@
-"""Moved to `facekit.training.loss_weighting`; the old name stays importable."""
+"""The earlier name of `facekit.training.loss_weighting`, which stays importable."""
 
 from facekit.training.loss_weighting import *  # noqa: F403

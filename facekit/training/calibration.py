@@ -1,3 +1,3 @@
-"""Moved to `facekit.calibration`; the old name stays importable."""
+"""The earlier name of `facekit.calibration`, which stays importable."""
 
 from facekit.calibration import *  # noqa: F403

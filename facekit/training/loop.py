@@ -1,48 +1,58 @@
-"""Fit a network: compile, callbacks, fit, return. The loop knows no attribute: what differs comes
-in a `Task`.
+"""Fit a network: compile, callbacks, fit, return. The loop knows no attribute.
 
-A run lives in one folder: `config.json`, `history.csv`, `best.weights.h5`, and while it runs a
-    backup an epoch to resume from.
-Turning a run into a served model is left to `export`.
+What differs between attributes comes in a `Course`. A run has one folder with `config.json`,
+`history.csv` and `best.weights.h5`; while it runs, also a backup after each epoch, from which an
+interrupted run can resume. `export` turns a run into a served model.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from facekit.files import replace_file, write_text
 from facekit.training.augmentation import Augmentation, augment
+from facekit.training.course import Course, make_course
+from facekit.training.loss_weighting import LEARNED_NAME, LabelledMean
 from facekit.training.tasks import Task
 
 VALIDATION_BATCH = 256
 WARMUP = 0.1  # share of all steps over which the learning rate rises
-# share of all steps that the running mean of the weights reaches back; the mean is what is kept
+# The served weights are a running mean over training steps, which reaches back over this share of
+# all steps.
 AVERAGING = 0.05
-BACKUP = "backup"  # folder in a run's, there only while the run is not finished
+BACKUP = "backup"  # folder in a run's folder, there only until the run has finished
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a network is trained.
+    """Settings of a training.
 
     Attributes:
-        seed: Of the weights, the order of the images and their changes.
-        epochs, batch_size: As everywhere.
-        learning_rate: At the top, a tenth of the way; from there it falls along half a cosine to 0.
-        weight_decay: Of AdamW.
-        patience: Epochs without a better validation loss after which training stops.
-        balance: Power of a class's rarity by which its images count more: 0 not at all, 1 so that
-            all classes count alike.
-        teacher_share: Of a teacher's answer in what is learned; the rest is the label.
-        precision: Keras' dtype policy; `mixed_bfloat16` halves the time on processors that have it
-            in hardware.
+        seed: Seed of the weights, of the order of the images and of their augmentation.
+        epochs: Passes over the training images, at most.
+        batch_size: Images in a step.
+        learning_rate: The highest one, reached after a tenth of all steps; it then falls along
+            half a cosine to 0.
+        weight_decay: Weight decay of AdamW.
+        patience: Training stops after this number of epochs without a better validation loss.
+        balance: Power of a class's rarity by which its images count more: with 0 all images count
+            the same, with 1 all classes do.
+        teacher_share: Share of a teacher's prediction in the target; the rest is the label.
+        precision: Keras' dtype policy; `mixed_bfloat16` halves the time on processors that
+            support it.
+
+    Example:
+        >>> TrainingConfig(epochs=3).batch_size
+        64
     """
 
     seed: int = 0
@@ -58,40 +68,55 @@ class TrainingConfig:
 
 @dataclass(frozen=True, eq=False)
 class LabelledCrops:
-    """What is learned from.
+    """Crops with their targets.
 
     Attributes:
-        crops: (images, side, side, channels) uint8; a batch at a time is normalised, so that a
+        crops: (images, side, side, channels) uint8; they are normalised batch by batch, so that a
             large dataset fits in memory.
-        targets: For each attribute what the network is to answer, (images, classes) float32.
-        weights: How much each image counts, (images,) float32.
+        targets: For each task target distributions, (images, classes) float32; NaN rows have no
+            label.
+        weights: How much each image counts, (images,) float32, or such an array for each task.
+
+    Raises:
+        ValueError: If an array has another number of images.
+
+    Example:
+        >>> crops = np.zeros((2, 8, 8, 1), np.uint8)
+        >>> data = LabelledCrops(crops, {"gender": np.eye(2)}, np.ones(2))
+        >>> len(data.select(np.array([True, False])).crops)
+        1
     """
 
     crops: np.ndarray
     targets: dict[str, np.ndarray]
-    weights: np.ndarray
+    weights: np.ndarray | dict[str, np.ndarray]
 
     def __post_init__(self) -> None:
-        for name, values in {**self.targets, "weights": self.weights}.items():
-            if len(self.crops) != len(values):
-                raise ValueError(
-                    f"`{name}` must hold one a crop ({len(self.crops)}); got {len(values)}."
-                )
+        weights = self.weights if isinstance(self.weights, dict) else {"weights": self.weights}
+        for arrays in (self.targets, weights):
+            for name, values in arrays.items():
+                if len(self.crops) != len(values):
+                    raise ValueError(
+                        f"`{name}` must have one row per crop ({len(self.crops)}); "
+                        f"got {len(values)}."
+                    )
 
     def select(self, rows: np.ndarray) -> LabelledCrops:
-        """Return the rows of a mask, (images,) bool."""
-        return LabelledCrops(
-            self.crops[rows],
-            {name: values[rows] for name, values in self.targets.items()},
-            self.weights[rows],
-        )
+        """Return the images of a mask, (images,) bool."""
+
+        def take(arrays):
+            if isinstance(arrays, dict):
+                return {name: values[rows] for name, values in arrays.items()}
+            return arrays[rows]
+
+        return LabelledCrops(take(self.crops), take(self.targets), take(self.weights))
 
     def batch(self, size: int) -> tf.data.Dataset:
-        """Return all crops, normalised, with their targets and weights, in order."""
+        """Return batches of normalised crops, targets and weights, in order."""
         return tf.data.Dataset.range(len(self.crops)).batch(size).map(self.make_gather())
 
     def make_gather(self) -> Callable:
-        """Return a function of row numbers, for `tf.data`, to the batch they make."""
+        """Return a function for `tf.data` from row numbers to the batch of these rows."""
         tensors = tf.nest.map_structure(tf.constant, (self.crops, self.targets, self.weights))
 
         def gather(rows):
@@ -106,7 +131,14 @@ class LabelledCrops:
 def make_training_batches(
     data: LabelledCrops, config: TrainingConfig, bounds: Augmentation
 ) -> tf.data.Dataset:
-    """Return shuffled, augmented batches of one epoch; each epoch shuffles and augments anew."""
+    """Return shuffled, augmented batches of one epoch; each epoch shuffles and augments anew.
+
+    Args:
+        data: The training images.
+        config: Says the seed and the batch size. Images that do not fill a batch are left out of
+            this epoch.
+        bounds: How far crops are changed.
+    """
     gather = data.make_gather()
 
     def make_batch(rows, seed):
@@ -120,37 +152,103 @@ def make_training_batches(
 
 
 def train_model(
-    model: keras.Model, tasks: Sequence[Task], train: LabelledCrops, validation: LabelledCrops, config: TrainingConfig, run: Path,
+    model: keras.Model,
+    course: Course | Sequence[Task],
+    train: LabelledCrops,
+    validation: LabelledCrops,
+    config: TrainingConfig,
+    run: Path,
     quiet: bool = False,
-) -> keras.Model:  # fmt: skip
+    notes: Mapping[str, Any] | None = None,
+) -> keras.Model:
     """Fit a network and leave it with the weights of its best epoch on the validation split.
 
     Args:
-        model: As built, under the dtype policy of `config`, with an output named after each task.
-        tasks: Loss and metric of each; the first one's augmentation.
-        train: What is learned from.
-        validation: What chooses the epoch, and so is not fit to report; shares no group with
-            `train`.
-        config: How.
-        run: Folder of the run. A backup in it, left by a run that was stopped, is gone on from.
+        model: A new model under the dtype policy of `config`, with an output for each task. A
+            model of several tasks is a `loss_weighting.MultiTaskModel`.
+        course: Says the tasks and the augmentation. Tasks stand for the course of `make_course`.
+        train: The images to learn from.
+        validation: The images that choose the epoch. They must share no group with `train`, and
+            their figures are too good to report.
+        config: The settings.
+        run: Folder of the run. If it holds a backup of an interrupted run, training resumes.
         quiet: Whether to print nothing; the history is written all the same.
+        notes: Further entries of `config.json`, plain values.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: If `train` is empty.
+        ValueError: If `train` or `validation` is empty, or if `run` holds a backup of a run with
+            other settings.
+        OSError: If a file of the run cannot be written.
     """
-    if not len(train.crops):
-        raise ValueError(
-            "`train` must hold faces to learn from; got none. Add images, or another source."
-        )
+    for name, data, use in (
+        ("train", train, "to learn from"),
+        ("validation", validation, "to choose the epoch by"),
+    ):
+        if not len(data.crops):
+            raise ValueError(
+                f"`{name}` must hold faces {use}; got none. Add images: photos of one group stay "
+                "in one split, so ten groups or more are needed."
+            )
+    course = course if isinstance(course, Course) else make_course(*course)
     config = replace(config, batch_size=min(config.batch_size, len(train.crops)))
     steps = len(train.crops) // config.batch_size
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(
-        json.dumps(asdict(config) | {"tasks": [task.name for task in tasks]}, indent=1) + "\n"
+    best, history = run / "best.weights.h5", run / "history.csv"
+    resumed = (run / BACKUP).exists()
+    _save_config(course, config, run / "config.json", resumed, notes or {})
+    if not resumed:
+        best.unlink(missing_ok=True)
+    model.compile(
+        _make_optimizer(config, steps),
+        loss={task.name: task.loss for task in course.tasks},
+        metrics=_make_metrics(course),
     )
+    callbacks = [
+        keras.callbacks.BackupAndRestore(run / BACKUP),  # before the averaged weights are swapped
+        keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+        RunFiles(history, best, resumed),
+        keras.callbacks.EarlyStopping("val_loss", patience=config.patience),
+    ]
+    model.fit(
+        make_training_batches(train, config, course.augmentation),
+        validation_data=validation.batch(VALIDATION_BATCH),
+        epochs=config.epochs,
+        callbacks=callbacks,
+        shuffle=False,  # the batches are shuffled already
+        verbose=0 if quiet else 2,
+    )
+    model.load_weights(best)
+    return model
+
+
+def _save_config(
+    course: Course, config: TrainingConfig, path: Path, resumed: bool, notes: Mapping[str, Any]
+) -> None:
+    settings = asdict(config) | {
+        "tasks": list(course.task_names),
+        "course": course.describe(),
+        **notes,
+    }
+    settings = json.loads(json.dumps(settings))  # as a file gives them back
+    if resumed and path.exists():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        differing = sorted(
+            name for name in earlier.keys() | settings.keys()
+            if earlier.get(name) != settings.get(name)
+        )  # fmt: skip
+        if differing:
+            raise ValueError(
+                f"{path.parent}: holds an interrupted run with other settings "
+                f"({', '.join(differing)}). Resume it with its own settings, which config.json "
+                "lists, or choose another folder."
+            )
+    write_text(path, json.dumps(settings, indent=1) + "\n")
+
+
+def _make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    """Return AdamW with warm-up, cosine decay and averaged weights."""
     whole = steps * config.epochs
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / 100,
@@ -158,52 +256,71 @@ def train_model(
         warmup_steps=round(WARMUP * whole),
         decay_steps=whole - round(WARMUP * whole),
     )
-    momentum = 1 - 1 / max(AVERAGING * whole, 1)
     optimizer = keras.optimizers.AdamW(
         rate,
         weight_decay=config.weight_decay,
         use_ema=True,
-        ema_momentum=momentum,
+        ema_momentum=1 - 1 / max(AVERAGING * whole, 1),
         global_clipnorm=5.0,
     )
-    optimizer.exclude_from_weight_decay(
-        var_names=["log_variance"]
-    )  # of `balance`, which are no weights of the network
-    metrics = {task.name: [task.metric] for task in tasks}
-    if len(tasks) > 1:  # beside the loss of all together
-        for task in tasks:
-            metrics[task.name].append(keras.metrics.MeanMetricWrapper(task.loss, "loss"))
-    model.compile(optimizer, loss={task.name: task.loss for task in tasks}, metrics=metrics)
-    best, backup, history = run / "best.weights.h5", run / BACKUP, run / "history.csv"
-    resumed = backup.exists()
-    if not resumed:
-        best.unlink(missing_ok=True)
-    callbacks = [
-        keras.callbacks.BackupAndRestore(backup),  # before the averaged weights are swapped in
-        keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-        keras.callbacks.ModelCheckpoint(
-            best,
-            monitor="val_loss",
-            save_best_only=True,
-            save_weights_only=True,
-            initial_value_threshold=_find_least_loss(history) if resumed else None,
-        ),
-        keras.callbacks.CSVLogger(history, append=resumed),
-        keras.callbacks.EarlyStopping("val_loss", patience=config.patience),
-    ]
-    model.fit(
-        make_training_batches(train, config, tasks[0].augmentation),
-        validation_data=validation.batch(VALIDATION_BATCH),
-        epochs=config.epochs,
-        callbacks=callbacks,
-        shuffle=False,  # the batches come shuffled
-        verbose=0 if quiet else 2,
-    )
-    model.load_weights(best)
-    return model
+    # The weights of the losses are no weights of the network.
+    optimizer.exclude_from_weight_decay(var_names=[LEARNED_NAME])
+    return optimizer
 
 
-def _find_least_loss(history: Path) -> float | None:
-    """Return the least validation loss of a run so far; only what is better may replace its weights."""
-    with history.open(newline="") as file:
-        return min((float(row["val_loss"]) for row in csv.DictReader(file)), default=None)
+def _make_metrics(course: Course) -> dict[str, list]:
+    """Return each task's metric, and its loss if there are several tasks."""
+    return {
+        task.name: [
+            LabelledMean(task.metric, task.metric.__name__),
+            # The history's own `loss` is the one of all tasks together.
+            *([LabelledMean(task.loss, "loss")] if len(course.tasks) > 1 else ()),
+        ]
+        for task in course.tasks
+    }
+
+
+class RunFiles(keras.callbacks.Callback):
+    """Write the history and the best weights after each epoch, each file whole or not at all.
+
+    Args:
+        history: A csv file with one row per epoch.
+        best: The weights of the epoch with the least validation loss.
+        resumed: Whether earlier rows of `history` belong to this run.
+    """
+
+    def __init__(self, history: Path, best: Path, resumed: bool):
+        super().__init__()
+        self.history_file, self.best_file = history, best
+        self.rows = _read_rows(history) if resumed and history.exists() else []
+        # Only a better epoch may replace the weights of an earlier one.
+        self.least = min((float(row["val_loss"]) for row in self.rows), default=np.inf)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Add a row, and save the weights if the validation loss is the least so far."""
+        logs = logs or {}
+        names = sorted(logs)
+        self.rows.append({"epoch": epoch, **{name: float(logs[name]) for name in names}})
+        with (
+            replace_file(self.history_file) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, ["epoch", *names])
+            writer.writeheader()
+            writer.writerows(self.rows)
+        # Not `>=`: a loss of NaN never counts as better.
+        if logs["val_loss"] < self.least or not self.best_file.exists():
+            self.least = min(self.least, logs["val_loss"])
+            with replace_file(self.best_file) as temporary:
+                # Keras wants this ending.
+                weights = temporary.with_suffix(".weights.h5")
+                try:
+                    self.model.save_weights(weights)
+                    weights.replace(temporary)
+                finally:
+                    weights.unlink(missing_ok=True)
+
+
+def _read_rows(history: Path) -> list[dict[str, Any]]:
+    with history.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -82,11 +82,11 @@ class TestLoadFaces:
             }
         )
         numbered = np.arange(40)[:, None, None, None] * np.ones((1, 64, 64, 1))
-        from facekit.training import course
+        from facekit.training import data
 
         asked = []
         monkeypatch.setattr(
-            course,
+            data,
             "load_data",
             lambda *given: (asked.append(given), (whole, numbered, np.ones(40)))[1],
         )

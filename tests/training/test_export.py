@@ -1,5 +1,7 @@
 import csv
+import errno
 import functools
+import shutil
 from pathlib import Path
 
 import keras
@@ -15,13 +17,16 @@ from facekit.networks.attributes import build_attribute_cnn
 from facekit.networks.embedding import build_pretrained_network
 from facekit.registry import find_model, hash_file, load_index
 from facekit.taxonomy import EMOTIONS, GENDERS
-from facekit.training.export import export_network, ship
+from facekit.training import export
+from facekit.training.cards import Origin
+from facekit.training.course import COURSES, make_course
+from facekit.training.export import check_shipping, export_network, ship
 from facekit.training.tasks import TASKS
 
-SPLITS = ["train"] * 6 + ["validation"] * 2 + ["test"] * 3 + ["excluded"]
+SPLITS = ["train"] * 6 + ["validation", "calibration"] + ["test"] * 3 + ["excluded"]
 SMALL = (4, 4, 6, 8)
-BATCH = 32  # crops that tell the statistics of normalisations
-MANY = 100  # numbers from which halving an array is worth its while
+BATCH = 32  # crops from which normalisations take their statistics
+MANY = 100  # numbers in an array that is worth storing in half precision
 
 
 def make_people() -> pd.DataFrame:
@@ -38,7 +43,7 @@ def make_people() -> pd.DataFrame:
 
 
 def make_crops(count: int) -> np.ndarray:
-    """Patchwork: of mere noise all crops look alike to a network."""
+    """Make patchwork: crops of mere noise all look the same to a network."""
     patches = np.random.default_rng(0).integers(0, 256, (count, 4, 4, 1), np.uint8)
     return patches.repeat(16, axis=1).repeat(16, axis=2)
 
@@ -48,7 +53,7 @@ def make_inputs(count: int) -> np.ndarray:
 
 
 def shake(network: keras.Model) -> keras.Model:
-    """Give every normalisation a scale, a shift, and the statistics of some crops, as training does."""
+    """Give normalisations a scale, a shift and statistics of some crops, as training does."""
     generator = np.random.default_rng(0)
     normalisations = [
         layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)
@@ -79,21 +84,22 @@ def network() -> keras.Model:
 def models_dir(network, tmp_path_factory) -> Path:
     """A registry in which it was shipped without training."""
     run, models_dir = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("models")
-    (run / "history.csv").write_text("epoch,loss\n0,0.7\n")
+    (run / "history.csv").write_text("epoch,loss,val_loss\n0,0.7,0.8\n1,0.6,0.9\n")
     (run / "config.json").write_text("{}\n")
     scores = np.where(np.arange(12) < 3, 0, 0.9)
     command = "facekit train gender --data mine"
+    people = make_people()
+    people.attrs = {"splits": {"utkface": {"protocol": "group_disjoint", "seed": 5}}}
     ship(
         network,
         build,
-        [TASKS["gender"]],
-        make_people(),
+        COURSES["gender"],
+        people,
         make_crops(12),
         scores,
         run,
         models_dir / "gender",
-        command,
-        seed=7,
+        Origin(command, seed=7),
     )
     return models_dir
 
@@ -107,7 +113,7 @@ class TestExport:
     def test_onnx_answers_as_keras_does(self, models_dir, served):
         inputs = make_inputs(5)
         (answers,) = run_session(load_session(models_dir / "gender" / "gender.onnx"), inputs)
-        assert answers.std(axis=0).max() > 0.01  # the network tells the crops apart
+        assert answers.std(axis=0).max() > 0.01  # the network distinguishes the crops
         np.testing.assert_allclose(answers, np.asarray(served(inputs)["gender"]), atol=1e-4)
 
     def test_rounding_changes_little(self, network, served):
@@ -117,7 +123,7 @@ class TestExport:
         )
 
     def test_statistics_follow_so_that_training_can_go_on(self, network, served):
-        """With the statistics of a batch in place of their own, as in training, both still see the same."""
+        """With the statistics of a batch, as in training, both networks still give the same."""
         seen = []
         for each in (network, served):
             copy = build()  # calling it so moves its statistics
@@ -183,7 +189,7 @@ class TestExport:
         )  # bfloat16 keeps about two digits
 
     def test_a_network_without_normalisations(self, tmp_path):
-        """With biases in their place, as that on dlib's weights has them, and all that is no layer."""
+        """With biases instead, as in the network from dlib's weights, and with bare operations."""
         build_pretrained = functools.partial(
             build_pretrained_network,
             ("emotion", "gender"),
@@ -196,47 +202,63 @@ class TestExport:
         served = keras.saving.load_model(tmp_path / "both" / "both.keras", compile=False)
         inputs, names = make_inputs(4)[:, ::2, ::2], ["gender", "emotion"]
         answers = run_session(load_session(tmp_path / "both" / "both.onnx"), inputs, names)
-        for name, told in zip(names, answers, strict=True):
-            np.testing.assert_allclose(told, np.asarray(served(inputs)[name]), atol=1e-4)
-            np.testing.assert_allclose(told, np.asarray(network(inputs)[name]), atol=0.02)
+        for name, given in zip(names, answers, strict=True):
+            np.testing.assert_allclose(given, np.asarray(served(inputs)[name]), atol=1e-4)
+            np.testing.assert_allclose(given, np.asarray(network(inputs)[name]), atol=0.02)
 
 
 class TestShip:
     def test_the_index_lists_the_file(self, models_dir):
-        entry = load_index(models_dir)["gender"]
-        assert entry.task == "gender"
+        index = load_index(models_dir)
+        assert index.defaults == {"gender": "gender"}
+        entry = index.models["gender"]
         assert entry.file == "gender/gender.onnx"
         assert entry.sha256 == hash_file(models_dir / entry.file)
         assert entry.input == {"size": 64, "channels": 1, "equalise": False}
-        assert entry.labels == list(GENDERS)
-        assert "UTKFace" in entry.training_data
-        assert entry.metrics["seed"] == 7
-        assert [figure["figure"] for figure in entry.metrics["figures"]] == ["accuracy"]
+        assert entry.training_data.startswith("UTKFace (Zhang, Song, Qi, CVPR 2017)")
+        assert entry.licence.endswith("utkface (non-commercial research)")
+        assert entry.tasks.keys() == {"gender"}
+        task = entry.tasks["gender"]
+        assert task.labels == list(GENDERS)
+        assert task.metrics["seed"] == 7
+        assert [figure["figure"] for figure in task.metrics["figures"]] == ["accuracy"]
         assert find_model("gender", models_dir) == (entry, models_dir / entry.file)
 
     def test_history_and_predictions_lie_beside_it(self, models_dir):
         folder = models_dir / "gender"
         assert {path.name for path in folder.iterdir()} == {
-            "gender.keras", "gender.onnx", "history.csv", "config.json", "predictions.parquet", "README.md",
+            "gender.keras", "gender.onnx", "history.csv", "config.json", "predictions.parquet",
+            "README.md",
         }  # fmt: skip
         with (folder / "history.csv").open(newline="") as file:
-            assert list(csv.DictReader(file)) == [{"epoch": "0", "loss": "0.7"}]
+            assert [row["val_loss"] for row in csv.DictReader(file)] == ["0.8", "0.9"]
         predictions = pd.read_parquet(folder / "predictions.parquet")
-        assert predictions["split"].value_counts().to_dict() == {"validation": 2, "test": 3}
-        (figure,) = load_index(models_dir)["gender"].metrics["figures"]
-        told = np.array(GENDERS)[predictions.filter(like="p_").to_numpy().argmax(axis=1)]
+        assert predictions["split"].value_counts().to_dict() == {
+            "test": 3,
+            "validation": 1,
+            "calibration": 1,
+        }
+        metrics = load_index(models_dir).models["gender"].tasks["gender"].metrics
+        (figure,) = metrics["figures"]
+        predicted = np.array(GENDERS)[predictions.filter(like="p_").to_numpy().argmax(axis=1)]
         test = predictions["split"] == "test"
         assert figure["value"] == pytest.approx(
-            np.mean((told == predictions["label"])[test]), abs=1e-4
+            np.mean((predicted == predictions["label"])[test]), abs=1e-4
         )
         assert figure["count"] == 3
 
     def test_the_card_says_where_it_comes_from(self, network, models_dir):
         card = (models_dir / "gender" / "README.md").read_text()
         for part in (
-            "# gender", f"{network.count_params() / 1e6:.2f} million", "grey face crop of 64x64", "probabilities of female, male",
-            "UTKFace", "`facekit train gender --data mine`", "seed 7", "| utkface test | 3 | accuracy |",
-            "25.0% of the images had no face", "## Limits",
+            "# gender", f"{network.count_params() / 1e6:.2f} million", "64x64",
+            "grey face crop", "probabilities of female, male",
+            "UTKFace", "`facekit train gender --data mine`", "random weights, seed 7",
+            "utkface: protocol group_disjoint, seed 5.",
+            "None of 11 groups stands in more than one split.",
+            "2; epoch 1 was kept, because it has the least loss on 1 validation face.",
+            "every validation, calibration and test image", "| utkface test | 3 | accuracy |",
+            "no face in 25.0% of the images", "lowest recall on the test split", "## Limits",
+            "loss weighting: uncertainty", "sources: utkface",
         ):  # fmt: skip
             assert part in card
         assert (
@@ -244,7 +266,49 @@ class TestShip:
         )  # as served, and with test-time flipping
 
     def test_shipping_again_leaves_other_entries_alone(self, models_dir):
-        assert set(load_index(models_dir)) == {"gender"}
+        assert set(load_index(models_dir).models) == {"gender"}
+
+
+class TestRefusals:
+    def test_a_model_is_not_shipped_unmeasured(self, network, tmp_path):
+        people = make_people()
+        people.loc[people["split"] == "test", "split"] = "calibration"
+        with pytest.raises(ValueError, match="The test split must hold faces labelled with gender"):
+            ship(
+                network, build, COURSES["gender"], people, make_crops(12), np.ones(12), tmp_path,
+                tmp_path / "models" / "gender", Origin(""),
+            )  # fmt: skip
+        assert not (tmp_path / "models").exists()
+
+    def test_files_of_listed_models_may_be_replaced(self, models_dir, shared, tmp_path):
+        check_shipping(models_dir / "gender", COURSES["gender"])
+        check_shipping(shared / "gender", COURSES["gender"])  # its card is that of the faces model
+        check_shipping(tmp_path / "gender", COURSES["gender"])
+
+    @pytest.mark.parametrize(
+        "file", ["age/README.md", "age/predictions.parquet", "faces/faces.onnx"]
+    )
+    def test_other_files_may_not(self, file, models_dir, tmp_path):
+        shutil.copytree(models_dir, tmp_path / "models")
+        path = tmp_path / "models" / file
+        path.parent.mkdir()
+        path.touch()
+        with pytest.raises(ValueError, match=rf"{file}: is in the way, and no model of"):
+            check_shipping(tmp_path / "models" / "faces", COURSES["faces"])
+
+    def test_a_failing_export_leaves_the_old_files(
+        self, models_dir, network, tmp_path, monkeypatch
+    ):
+        shutil.copytree(models_dir / "gender", tmp_path / "gender")
+        before = {path.name: hash_file(path) for path in (tmp_path / "gender").iterdir()}
+
+        def fill_disk(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(export, "compress_archive", fill_disk)
+        with pytest.raises(OSError, match=r"gender\.keras"):
+            export_network(network, build, tmp_path / "gender")
+        assert {path.name: hash_file(path) for path in (tmp_path / "gender").iterdir()} == before
 
 
 class TestPredictions:
@@ -280,28 +344,27 @@ class TestPredictions:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory) -> Path:
-    """A registry with a network of two attributes, in which the test image of group 3 has a copy that was left out."""
+    """Ship a network of two attributes; a test image of group 3 has an excluded copy."""
     run, models_dir = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("models")
     for name in ("history.csv", "config.json"):
-        (run / name).write_text("\n")
+        (run / name).write_text("epoch,val_loss\n0,1\n")
     people = make_people().assign(
-        age=30.0,
+        age=[30.0] * 8 + [None] + [30.0] * 3,
         group=[*range(8), 3, 3, 5, 3],
         source=["utkface"] * 9 + ["fairface", "utkface", "utkface"],
     )
-    tasks = [TASKS["age"], TASKS["gender"]]
+    course = make_course(TASKS["age"], TASKS["gender"], name="faces", widths=SMALL)
     build_small = functools.partial(build_attribute_cnn, ("age", "gender"), 1, SMALL)
     ship(
         shake(build_small()),
         build_small,
-        tasks,
+        course,
         people,
         make_crops(12),
         np.ones(12),
         run,
         models_dir / "faces",
-        "facekit train",
-        0,
+        Origin("facekit train"),
     )
     return models_dir
 
@@ -309,20 +372,23 @@ def shared(tmp_path_factory) -> Path:
 class TestSeveralAttributes:
     def test_they_share_a_file(self, shared):
         assert {path.name for path in shared.iterdir()} == {"index.json", "faces", "age", "gender"}
-        assert {entry.file for entry in load_index(shared).values()} == {"faces/faces.onnx"}
+        index = load_index(shared)
+        assert index.defaults == {"age": "faces", "gender": "faces"}
+        assert {entry.file for entry in index.models.values()} == {"faces/faces.onnx"}
         assert {path.name for path in (shared / "faces").iterdir()} == {
             "faces.keras",
             "faces.onnx",
             "history.csv",
             "config.json",
         }
-        assert "It tells age and gender at once" in (shared / "gender" / "README.md").read_text()
+        assert "It also predicts age." in (shared / "gender" / "README.md").read_text()
 
     def test_each_has_its_own_predictions(self, shared):
         inputs = normalise(make_crops(12)[6:11])
         age, gender = run_session(
             load_session(shared / "faces" / "faces.onnx"), inputs, ["age", "gender"]
         )
+        age = np.delete(age, 2, axis=0)  # the third face has no age, so age is not measured on it
         for name, answers in (("age", age), ("gender", gender)):
             table = pd.read_parquet(shared / name / "predictions.parquet")
             np.testing.assert_allclose(table.filter(like="p_").to_numpy(), answers, atol=6e-6)

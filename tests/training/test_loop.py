@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -12,8 +13,9 @@ from facekit.networks.attributes import add_heads
 from facekit.taxonomy import LABELS
 from facekit.training import loop
 from facekit.training.augmentation import Augmentation
+from facekit.training.course import COURSES, make_course
 from facekit.training.loop import LabelledCrops, TrainingConfig, make_training_batches, train_model
-from facekit.training.loss_weighting import BalancedModel
+from facekit.training.loss_weighting import MultiTaskModel
 from facekit.training.tasks import TASKS
 
 CONFIG = TrainingConfig(epochs=2, batch_size=4, learning_rate=0.01)
@@ -34,7 +36,7 @@ def make_data(count: int, seed: int = 0, names: Sequence[str] = ("gender",)) -> 
 
 
 def build_network(names: Sequence[str] = ("gender",)) -> keras.Model:
-    """A dense layer for each head: what is tried is the loop."""
+    """Build a network of a dense layer per task: the tests are about the loop."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((SIDE, SIDE, 1))
     return keras.Model(inputs, add_heads(keras.layers.Flatten()(inputs), names))
@@ -64,17 +66,16 @@ def load_best(run) -> list[np.ndarray]:
 
 @pytest.fixture
 def interrupt(monkeypatch):
-    """Stop the next training after its first epoch, as Ctrl+C would."""
+    """Stop the next training after its first epoch, as Ctrl+C does."""
 
-    class InterruptedLogger(keras.callbacks.CSVLogger):
+    class InterruptedFiles(loop.RunFiles):
         def on_epoch_end(self, epoch, logs=None):
             super().on_epoch_end(epoch, logs)
-            self.csv_file.close()
             raise KeyboardInterrupt
 
     def run_one_epoch(run):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(keras.callbacks, "CSVLogger", InterruptedLogger)
+            patch.setattr(loop, "RunFiles", InterruptedFiles)
             train(run)
 
     return run_one_epoch
@@ -84,12 +85,12 @@ class TestLabelledCrops:
     @pytest.mark.parametrize(
         ("targets", "weights", "message"),
         [
-            (2, 3, r"`gender` must hold one a crop \(3\); got 2\."),
-            (3, 4, r"`weights` must hold one a crop \(3\); got 4\."),
-            (3, 0, r"`weights` must hold one a crop \(3\); got 0\."),
+            (2, 3, r"`gender` must have one row per crop \(3\); got 2\."),
+            (3, 4, r"`weights` must have one row per crop \(3\); got 4\."),
+            (3, 0, r"`weights` must have one row per crop \(3\); got 0\."),
         ],
     )
-    def test_all_must_be_as_many_as_crops(self, targets, weights, message):
+    def test_all_arrays_have_one_row_per_crop(self, targets, weights, message):
         with pytest.raises(ValueError, match=message):
             LabelledCrops(
                 np.zeros((3, SIDE, SIDE, 1), np.uint8),
@@ -201,7 +202,10 @@ def test_a_run_leaves_its_history_its_config_and_its_best_weights(tmp_path):
     history = read_history(run)
     assert [row["epoch"] for row in history] == ["0", "1"]
     assert {"accuracy", "loss", "val_accuracy", "val_loss"} <= history[0].keys()
-    assert json.loads((run / "config.json").read_text()) == asdict(CONFIG) | {"tasks": ["gender"]}
+    assert json.loads((run / "config.json").read_text()) == asdict(CONFIG) | {
+        "tasks": ["gender"],
+        "course": COURSES["gender"].describe(),
+    }
     for kept, left in zip(load_best(run), network.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, left)
     # The weights left are those of the best epoch: they give its loss on the validation split.
@@ -216,12 +220,10 @@ def test_a_run_leaves_its_history_its_config_and_its_best_weights(tmp_path):
 def test_several_tasks_are_learned_at_once(tmp_path):
     names = ("gender", "ethnicity")
     network = build_network(names)
-    model = BalancedModel(network)
-    tasks, (learned, validation) = (
-        [TASKS[name] for name in names],
-        (make_data(12, seed, names) for seed in (0, 1)),
-    )
-    assert train_model(model, tasks, learned, validation, CONFIG, tmp_path) is model
+    model = MultiTaskModel(network)
+    course = make_course(*(TASKS[name] for name in names), augmentation=NOTHING)
+    learned, validation = (make_data(12, seed, names) for seed in (0, 1))
+    assert train_model(model, course, learned, validation, CONFIG, tmp_path) is model
     history = read_history(tmp_path)
     assert {
         "gender_accuracy",
@@ -253,7 +255,7 @@ def test_training_stops_when_it_no_longer_helps(tmp_path):
     assert not (tmp_path / loop.BACKUP).exists()
 
 
-def test_a_run_that_was_stopped_goes_on(tmp_path, interrupt):
+def test_an_interrupted_run_is_resumed(tmp_path, interrupt):
     interrupt(tmp_path)
     assert (tmp_path / loop.BACKUP).is_dir()
     (first,) = read_history(tmp_path)
@@ -264,7 +266,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, interrupt):
     assert not (tmp_path / loop.BACKUP).exists()
 
 
-def test_going_on_keeps_better_weights(tmp_path, interrupt):
+def test_resuming_keeps_better_weights(tmp_path, interrupt):
     interrupt(tmp_path)
     header, values = (
         line.split(",") for line in (tmp_path / "history.csv").read_text().splitlines()
@@ -273,9 +275,9 @@ def test_going_on_keeps_better_weights(tmp_path, interrupt):
     (tmp_path / "history.csv").write_text(f"{','.join(header)}\n{','.join(values)}\n")
     best = load_best(tmp_path)
     network = train(tmp_path)  # its second epoch cannot be better than a loss of -1
-    for kept, left, told in zip(best, load_best(tmp_path), network.get_weights(), strict=True):
+    for kept, left, used in zip(best, load_best(tmp_path), network.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, left)
-        np.testing.assert_array_equal(kept, told)
+        np.testing.assert_array_equal(kept, used)
 
 
 def test_few_crops_are_one_batch(tmp_path):
@@ -283,17 +285,84 @@ def test_few_crops_are_one_batch(tmp_path):
     assert len(read_history(tmp_path)) == 1
 
 
-def test_no_crops_are_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"`train` must hold faces to learn from; got none"):
-        train_model(
-            build_network(),
-            [TASKS["gender"]],
-            make_data(14).select(slice(0)),
-            make_data(6, seed=1),
-            CONFIG,
-            tmp_path,
-        )
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ((0, 6), r"`train` must hold faces to learn from; got none\. Add images"),
+        ((14, 0), r"`validation` must hold faces to choose the epoch by; got none\. Add images"),
+    ],
+)
+def test_no_crops_are_an_error(counts, message, tmp_path):
+    data = [make_data(14).select(np.arange(14) < count) for count in counts]
+    with pytest.raises(ValueError, match=message):
+        train_model(build_network(), COURSES["gender"], *data, CONFIG, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_tasks_that_differ_need_a_course(tmp_path):
+    names = ("gender", "ethnicity")
+    data, tasks = make_data(4, names=names), [TASKS[name] for name in names]
+    with pytest.raises(ValueError, match="`augmentation` must be given, because it differs"):
+        train_model(MultiTaskModel(build_network(names)), tasks, data, data, CONFIG, tmp_path)
+
+
+def test_other_settings_do_not_resume_a_run(tmp_path, interrupt):
+    interrupt(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"an interrupted run with other settings \(epochs, seed\)"
+    ):
+        train(tmp_path, replace(CONFIG, epochs=3, seed=1))
+    assert len(read_history(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("file", ["history.csv", "best.weights.h5"])
+def test_a_file_that_cannot_be_written_leaves_the_old_one(file, tmp_path, monkeypatch):
+    (tmp_path / "history.csv").write_text("the old one")
+
+    save_weights = keras.Model.save_weights
+
+    def fill_disk(*given, filepath=None, **_):
+        if filepath is None:  # not the backup, which Keras writes by itself
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save_weights(*given, filepath)
+
+    if file == "history.csv":
+        monkeypatch.setattr(csv.DictWriter, "writeheader", fill_disk)
+    else:
+        monkeypatch.setattr(keras.Model, "save_weights", fill_disk)
+    with pytest.raises(OSError, match=file) as caught:
+        train(tmp_path)
+    assert caught.value.errno == errno.ENOSPC
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "config.json",
+        "history.csv",
+    }
+    assert ((tmp_path / "history.csv").read_text() == "the old one") == (file == "history.csv")
+
+
+def test_rows_that_lack_a_label_teach_the_other_task(tmp_path):
+    """Half of the rows label the gender only, the others the ethnicity only; both are learned."""
+    names, count = ("gender", "ethnicity"), 64
+    shades = np.arange(count) % 2
+    crops = (np.ones((count, SIDE, SIDE, 1)) * shades[:, None, None, None] * 255).astype(np.uint8)
+    targets = {name: np.eye(len(LABELS[name]), dtype=np.float32)[shades] for name in names}
+    halves = {"gender": np.arange(count) < count // 2, "ethnicity": np.arange(count) >= count // 2}
+    weights = {}
+    for name, labelled in halves.items():
+        targets[name][~labelled] = np.nan
+        weights[name] = TASKS[name].weigh(targets[name], 0)
+    data = LabelledCrops(crops, targets, weights)
+    course = make_course(*(TASKS[name] for name in names), augmentation=NOTHING)
+    config = replace(CONFIG, epochs=8, batch_size=8, learning_rate=0.05)
+    network = build_network(names)
+    train_model(MultiTaskModel(network), course, data, data, config, tmp_path, quiet=True)
+    answers = network.predict(normalise(crops), verbose=0)
+    for name in names:
+        assert (answers[name].argmax(axis=1) == shades).all()
+    history = read_history(tmp_path)
+    assert all(np.isfinite(float(value)) for row in history for value in row.values())
+    assert float(history[-1]["val_gender_accuracy"]) == 1
+    assert float(history[-1]["val_ethnicity_accuracy"]) == 1
 
 
 @pytest.mark.parametrize("quiet", [True, False])

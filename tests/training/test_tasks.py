@@ -11,6 +11,7 @@ from facekit.training.tasks import (
     accuracy,
     age_distribution_loss,
     cross_entropy,
+    find_labelled,
     years_off,
 )
 
@@ -81,6 +82,18 @@ class TestEncode:
         assert targets.shape == (0, len(LABELS[task]))
         assert targets.dtype == np.float32
 
+    @pytest.mark.parametrize("task", ATTRIBUTES)
+    def test_a_missing_label_is_a_row_of_nan(self, task):
+        label = 30 if task == "age" else LABELS[task][0]
+        targets = TASKS[task].encode(list_labels(task, [label, None]))
+        assert np.isfinite(targets[0]).all()
+        assert np.isnan(targets[1]).all()
+        assert find_labelled(targets).tolist() == [True, False]
+
+    def test_an_unknown_label_is_an_error(self):
+        with pytest.raises(ValueError, match="`gender` must be one of female, male; got Female"):
+            TASKS["gender"].encode(pd.DataFrame({"gender": ["Female", "male", None]}))
+
 
 class TestWeigh:
     EMOTIONS = ("happiness",) * 6 + ("anger",) * 3 + ("fear",)
@@ -114,6 +127,14 @@ class TestWeigh:
     def test_the_mean_is_one(self, task, labels, balance):
         assert self.weigh(balance, task, labels).mean() == pytest.approx(1, rel=1e-5)
 
+    def test_rows_without_a_label_have_no_weight(self):
+        weights = self.weigh(1, labels=(*self.EMOTIONS, None, None))
+        assert (weights == 0).sum() == 2
+        assert weights.mean() == pytest.approx(1, rel=1e-5)
+        counted = np.unique(weights[weights > 0])
+        np.testing.assert_allclose(counted / counted[0], [1, 2, 6], rtol=1e-5)
+        assert self.weigh(1, labels=(None, None)).tolist() == [0, 0]
+
     def test_no_images(self):
         weights = TASKS["gender"].weigh(np.zeros((0, 2), np.float32), 1)
         assert weights.shape == (0,)
@@ -130,12 +151,14 @@ def test_each_loss_is_finite_and_least_at_the_truth(name):
     ]
     assert np.isfinite(costs).all()
     assert np.argmin(costs) == classes // 2
-    assert np.isfinite(measure(task.loss, truth, make_one_hot(0, classes))).all()  # sure and wrong
+    assert np.isfinite(
+        measure(task.loss, truth, make_one_hot(0, classes))
+    ).all()  # confident and wrong
     assert measure(task.loss, truth, truth) <= min(costs)
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_losses_are_told_one_an_image(name):
+def test_there_is_one_loss_per_image(name):
     answers = np.full((3, len(LABELS[name])), 1 / len(LABELS[name]))
     targets = np.eye(len(LABELS[name]))[[0, 1, 1]]
     for function in (TASKS[name].loss, TASKS[name].metric):
@@ -151,7 +174,7 @@ class TestCrossEntropy:
             measure(cross_entropy, targets, answers), [sure, 0.95 * sure + 0.05 * unsure], rtol=1e-5
         )
 
-    def test_certainty_costs_where_labels_are_smoothed(self):
+    def test_confident_predictions_cost_where_labels_are_smoothed(self):
         target = TASKS["gender"].encode(list_labels("gender", ["female"]))
         modest, certain = (
             measure(cross_entropy, target, [[share, 1 - share]])[0] for share in (0.95, 0.9999)
@@ -165,7 +188,8 @@ class TestAgeLoss:
         spread, target = 1 + 0.04 * age, TASKS["age"].encode(list_labels("age", [age]))
         least = measure(age_distribution_loss, target, target)
         for other in (
-            make_bell(age + 5, spread), make_bell(age - 5, spread), make_bell(age, 3 * spread), make_bell(age, spread / 3),
+            make_bell(age + 5, spread), make_bell(age - 5, spread), make_bell(age, 3 * spread),
+            make_bell(age, spread / 3),
             np.full((1, 101), 1 / 101),
         ):  # fmt: skip
             assert measure(age_distribution_loss, target, other) > least

@@ -1,0 +1,359 @@
+"""Write the card of a model. Every sentence comes from what was run, never from what is usual.
+
+How the faces were split comes from the manifest: its protocol and seed as stated, and a count of
+groups in several splits as measured. The epoch comes from the history, licences from the catalogue
+of datasets, weak spots from the test predictions.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from facekit.datasets.adapters import DATASETS
+from facekit.datasets.protocols import LEAKING
+from facekit.evaluation.figures import get_probabilities, tabulate_figures
+from facekit.taxonomy import AGES_YEARS, LABELS, find_age_range
+from facekit.training.course import PRETRAINED, Course
+from facekit.training.data import SPLITS_NOTE
+
+# Splits between which nothing may be shared; `excluded` faces are not used at all.
+USED_SPLITS = ("train", "validation", "calibration", "test")
+
+CITATIONS = {
+    "utkface": "UTKFace (Zhang, Song, Qi, CVPR 2017)",
+    "fer2013": "FER2013 (Goodfellow et al., 2013)",
+    "ck_plus": "CK+48 (Lucey et al., CVPRW 2010)",
+}
+DLIB = (
+    "dlib's face recognition network (King, 2017; CC0), which learned from about 3 million faces "
+    "with no labels but names"
+)
+
+# What holds of a task whatever it was trained on, and what holds of the labels of one dataset.
+LIMITS = {
+    "age": "The model predicts how old a face looks, not how old a person is.",
+    "gender": "The model knows two classes, as the datasets do. It predicts how a face looks, not "
+    "who somebody is.",
+    "emotion": "The model predicts the expression of a face, not the feeling of a person.",
+    "ethnicity": "The classes are coarse, assigned by appearance, and contested. The model is for "
+    "audits and research. It is never run by default and must not decide anything about anybody.",
+}
+SOURCE_LIMITS = {
+    ("age", "utkface"): "The ages of UTKFace are estimates themselves.",
+    ("ethnicity", "utkface"): "The five classes are those of UTKFace.",
+    ("emotion", "fer2013"): "About two people in three agree with the labels of FER2013.",
+}
+
+CARD = """# {name}
+
+`{file}`, a residual CNN of {parameters:.2f} million parameters, predicts {name} from an upright
+{colour} face crop of {side}x{side} pixels.{also}
+
+- **Output**: {outputs}
+- **Training data**: {data}
+- **Started from**: {start}
+- **Split**: {split}
+- **Epochs**: {epochs}
+- **Made by**: `{command}`
+- **Licence**: {licence}
+
+## Held-out figures (test split)
+
+{figures}
+
+`facekit evaluate {name}` computes them again from `predictions.parquet`, which holds the label of
+every {held_out} image and the probabilities that the ONNX file gave it. `{folder}/history.csv` is
+the training history, `{folder}/config.json` the settings.
+
+Averaged over a crop and its mirror image (test-time flipping), which takes twice the time and is
+not how the model is served:
+
+{flipped}
+
+{weakest} {lost}
+
+## Course
+
+{course}
+
+## Limits
+
+{limits}
+"""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a model came about.
+
+    Attributes:
+        command: The command that trains it.
+        seed: Seed of the training.
+        start_from: The model whose layers it started from.
+        teacher: The teacher's predictions that it learned from.
+        teacher_share: Share of these in the targets.
+    """
+
+    command: str
+    seed: int = 0
+    start_from: Path | None = None
+    teacher: Path | None = None
+    teacher_share: float = 0.0
+
+
+def write_card(
+    course: Course,
+    task_name: str,
+    file: str,
+    count_parameters: int,
+    manifest: pd.DataFrame,
+    scores: np.ndarray,
+    predictions: pd.DataFrame,
+    figures: tuple[list[dict], list[dict]],
+    history: Path,
+    origin: Origin,
+) -> str:
+    """Return the card of a task of a model, as Markdown.
+
+    Args:
+        course: What the model learned.
+        task_name: The task that the card is about.
+        file: The ONNX file, relative to the registry, `FOLDER/FILE.onnx`.
+        count_parameters: Number of the network's parameters.
+        manifest: All faces, with splits; `load_data` made it.
+        scores: (faces,) detection scores, 0 where no face was found.
+        predictions: Table of predictions of the held-out faces.
+        figures: Figures of the test split as served, and with test-time flipping.
+        history: The run's `history.csv`.
+        origin: How the model came about.
+    """
+    others = [name for name in course.task_names if name != task_name]
+    sources = list(dict.fromkeys(manifest["source"]))
+    limits = [LIMITS[task_name], *(SOURCE_LIMITS.get((task_name, name), "") for name in sources)]
+    splits = [name for name in USED_SPLITS if (predictions["split"] == name).any()]
+    return CARD.format(
+        name=task_name,
+        file=file,
+        folder=Path(file).parent.as_posix(),
+        parameters=count_parameters / 1e6,
+        side=course.side,
+        colour="colour" if course.channels == 3 else "grey",
+        also=f" It also predicts {' and '.join(others)}." if others else "",
+        outputs="a probability for each year from 0 to 100"
+        if task_name == "age"
+        else f"probabilities of {', '.join(map(str, LABELS[task_name]))}",
+        data=describe_data(manifest, task_name),
+        start=describe_start(course, origin),
+        split=describe_split(manifest),
+        epochs=describe_epochs(history, int((manifest["split"] == "validation").sum())),
+        command=origin.command,
+        licence=describe_licence(sources),
+        figures=tabulate_figures(figures[0]),
+        flipped=tabulate_figures(figures[1]),
+        held_out=" and ".join(filter(None, (", ".join(splits[:-1]), splits[-1]))),
+        weakest=describe_weakest(task_name, predictions),
+        lost=describe_lost(scores),
+        course="\n".join(f"- {name}: {_format(value)}" for name, value in _list_course(course)),
+        limits=" ".join(filter(None, limits)),
+    )
+
+
+def _list_course(course: Course) -> list[tuple[str, object]]:
+    return [(name.replace("_", " "), value) for name, value in course.describe().items()]
+
+
+def _format(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def describe_data(manifest: pd.DataFrame, task_name: str | None = None) -> str:
+    """Return the datasets with the number of their training faces.
+
+    Args:
+        manifest: The faces, with splits.
+        task_name: Count only faces with a label for this task.
+
+    Example:
+        >>> describe_data(pd.DataFrame({"source": ["mine"], "split": ["train"], "age": [3]}), "age")
+        'mine (1 training face)'
+    """
+    rows = manifest[manifest["split"] == "train"]
+    rows = rows if task_name is None else rows[rows[task_name].notna()]
+    counts = rows["source"].value_counts(sort=False)
+    return "; ".join(
+        f"{CITATIONS.get(str(name), name)} ({_count_faces(count, 'training ')})"
+        for name, count in counts.items()
+    )
+
+
+def describe_start(course: Course, origin: Origin) -> str:
+    """Return what the weights started from, and the teacher."""
+    if origin.start_from:
+        start = (
+            f"the layers of `{origin.start_from.name}` that have the same name and shapes; what "
+            "that model learned from is in its own card"
+        )
+    elif course.network in PRETRAINED:
+        start = DLIB
+    else:
+        start = f"random weights, seed {origin.seed}"
+    if origin.teacher:
+        start += (
+            f". The targets contain the predictions of a teacher, `{origin.teacher.name}`, with a "
+            f"share of {origin.teacher_share:g}"
+        )
+    return start
+
+
+def describe_licence(sources: Sequence[str]) -> str:
+    """Return the licence of the weights and those of the datasets.
+
+    Args:
+        sources: Names of datasets; others than facekit's have a licence that facekit cannot know.
+
+    Example:
+        >>> describe_licence(["fairface", "mine"])
+        'code and weights MIT; training data: fairface (CC BY 4.0), mine (licence not known)'
+    """
+    known = {name: DATASETS[name].licence for name in sources if name in DATASETS}
+    each = (f"{name} ({known.get(name, 'licence not known')})" for name in sources)
+    return f"code and weights MIT; training data: {', '.join(each)}"
+
+
+def describe_split(manifest: pd.DataFrame) -> str:
+    """Return how the faces were split: the stated protocol and seed, and what leaks, as measured.
+
+    Args:
+        manifest: The faces, with splits; `attrs["splits"]` has protocol and seed of each dataset,
+            as far as they are known.
+    """
+    sentences = []
+    for name, notes in manifest.attrs.get(SPLITS_NOTE, {}).items():
+        protocol = notes.get("protocol")
+        if protocol is None:
+            sentences.append(f"The manifest of {name} does not state how it was split.")
+            continue
+        seed = f", seed {notes['seed']}" if notes.get("seed") is not None else ""
+        sentences.append(f"{name}: protocol {protocol}{seed}.")
+        if protocol in LEAKING:
+            sentences.append(
+                f"This protocol leaks: it puts photos of one group into several splits of {name}, "
+                "so the held-out figures are too good."
+            )
+    return " ".join((*sentences, *(measure_leaks(manifest))))
+
+
+def measure_leaks(manifest: pd.DataFrame) -> list[str]:
+    """Return sentences on the groups, subjects and photos that stand in more than one split.
+
+    Args:
+        manifest: The faces, with splits.
+
+    Example:
+        >>> faces = pd.DataFrame({
+        ...     "path": ["a", "b"], "source": "mine", "group": [1, 1], "subject": None,
+        ...     "split": ["train", "test"],
+        ... })
+        >>> measure_leaks(faces)[0]
+        '1 of 1 groups stands in more than one split, so the held-out figures are too good.'
+    """
+    used = manifest[manifest["split"].isin(USED_SPLITS)]
+    sentences = []
+    for column, plural in (("group", "groups"), ("subject", "subjects"), ("path", "photos")):
+        known = used[used[column].notna()]
+        # Each dataset numbers its groups from 0.
+        splits = known.groupby(["source", column])["split"].nunique()
+        torn = int((splits > 1).sum())
+        if torn:
+            sentences.append(
+                f"{torn} of {len(splits)} {plural} {'stands' if torn == 1 else 'stand'} in more "
+                "than one split, so the held-out figures are too good."
+            )
+        elif column == "group" and len(splits):
+            sentences.append(f"None of {len(splits)} groups stands in more than one split.")
+        elif column == "subject" and len(splits):
+            sentences.append(f"None of {len(splits)} subjects stands in more than one split.")
+        if column == "group" and len(known) < len(used):
+            sentences.append(
+                f"{len(used) - len(known)} of {len(used)} faces have no group, so facekit could "
+                "not check whether copies of them stand in several splits."
+            )
+    return sentences
+
+
+def describe_epochs(history: Path, validation_count: int) -> str:
+    """Return which epoch was kept, and what chose it.
+
+    Args:
+        history: The run's `history.csv`.
+        validation_count: Number of validation faces.
+    """
+    with history.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or "val_loss" not in rows[0]:
+        return f"{len(rows)}; the history has no validation loss, so nothing chose the epoch."
+    losses = [float(row["val_loss"]) for row in rows]
+    if len(rows) == 1:
+        return "1, so there was no choice between epochs."
+    return (
+        f"{len(rows)}; epoch {int(np.argmin(losses)) + 1} was kept, because it has the least loss "
+        f"on {_count_faces(validation_count, 'validation ')}."
+    )
+
+
+def describe_weakest(task_name: str, predictions: pd.DataFrame) -> str:
+    """Return the class, or the range of ages, that is predicted worst on the test split.
+
+    Args:
+        task_name: The task.
+        predictions: Table of predictions; only its test rows count.
+    """
+    test = predictions[predictions["split"] == "test"]
+    labels, probabilities = test["label"].to_numpy(), get_probabilities(test)
+    if task_name == "age":
+        ages = labels.astype(float)
+        errors = pd.Series(np.abs(probabilities @ np.array(AGES_YEARS) - ages))
+        figures = errors.groupby([find_age_range(age) for age in ages]).agg(["mean", "count"])
+        worst = figures.iloc[int(figures["mean"].argmax())]
+        return (
+            f"The largest mean error on the test split is {worst['mean']:.1f} years, at "
+            f"{worst.name} years ({_count_faces(worst['count'])})."
+        )
+    right = pd.Series(np.array(LABELS[task_name])[probabilities.argmax(axis=1)] == labels)
+    figures = right.groupby(labels).agg(["mean", "count"])
+    worst = figures.iloc[int(figures["mean"].argmin())]
+    return (
+        f"The lowest recall on the test split is {worst['mean']:.0%}, for {worst.name} "
+        f"({_count_faces(worst['count'])})."
+    )
+
+
+def describe_lost(scores: np.ndarray) -> str:
+    """Return in how many images no face was found.
+
+    Args:
+        scores: (images,) detection scores, 0 where no face was found.
+
+    Example:
+        >>> describe_lost(np.array([0.9, 1.0]))
+        'MTCNN found a face in every image.'
+    """
+    lost = scores == 0
+    if not lost.any():
+        return "MTCNN found a face in every image."
+    return (
+        f"MTCNN found no face in {lost.mean():.1%} of the images; these were cropped as their "
+        "dataset crops them."
+    )
+
+
+def _count_faces(count: float, kind: str = "") -> str:
+    return f"{count:,.0f} {kind}face{'' if count == 1 else 's'}"

@@ -1,0 +1,32 @@
+"""Fit the constants of fusion, as `facekit train fusion` does, from predictions and labels.
+
+Fitting, measuring and the card are in `calibration`; `facekit.fusion` applies the constants.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from facekit.calibration import fit_fusion, select_training_labels
+from facekit.datasets.adapters import read_dataset
+from facekit.registry import get_models_dir
+
+SOURCES = ("utkface", "fer2013", "ck_plus")  # datasets whose training labels are counted
+
+
+def run_fusion_fit(data_dir: Path, models_dir: Path | None, seed: int) -> None:
+    """Fit the constants of fusion, write them with their card, and print the card.
+
+    Args:
+        data_dir: Folder that holds the datasets under their usual names.
+        models_dir: Folder of the registry with stored predictions; the shipped one by default.
+        seed: Seed of the splits, the one with which the models were trained.
+
+    Raises:
+        FileNotFoundError: If a dataset or the predictions of a model do not exist.
+    """
+    models_dir = models_dir or get_models_dir()
+    manifest = pd.concat([read_dataset(name, data_dir, seed) for name in SOURCES])
+    print(fit_fusion(models_dir, select_training_labels(manifest, models_dir), seed))
