@@ -155,7 +155,9 @@ class TestLabels:
         [(20, "100, highly"), (21, "105, fairly"), (24, "120, approximate"), (30, "150, rough")],
     )
     def test_whipple_grades(self, heaped, told, monkeypatch):
-        monkeypatch.setattr("facekit.datasets.audit._hash_image", str)
+        monkeypatch.setattr(
+            "facekit.datasets.audit._hash_images", lambda paths: dict(zip(paths, paths, strict=True))
+        )
         ages = [30] * heaped + [31] * (100 - heaped)
         rows = [{"path": f"{index}.jpg", "age": age} for index, age in enumerate(ages)]
         detail = get_finding(
@@ -217,7 +219,7 @@ class TestFacesAndSplits:
         )
         with pytest.raises(
             ValueError,
-            match=r"`scores` must have shape \(3,\), one a row of the manifest; got \(2,\)",
+            match=r"`scores` must have shape \(3,\), one score per row of the manifest; got \(2,\)",
         ):
             audit_manifest(manifest, scores=np.ones(2))
 

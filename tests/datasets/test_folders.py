@@ -112,12 +112,15 @@ class TestFer2013:
             f"PublicTest_{index}{number}.jpg" for index in range(7) for number in range(2)
         }
         assert get_names(manifest, "excluded") == {"Training_copied.jpg", "Training_relit.jpg"}
-        assert manifest["split"].eq("train").sum() >= 38
+        assert manifest["split"].eq("train").sum() >= 32
 
     def test_other_folders_are_left_out(self, folder, save_noise):
         save_noise(folder / "train" / "bored" / "Training_99.jpg", 500)
         save_noise(folder / "spare" / "happy" / "Training_98.jpg", 501)
-        assert len(read_fer2013(folder)) == 56
+        with pytest.warns(
+            UserWarning, match="2 images in unknown folders left out: spare/happy, train/bored$"
+        ):
+            assert len(read_fer2013(folder)) == 56
 
     @staticmethod
     def write_csv(path: Path, header: str, rows: list[tuple], order=(0, 1, 2)) -> None:
@@ -166,9 +169,10 @@ class TestFer2013:
             np.testing.assert_array_equal(np.asarray(Image.open(path)), self.draw_pixels(code))
         manifest = split_by_protocol(manifest.reset_index(drop=True), "official")
         assert manifest["split"].value_counts().to_dict() == {
-            "train": 4,
+            "train": 3,
             "test": 2,
             "validation": 1,
+            "calibration": 1,
         }
 
     def test_the_csv_is_unpacked_once(self, tmp_path):
@@ -198,7 +202,7 @@ class TestFer2013:
 
     @pytest.mark.parametrize(
         ("header", "message"),
-        [("emotion,pixels,Usage", "holds no pictures"), ("pixels", "lacks the column emotion")],
+        [("emotion,pixels,Usage", "holds no pictures"), ("pixels", "the column emotion, Usage is missing")],
     )
     def test_an_empty_csv(self, header, message, tmp_path):
         self.write_csv(tmp_path / "fer2013.csv", header, [])
@@ -308,7 +312,8 @@ def test_fg_net(save_noise, tmp_path):
 def test_facial_age(save_noise, tmp_path):
     for seed, name in enumerate(("001/1.png", "001/10.png", "110/9.png", "readme/2.png")):
         save_noise(tmp_path / name, seed)
-    assert read_facial_age(tmp_path)["age"].tolist() == [1, 1, 110]
+    with pytest.warns(UserWarning, match="1 images in unknown folders left out: readme$"):
+        assert read_facial_age(tmp_path)["age"].tolist() == [1, 1, 110]
 
 
 @pytest.mark.parametrize(
@@ -335,10 +340,10 @@ class TestRows:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("", r"a\.csv: lacks the column b; got an empty file"),
-            ("a\n1\n", r"a\.csv: lacks the column b; got a\."),
-            ("a,b\n1\n", r"a\.csv: line 2 must have 2 cells; got 1"),
-            ("a,b\n1,2,3\n", r"a\.csv: line 2 must have 2 cells; got 3"),
+            ("", r"a\.csv: the file is empty"),
+            ("a\n1\n", r"a\.csv: line 1: the column b is missing; the file has a\."),
+            ("a,b\n1\n", r"a\.csv: line 2 must have 2 cells, as the header has; got 1"),
+            ("a,b\n1,2,3\n", r"a\.csv: line 2 must have 2 cells, as the header has; got 3"),
         ],
     )
     def test_damage_is_named(self, text, message, tmp_path):

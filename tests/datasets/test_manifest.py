@@ -71,7 +71,7 @@ class TestChecks:
             ({"gender": "man"}, r"`gender` must be one of female, male; got man in row 1, b\.jpg"),
             ({"ethnicity": "martian"}, "`ethnicity` must be one of white, .*; got martian"),
             ({"emotion": "angry"}, "`emotion` must be one of anger, .*; got angry"),
-            ({"split": "dev"}, "`split` must be one of train, validation, test, excluded; got dev"),
+            ({"split": "dev"}, "`split` must be one of train, validation, calibration, test, excluded; got dev"),
             ({"path": None}, "`path` must be given"),
             ({"x1": 5, "y1": 5, "x2": 5, "y2": 9}, "`x2` must be more than `x1`; got 5.0"),
             ({"x1": 5, "y1": 5, "x2": 9, "y2": 4}, "`y2` must be more than `y1`; got 4.0"),
@@ -167,7 +167,7 @@ class TestFile:
         (tmp_path / "mine.parquet").write_text(content)
         with pytest.raises(
             ValueError,
-            match=r"mine\.parquet: is no manifest \(.*\); make it again with `facekit data prepare`",
+            match=r"mine\.parquet: is not a manifest \(.*\); make it again with `facekit data prepare`",
         ):
             load_manifest(tmp_path / "mine.parquet")
 
@@ -175,7 +175,7 @@ class TestFile:
         pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "mine.parquet")
         with pytest.raises(
             ValueError,
-            match=r"mine\.parquet: is no manifest \(A manifest must have the columns .*; got a",
+            match=r"mine\.parquet: is not a manifest \(A manifest must have the columns .*; got a",
         ):
             load_manifest(tmp_path / "mine.parquet")
 
@@ -250,13 +250,26 @@ class TestSplit:
         for name, share in SHARES.items():
             assert np.mean(splits == name) == pytest.approx(share, abs=0.02)
 
-    def test_shares_of_single_images_are_exact(self):
-        splits = split_by_group(np.arange(200), SHARES, seed=5)
-        assert {name: int(np.sum(splits == name)) for name in SHARES} == {
-            "train": 170,
-            "validation": 10,
-            "test": 20,
-        }
+    def test_sides_do_not_change_when_groups_are_added(self):
+        groups = np.arange(400)
+        some, more = split_by_group(groups[::2], SHARES, 5), split_by_group(groups, SHARES, 5)
+        np.testing.assert_array_equal(some, more[::2])
+
+    @pytest.mark.parametrize("count", [3, 4, 7, 12])
+    def test_no_split_stays_empty(self, count):
+        for seed in range(20):
+            assert set(split_by_group(np.arange(count), SHARES, seed)) == set(SHARES)
+
+    def test_too_few_groups_are_an_error(self):
+        with pytest.raises(
+            ValueError,
+            match="A split into train, validation, test needs 3 groups or more.*got 2 groups",
+        ):
+            split_by_group(np.array([1, 1, 2]), SHARES, seed=0)
+
+    def test_a_share_of_nothing_gets_nothing(self):
+        splits = split_by_group(np.arange(50), {"train": 0.5, "validation": 0, "test": 0.5}, 0)
+        assert set(splits) == {"train", "test"}
 
     def test_a_seed_repeats_itself(self):
         groups = np.arange(300) // 2
