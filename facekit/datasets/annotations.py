@@ -26,9 +26,15 @@ from facekit.taxonomy import (
 )
 
 __all__ = [
-    "NOT_A_FACE", "read_dataturks", "read_fairface", "read_ground_truth", "read_imdb_wiki", "read_own_table",
-    "read_wider_face", "write_dataturks",
-]  # fmt: skip
+    "NOT_A_FACE",
+    "read_dataturks",
+    "read_fairface",
+    "read_ground_truth",
+    "read_imdb_wiki",
+    "read_own_table",
+    "read_wider_face",
+    "write_dataturks",
+]
 
 DAYS_BEFORE_1970 = 719_529  # in Matlab's dates, which count from year 0
 DAYS_A_YEAR = 365.2425

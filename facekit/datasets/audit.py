@@ -340,3 +340,18 @@ def _find_leaks(manifest: pd.DataFrame, keys: dict[str, pd.Series]) -> list[dict
                     )
                 )
     return rows
+
+
+def format_findings(findings: pd.DataFrame) -> str:
+    """Return findings as text: one line each, and below it examples and the remedy."""
+    lines = []
+    for found in findings.fillna({"count": -1, "share": 0}).to_dict("records"):
+        measured = f"{'-':>9}{'':20}"
+        if found["count"] >= 0:
+            measured = f"{found['count']:>9,} of {found['total']:<9,} {found['share']:>6.1%}"
+        described = ", ".join(filter(None, (found["finding"], found["detail"])))
+        lines.append(f"{measured}  {described}")
+        if found["count"] > 0:
+            remedy = "; ".join(filter(None, (found["examples"], found["remedy"])))
+            lines.append(f"{'':31}{remedy}")
+    return "\n".join(lines)

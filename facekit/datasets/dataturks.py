@@ -181,8 +181,8 @@ def _copy_image(path: Path, folder: Path, taken: set[str]) -> str:
 def _is_dataturks(table: Path) -> bool:
     """Return whether each line of a file has the form of DataTurks."""
     try:
-        lines = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()]
-        return all({"content", "annotation"} <= line.keys() for line in lines)
+        lines = filter(str.strip, table.read_text(encoding="utf-8").splitlines())
+        return all({"content", "annotation"} <= json.loads(line).keys() for line in lines)
     except (ValueError, AttributeError):
         return False
 

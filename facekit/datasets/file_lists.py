@@ -16,8 +16,9 @@ from facekit.images import IMAGE_SUFFIXES
 
 # Endings of files that lie beside pictures and are none: nobody misses them.
 DOCUMENT_SUFFIXES = (
-    "", ".csv", ".db", ".gz", ".htm", ".html", ".ini", ".json", ".mat", ".md", ".npy", ".npz", ".parquet",
-    ".part", ".pdf", ".pts", ".py", ".tar", ".tgz", ".tsv", ".txt", ".xlsx", ".xml", ".xz", ".yaml", ".yml", ".zip",
+    "", ".csv", ".db", ".gz", ".htm", ".html", ".ini", ".json", ".mat", ".md", ".npy", ".npz",
+    ".parquet", ".part", ".pdf", ".pts", ".py", ".tar", ".tgz", ".tsv", ".txt", ".xlsx", ".xml",
+    ".xz", ".yaml", ".yml", ".zip",
 )  # fmt: skip
 ADDED_FOLDERS = ("__macosx",)
 NAMED = 10  # files or folders that a warning names

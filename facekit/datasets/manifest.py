@@ -18,12 +18,12 @@ import pandas as pd
 from facekit.datasets.fingerprints import THUMBNAIL_SIDE
 from facekit.datasets.groups import DUPLICATE_CORRELATION, group_duplicates, split_by_group
 from facekit.files import replace_file
-from facekit.taxonomy import EMOTIONS, ETHNICITIES, GENDERS
+from facekit.taxonomy import EMOTIONS, ETHNICITIES, GENDERS, find_age_range, name_age_ranges
 
 __all__ = [
-    "BOX", "COLUMNS", "DUPLICATE_CORRELATION", "LABELS", "NUMBERS", "OLDEST_YEARS", "SPLITS", "TEXTS",
-    "THUMBNAIL_SIDE", "check_manifest", "find_faults", "group_duplicates", "load_manifest",
-    "make_manifest", "save_manifest", "split_by_group",
+    "BOX", "COLUMNS", "DUPLICATE_CORRELATION", "LABELS", "NUMBERS", "OLDEST_YEARS", "SPLITS",
+    "TEXTS", "THUMBNAIL_SIDE", "check_manifest", "find_faults", "group_duplicates", "load_manifest",
+    "make_manifest", "save_manifest", "split_by_group", "tabulate_counts",
 ]  # fmt: skip
 
 BOX = ("x1", "y1", "x2", "y2")
@@ -145,3 +145,21 @@ def load_manifest(path: Path) -> pd.DataFrame:
             f"{path}: is not a manifest ({error}); make it again with `facekit data prepare`."
         ) from None
     return manifest
+
+
+def tabulate_counts(manifest: pd.DataFrame) -> str:
+    """Return a table of a manifest's faces by split, in all and by label; ages by class.
+
+    Labels without a face stand in it, with zeros.
+    """
+    columns = {"age": manifest["age"].map(find_age_range, na_action="ignore")}
+    columns |= {label: manifest[label] for label in ("gender", "ethnicity", "emotion")}
+    orders = {"age": name_age_ranges(), **LABELS}
+    split = manifest["split"].fillna("no split")
+    tables = {"faces": pd.crosstab(pd.Series("all", manifest.index), split)}
+    for name, values in columns.items():
+        if values.notna().any():
+            tables[name] = pd.crosstab(values, split).reindex(orders[name], fill_value=0)
+    counts = pd.concat(tables).fillna(0).astype(int)
+    present = [split for split in (*SPLITS, "no split") if split in counts]
+    return counts.reindex(columns=present).rename_axis(columns=None).to_string()

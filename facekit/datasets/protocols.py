@@ -1,4 +1,4 @@
-"""Split a manifest by a named protocol: some do not leak, and two of the papers' do, to show the gap.
+"""Split a manifest by a named protocol: some do not leak; two of the papers' do, to show the gap.
 
 A protocol takes a manifest and returns it with `group` and `split` filled in. What a group is, and
 why its split does not change when images are added, is in `groups`. The leaking protocols put
