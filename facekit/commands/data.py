@@ -22,8 +22,8 @@ DATA_OPTION = click.option(
     help="Folder that holds the datasets under their usual names, see data/README.md.",
 )
 
-NAME_HELP = """NAME is a dataset that `facekit data list` lists, a csv of your own, or a manifest that
-`facekit data prepare` saved, .parquet."""
+NAME_HELP = """NAME is a dataset that `facekit data list` lists, a csv of your own, or a manifest
+that `facekit data prepare` saved, .parquet."""
 
 PREPARE_HELP = """Read datasets, split them, cut their faces, and save the manifest.
 

@@ -25,6 +25,7 @@ DUPLICATE_CORRELATION = 0.95
 BLOCK = 2048  # thumbnails compared with all others at once
 COMPARED = 2**26  # pairs compared at once, whatever the number of images: 256 MB
 NUMBER_BITS = 48  # of a group's number: exact in a float, too large for two groups to share one
+MOST_DIGITS = 16  # of a number that is kept: it fits into 64 bits
 SHARE_BITS = 53  # of the hash that decides a split: as exact as a float can be
 
 
@@ -92,7 +93,7 @@ def number_group(name: str) -> int:
         >>> number_group("17"), number_group("wedding") < 2**48
         (17, True)
     """
-    if name.isascii() and name.isdecimal() and len(name) < 16:
+    if name.isascii() and name.isdecimal() and len(name) <= MOST_DIGITS:
         return int(name)
     return _hash(name) >> (256 - NUMBER_BITS)
 
