@@ -67,6 +67,24 @@ class TestUtkface:
         assert len(manifest) == 60
         assert all(name in str(warned[0].message) for name in malformed)
 
+    def test_any_case_and_format_of_pictures(self, save_noise, tmp_path):
+        names = ("1_0_0_2017.JPG", "2_1_1_2017.jpeg", "3_0_2_2017.jpg.chip.PNG", "4_1_3_2017.bmp")
+        for seed, name in enumerate(names):
+            save_noise(tmp_path / ("part1" if seed % 2 else ".") / name, seed)
+        assert sorted(read_utkface(tmp_path)["age"]) == [1, 2, 3, 4]
+
+    def test_hidden_files_and_documents_are_passed_over_and_other_formats_named(
+        self, folder, save_noise
+    ):
+        save_noise(folder / ".ipynb_checkpoints" / "9_0_0_2017.jpg", 500)
+        (folder / "._1_0_0_2017.jpg").touch()
+        (folder / "readme.txt").touch()
+        (folder / "1_0_0_2017.raw").touch()
+        with pytest.warns(
+            UserWarning, match=r"1 files in formats that are not read left out: 1_0_0_2017\.raw$"
+        ):
+            assert len(read_utkface(folder)) == 60
+
 
 class TestFer2013:
     @pytest.fixture
@@ -121,6 +139,41 @@ class TestFer2013:
             UserWarning, match="2 images in unknown folders left out: spare/happy, train/bored$"
         ):
             assert len(read_fer2013(folder)) == 56
+
+    def test_capitals_and_any_format(self, save_noise, tmp_path):
+        places = (
+            "Train/Happy/1.jpeg",
+            "TRAIN/SAD/2.PNG",
+            "Validation/Anger/3.bmp",
+            "test/fear/4.jpg",
+        )
+        for seed, place in enumerate(places):
+            save_noise(tmp_path / place, seed)
+        manifest = read_fer2013(tmp_path)
+        assert sorted(zip(manifest["split"], manifest["emotion"], strict=True)) == [
+            ("test", "fear"),
+            ("train", "happiness"),
+            ("train", "sadness"),
+            ("validation", "anger"),
+        ]
+
+    def test_a_class_whose_folder_is_not_understood_is_named(self, folder):
+        (folder / "train" / "happy").rename(folder / "train" / "glad")
+        (folder / "validation" / "happy").rename(folder / "validation" / "glad")
+        with pytest.warns(UserWarning) as warned:
+            assert len(read_fer2013(folder)) == 48
+        assert str(warned[0].message).endswith(
+            "8 images in unknown folders left out: train/glad (6), validation/glad (2)."
+            " No image is labelled happiness."
+        )
+
+    def test_a_class_in_a_format_that_is_not_read_is_named(self, folder):
+        for path in folder.glob("*/sad/*.jpg"):
+            path.rename(path.with_suffix(".heif2"))
+        with pytest.warns(UserWarning) as warned:
+            assert len(read_fer2013(folder)) == 48
+        assert "8 files in formats that are not read left out: " in str(warned[0].message)
+        assert str(warned[0].message).endswith(". No image is labelled sadness.")
 
     @staticmethod
     def write_csv(path: Path, header: str, rows: list[tuple], order=(0, 1, 2)) -> None:
@@ -202,7 +255,10 @@ class TestFer2013:
 
     @pytest.mark.parametrize(
         ("header", "message"),
-        [("emotion,pixels,Usage", "holds no pictures"), ("pixels", "the column emotion, Usage is missing")],
+        [
+            ("emotion,pixels,Usage", "holds no pictures"),
+            ("pixels", "the column emotion, Usage is missing"),
+        ],
     )
     def test_an_empty_csv(self, header, message, tmp_path):
         self.write_csv(tmp_path / "fer2013.csv", header, [])
@@ -235,6 +291,17 @@ class TestCkPlus:
             "surprise",
         }
         assert set(manifest["subject"]) == {f"S{subject:03d}" for subject in (0, 2, 3, 4, 5, 6)}
+
+    def test_what_is_not_understood_is_named(self, save_noise, tmp_path):
+        save_noise(tmp_path / "Fear" / "s001_001_00000001.PNG", 0)
+        save_noise(tmp_path / "fear" / "portrait.png", 1)
+        save_noise(tmp_path / "bored" / "S002_001_00000001.png", 2)
+        with pytest.warns(UserWarning) as warned:
+            manifest = read_ck_plus(tmp_path)
+        assert manifest[["emotion", "subject"]].to_numpy().tolist() == [["fear", "S001"]]
+        messages = [str(warning.message) for warning in warned]
+        assert messages[0].endswith("1 malformed names left out: portrait.png")
+        assert "1 images in unknown folders left out: bored. No image is labelled " in messages[1]
 
 
 class TestCkPlusOriginal:

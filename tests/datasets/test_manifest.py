@@ -71,7 +71,10 @@ class TestChecks:
             ({"gender": "man"}, r"`gender` must be one of female, male; got man in row 1, b\.jpg"),
             ({"ethnicity": "martian"}, "`ethnicity` must be one of white, .*; got martian"),
             ({"emotion": "angry"}, "`emotion` must be one of anger, .*; got angry"),
-            ({"split": "dev"}, "`split` must be one of train, validation, calibration, test, excluded; got dev"),
+            (
+                {"split": "dev"},
+                "`split` must be one of train, validation, calibration, test, excluded; got dev",
+            ),
             ({"path": None}, "`path` must be given"),
             ({"x1": 5, "y1": 5, "x2": 5, "y2": 9}, "`x2` must be more than `x1`; got 5.0"),
             ({"x1": 5, "y1": 5, "x2": 9, "y2": 4}, "`y2` must be more than `y1`; got 4.0"),
@@ -263,7 +266,7 @@ class TestSplit:
     def test_too_few_groups_are_an_error(self):
         with pytest.raises(
             ValueError,
-            match="A split into train, validation, test needs 3 groups or more.*got 2 groups",
+            match=r"A split into train, validation, test needs 3 groups or more.*got 2 groups",
         ):
             split_by_group(np.array([1, 1, 2]), SHARES, seed=0)
 

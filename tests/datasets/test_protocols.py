@@ -121,7 +121,7 @@ class TestSubjectDisjoint:
             }
 
     def test_too_few_subjects_for_folds(self, frames):
-        with pytest.raises(ValueError, match="`fold` needs 10 groups or more.*got 3. Leave"):
+        with pytest.raises(ValueError, match=r"`fold` needs 10 groups or more.*got 3\. Leave"):
             split_by_protocol(frames.iloc[:9], "subject_disjoint", fold=0)
 
     def test_an_image_without_a_subject_stands_alone(self, frames):
@@ -289,7 +289,7 @@ class TestFewGroups:
         given = frames.iloc[:9].assign(
             group=frames["subject"].factorize()[0][:9], split=["test"] * 3 + ["train"] * 6
         )
-        with pytest.raises(ValueError, match="needs . groups or more.*Add other images"):
+        with pytest.raises(ValueError, match=r"needs . groups or more.*Add other images"):
             split_by_protocol(given, name)
 
 
@@ -298,9 +298,7 @@ def test_no_two_splits_share_a_group(name, photos):
     given = photos.assign(subject=photos["path"], split=["train"] * 60 + ["test"] * 20)
     for seed in range(3):
         manifest = split_by_protocol(given, name, seed)
-        sides = {
-            split: set(manifest.loc[manifest["split"] == split, "group"]) for split in SHARES
-        }
+        sides = {split: set(manifest.loc[manifest["split"] == split, "group"]) for split in SHARES}
         assert all(sides.values())
         for first, second in itertools.combinations(sides, 2):
             assert not sides[first] & sides[second], (first, second)
