@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -326,12 +327,11 @@ def synthesize(folder, count, size, seed, underrepresent, background_shortcut) -
         from facekit.datasets.manifest import tabulate_counts
         from facekit.datasets.synthetic import Bias, make_synthetic
 
-        numbers = {
-            name: float(value)
-            for name, value in given.items()
-            if name in ("rare_share", "shortcut_strength")
+        numbers = ("rare_share", "shortcut_strength")
+        options: dict[str, Any] = {
+            name: float(value) if name in numbers else value for name, value in given.items()
         }
-        manifest = make_synthetic(folder, count, size, seed, Bias(**{**given, **numbers}))
+        manifest = make_synthetic(folder, count, size, seed, Bias(**options))
         click.echo(f"{len(manifest)} faces in {folder}\n\n{tabulate_counts(manifest)}")
 
 

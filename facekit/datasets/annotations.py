@@ -79,7 +79,8 @@ def read_imdb_wiki(folder: Path) -> pd.DataFrame:
         FileNotFoundError: If the folder holds no such files, or none of the images.
         ValueError: If a file is not of this form.
     """
-    rows, left_out = [], Counter()
+    rows: list[dict] = []
+    left_out: Counter[str] = Counter()
     for table in list_files(folder, "*/*.mat"):
         data = _load_struct(table)
         years = (data["photo_taken"].astype(int) - 1970).astype("datetime64[Y]")

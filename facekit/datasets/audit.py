@@ -238,9 +238,9 @@ def _find_imbalance(cell_counts: pd.Series) -> list[dict]:
     if filled.empty:
         return []
     crossed = " x ".join(map(str, filled.index.names))
-    smallest, largest = filled.idxmin(), filled.idxmax()
-    name = {cell: cell if isinstance(cell, str) else " ".join(cell) for cell in (smallest, largest)}
-    largest_detail = f"{name[largest]}, {filled.max() / filled.min():.0f} times the smallest"
+    cells = filled.index.to_frame().astype(str).agg(" ".join, axis=1).tolist()  # their names
+    smallest, largest = (cells[place] for place in (filled.argmin(), filled.argmax()))
+    largest_detail = f"{largest}, {filled.max() / filled.min():.0f} times the smallest"
     return [
         _make_finding(
             f"{crossed}: empty subgroups",
@@ -250,15 +250,15 @@ def _find_imbalance(cell_counts: pd.Series) -> list[dict]:
         ),
         _make_finding(
             f"{crossed}: smallest subgroup",
-            filled.min(),
-            filled.sum(),
+            int(filled.min()),
+            int(filled.sum()),
             "report by subgroup, with intervals",
-            name[smallest],
+            smallest,
         ),
         _make_finding(
             f"{crossed}: largest subgroup",
-            filled.max(),
-            filled.sum(),
+            int(filled.max()),
+            int(filled.sum()),
             "weigh, or draw evenly",
             largest_detail,
         ),
@@ -267,12 +267,11 @@ def _find_imbalance(cell_counts: pd.Series) -> list[dict]:
 
 def _classify(manifest: pd.DataFrame) -> pd.DataFrame:
     bounds = (*AGE_SCHEMES[DEFAULT_AGE_SCHEME], np.inf)
-    classes = {"age": pd.cut(manifest["age"], bounds, right=False, labels=name_age_ranges())}
-    classes |= {
-        label: pd.Categorical(manifest[label], LABELS[label])
-        for label in ("gender", "ethnicity", "emotion")
-    }
-    return pd.DataFrame(classes).dropna(axis=1, how="all")
+    ages = pd.cut(manifest["age"], bounds, right=False, labels=name_age_ranges())
+    classes = pd.DataFrame({"age": ages})
+    for label in ("gender", "ethnicity", "emotion"):
+        classes[label] = pd.Categorical(manifest[label], LABELS[label])
+    return classes.dropna(axis=1, how="all")
 
 
 def _count_ages(ages: pd.Series) -> pd.Series:
@@ -281,7 +280,7 @@ def _count_ages(ages: pd.Series) -> pd.Series:
 
 
 def _count_cells(classes: pd.DataFrame) -> pd.Series:
-    crossed = [label for label in CROSSED if label in classes] or list(classes)
+    crossed = [label for label in CROSSED if label in classes] or list(map(str, classes))
     return (
         classes.groupby(crossed, observed=False).size()
         if crossed

@@ -9,6 +9,7 @@ import urllib.request
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import numpy as np
@@ -24,6 +25,7 @@ from facekit.taxonomy import DATATURKS_AGES, DATATURKS_LABELS
 
 NOT_A_FACE = "Not_Face"  # the label of a box around something else
 TIMEOUT_SECONDS = 20
+NAMES: dict[str, Any] = dict(DATATURKS_LABELS)  # of each attribute, our labels by DataTurks' names
 
 
 def read_dataturks(folder: Path, download: bool = False) -> pd.DataFrame:
@@ -41,7 +43,9 @@ def read_dataturks(folder: Path, download: bool = False) -> pd.DataFrame:
         ValueError: If a line is damaged, or a label is unknown.
     """
     table = list_files(folder, "*.json")[0]
-    rows, addresses, left_out = [], {}, Counter()
+    rows: list[dict] = []
+    addresses: dict[Path, str] = {}
+    left_out: Counter[str] = Counter()
     for line, text in enumerate(table.read_text(encoding="utf-8").splitlines(), 1):
         if not text.strip():
             continue
@@ -81,11 +85,11 @@ def _scale_box(face: dict) -> dict[str, float]:
 
 
 def _translate_dataturks(labels: set[str]) -> dict[str, str | float]:
-    if unknown := labels.difference(*DATATURKS_LABELS.values()):
+    if unknown := labels.difference(*NAMES.values()):
         raise ValueError(f"unknown label {', '.join(sorted(unknown))}")
     named = {
         attribute: {names[label] for label in labels & names.keys()}
-        for attribute, names in DATATURKS_LABELS.items()
+        for attribute, names in NAMES.items()
     }
     return {attribute: values.pop() for attribute, values in named.items() if len(values) == 1}
 
@@ -142,8 +146,10 @@ def write_dataturks(manifest: pd.DataFrame, folder: Path) -> Path:
         raise FileExistsError(
             f"{table}: exists and is not in DataTurks' form; move it, or choose another folder."
         )
-    lines, taken = [], set()
-    for path, faces in manifest.groupby("path", sort=False):
+    lines: list[str] = []
+    taken: set[str] = set()
+    for key, faces in manifest.groupby("path", sort=False):
+        path = str(key)
         height, width = read_image(path).shape[:2]
         name = _copy_image(Path(path), images, taken)
         taken.add(name)
@@ -191,7 +197,7 @@ def _name_for_dataturks(face: dict) -> list[str]:
     names = []
     for attribute in ("gender", "ethnicity", "emotion"):
         # of several names for one label the last
-        known = {label: name for name, label in DATATURKS_LABELS[attribute].items()}
+        known = {label: name for name, label in NAMES[attribute].items()}
         names += [known[face[attribute]]] if pd.notna(face[attribute]) else []
     if pd.notna(face["age"]):
         names.append(

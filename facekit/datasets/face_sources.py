@@ -46,14 +46,18 @@ def read_faces(source: Source, attributes: Sequence[str] = DEFAULT_ATTRIBUTES) -
         if path.suffix.lower() == ".parquet":
             return load_manifest(path)
         return read_own_table(path) if path.suffix.lower() == ".csv" else find_faces(path)
-    several = isinstance(source, Iterable) and not isinstance(source, Analysis)
-    analyses = list(source) if several else [source]
+    analyses = [source] if isinstance(source, Analysis) else _list_items(source)
     if not all(isinstance(analysis, Analysis) for analysis in analyses):
         raise TypeError(
             "`source` must be a folder, a manifest, a csv, or analyses;"
             f" got {type(source).__name__}."
         )
     return tabulate_analyses(analyses, attributes)
+
+
+def _list_items(source: object) -> list:
+    """Return what an iterable holds, or anything else in a list of its own."""
+    return list(source) if isinstance(source, Iterable) else [source]
 
 
 def find_faces(folder: Path, min_face_size: float = MIN_FACE_SIZE) -> pd.DataFrame:

@@ -69,8 +69,8 @@ def find_groups(manifest: pd.DataFrame, join_subjects: bool = False) -> np.ndarr
     Returns:
         (faces,) int64, stable numbers.
     """
-    given = manifest["group"].notna().all()
-    join_subjects = join_subjects and manifest["subject"].notna().any()
+    given = bool(manifest["group"].notna().all())
+    join_subjects = join_subjects and bool(manifest["subject"].notna().any())
     if given and not join_subjects:
         return manifest["group"].to_numpy(np.int64)
     if given:

@@ -94,6 +94,7 @@ class Labelling:
             groups = find_groups(pd.DataFrame(self.rows).assign(group=None)).tolist()
             for row, group in zip(self.rows, groups, strict=True):
                 row["group"] = group
+        self.position = 0
         self._past: list[tuple[int, dict, str]] = []
         self._move_to_open(0)
 
@@ -130,11 +131,11 @@ class Labelling:
             raise ValueError(
                 f"`attribute` must be one of {', '.join(self.attributes)}; got {attribute!r}."
             )
-        if attribute == "age" and value is not None and not 0 <= value <= OLDEST_YEARS:
+        if attribute == "age" and value is not None and not 0 <= float(value) <= OLDEST_YEARS:
             raise ValueError(f"`value` must be from 0 to {OLDEST_YEARS} years; got {value}.")
         if attribute != "age" and value is not None and value not in LABELS[attribute]:
             raise ValueError(
-                f"`value` must be one of {', '.join(LABELS[attribute])}; got {value!r}."
+                f"`value` must be one of {', '.join(map(str, LABELS[attribute]))}; got {value!r}."
             )
         self._judge({attribute: value}, remember=remember)
 
@@ -217,14 +218,12 @@ class Labelling:
 
 def _index_rows(manifest: pd.DataFrame) -> dict[tuple, dict]:
     """Return a manifest's rows by image and box, with `None` for unknown values."""
-    rows = [
-        {name: None if pd.isna(value) else value for name, value in row.items()}
-        for row in manifest.to_dict("records")
-    ]
-    return {
-        (row["path"], *(-1.0 if row[side] is None else round(row[side], 1) for side in BOX)): row
-        for row in rows
-    }
+    indexed: dict[tuple, dict] = {}
+    for row in manifest.to_dict("records"):
+        box = (-1.0 if pd.isna(row[side]) else round(float(row[side]), 1) for side in BOX)
+        known = {name: None if pd.isna(value) else value for name, value in row.items()}
+        indexed[(row["path"], *box)] = known
+    return indexed
 
 
 def _find_state(row: dict) -> str:

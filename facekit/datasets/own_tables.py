@@ -55,7 +55,7 @@ def read_own_table(path: Path) -> pd.DataFrame:
     """
     path = Path(path)
     table = read_strict_table(path, ("path",))
-    unknown = [column for column in table if column not in COLUMNS]
+    unknown = [column for column in map(str, table) if column not in COLUMNS]
     if unknown:
         raise ValueError(
             f"{path}: unknown column {', '.join(unknown)}; the known ones are {', '.join(COLUMNS)}."
@@ -87,7 +87,7 @@ def read_own_table(path: Path) -> pd.DataFrame:
         kept["group"] = _number_groups(path, kept["group"])
     kept["path"] = [str(found[name]) for name in kept["path"]]
     # A mix of text and numbers becomes `object`, so that empty cells can be `None`.
-    cells = kept.astype(object).where(kept.ne(""), None)
+    cells = kept.astype(object).replace({"": None})
     return make_manifest(cells.to_dict("records"), path.stem)
 
 
@@ -112,8 +112,8 @@ def find_listed_file(folder: Path, name: str) -> Path:
         ):
             if (file := folder / accents).is_file():
                 return file
-        if file := _find_mixed(folder, form):
-            return file
+        if mixed := _find_mixed(folder, form):
+            return mixed
     return folder / name
 
 

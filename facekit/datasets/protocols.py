@@ -134,7 +134,7 @@ def split_random_frames(manifest: pd.DataFrame, seed: int, fold: int | None = No
 
     It leaks: frames of one sequence, and of one person, stand in several splits.
     """
-    known = manifest["subject"].notna().all()
+    known = bool(manifest["subject"].notna().all())
     groups = find_groups(manifest, join_subjects=known)
     return manifest.assign(group=groups, split=_divide(_number_rows(manifest), seed, fold))
 

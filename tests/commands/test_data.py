@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 from PIL import Image
 
 from facekit.commands import main
 from facekit.datasets import fingerprints
 from facekit.datasets.manifest import load_manifest
+from facekit.datasets.outputs import check_page_output
 from facekit.images import read_image
 
 
@@ -171,17 +173,23 @@ class TestOutputs:
         assert manifest.read_bytes() == content
 
     def test_earlier_results_are_replaced(self, data_folder, tmp_path):
+        table, target = tmp_path / "found.csv", tmp_path / "out.parquet"
         for _ in range(2):
-            table, page = tmp_path / "found.csv", tmp_path / "page.svg"
-            result = run(
-                "audit", "utkface", "--no-faces", "--data", data_folder, "--output", table,
-                "--plots", page,
-            )  # fmt: skip
-            assert result.exit_code == 0, result.output
-            target = tmp_path / "out.parquet"
-            assert (
-                run("prepare", "utkface", "--data", data_folder, "--output", target).exit_code == 0
-            )
+            for line in (
+                ("audit", "utkface", "--no-faces", "--output", table),
+                ("prepare", "utkface", "--output", target),
+            ):
+                result = run(*line, "--data", data_folder)
+                assert result.exit_code == 0, result.output
+
+    @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+    def test_an_earlier_page_is_replaced(self, suffix, tmp_path):
+        page = tmp_path / f"page{suffix}"
+        Figure().savefig(page)
+        check_page_output(page, [])
+        page.write_bytes(b"mine")
+        with pytest.raises(FileExistsError, match="exists and is not a page of plots"):
+            check_page_output(page, [])
 
     def test_two_tables_of_one_name_are_refused(self, save_noise, tmp_path):
         for folder in ("a", "b"):

@@ -124,7 +124,8 @@ def draw_eyes(canvas: Canvas, face: SimpleNamespace, gaze: float) -> None:
                 *(np.interp(side * disc[:, 0], lid_x, edge_y) for edge_y in (top_y, bottom_y))
             )  # lids cover it
             canvas.fill(disc, colour)
-        canvas.fill(make_ellipse(*(middle - 0.010), 0.0075, 0.0075), (255, 255, 255))
+        glint_x, glint_y = middle - 0.010
+        canvas.fill(make_ellipse(glint_x, glint_y, 0.0075, 0.0075), (255, 255, 255))
         canvas.tint(np.concatenate([top, top[::-1] + 0.016 * DOWN]), 0.45)
         lashes = np.concatenate([top, [top[-1] + (side * face.lash * 0.8, -face.lash * 0.5)]])
         canvas.fill(make_ribbon(lashes, face.lash, 0.5), face.hair * 0.3 + (16, 10, 10))

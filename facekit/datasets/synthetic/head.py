@@ -143,8 +143,8 @@ def draw_lines(canvas: Canvas, face: SimpleNamespace, random: np.random.Generato
             (0.045 - shift / 3, y + 0.025 + shift),
         )
     if face.freckled:
-        for spot in random.normal((0, nose_y - 0.03), (0.11, 0.025), (24, 2)):
-            canvas.tint(make_ellipse(*spot, 0.005, 0.005), 0.4)
+        for spot_x, spot_y in random.normal((0, nose_y - 0.03), (0.11, 0.025), (24, 2)):
+            canvas.tint(make_ellipse(spot_x, spot_y, 0.005, 0.005), 0.4)
 
 
 def draw_accessory(canvas: Canvas, face: SimpleNamespace, kind: str, colour: np.ndarray) -> None:

@@ -23,8 +23,8 @@ def _raise_bells(*bells: tuple[float, float, float, float, float]) -> np.ndarray
 
     Bumps beside the midline get a mirror image.
     """
-    bells = np.array(bells + tuple((-x, *rest) for x, *rest in bells if x))
-    x, y, widths, heights, amounts = bells.T[..., None]  # (bells, 1) each
+    both_sides = np.array([*bells, *((-x, *rest) for x, *rest in bells if x)])
+    x, y, widths, heights, amounts = both_sides.T[..., None]  # (bells, 1) each
     across, down = (
         np.exp(-(((CELLS_X - x) / widths) ** 2)),
         np.exp(-(((CELLS_Y - y) / heights) ** 2)),
@@ -102,8 +102,11 @@ def turn_face(paint: np.ndarray, traits: FaceTraits) -> np.ndarray:
         np.stack(np.meshgrid(CELLS_X, CELLS_Y), axis=-1) - PIVOT_XY
     ) @ turn + PIVOT_XY  # a rotation's inverse is its transpose
     source = upright - _find_depth(upright[..., 0], upright[..., 1])[..., None] * shift + CENTRE
-    places = cv2.resize((source * len(paint) - 0.5).astype(np.float32), paint.shape[:2])
-    return cv2.remap(paint, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    side = len(paint)
+    places = cv2.resize((source * side - 0.5).astype(np.float32), (side, side))
+    return cv2.remap(
+        paint, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def place_landmarks(traits: FaceTraits, size: int) -> np.ndarray:
