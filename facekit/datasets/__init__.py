@@ -1,1 +1,1 @@
-"""Turn each dataset into one manifest, split it without leaks, and cut its faces as analysis cuts them."""
+"""Turn each dataset into one manifest, split it without leaks, and cut faces as analysis does."""

@@ -1,7 +1,16 @@
-"""The datasets by name: where each is to be had, what it labels, how it is read and split.
+"""The datasets by name: where to download each, which labels it has, how it is read and split.
 
-The readers are in `folders` and `annotations`, the splits in `protocols`; `data/` holds a datasheet
-for each dataset.
+To add a dataset, write one reader, add one entry to `CATALOGUE`, and write one datasheet:
+
+1. The reader takes the dataset's folder and returns a manifest (`manifest.make_manifest`). Where
+   the labels stand in names of files and folders, it goes into `folders`, otherwise into
+   `annotations`. It counts and names what it leaves out (`file_lists`). Mappings between labels
+   stand in `taxonomy`.
+2. The entry below names the reader and the default protocol of `protocols`.
+3. The datasheet is `data/NAME.md`, and a row of the table in `data/README.md`.
+
+Everything else follows: `facekit data list`, `prepare`, `audit` and `combine`, and training with
+`--sources NAME`.
 """
 
 from __future__ import annotations
@@ -12,13 +21,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from facekit.datasets.annotations import (
-    read_dataturks,
-    read_fairface,
-    read_imdb_wiki,
-    read_own_table,
-    read_wider_face,
-)
+from facekit.datasets.annotations import read_fairface, read_imdb_wiki, read_wider_face
+from facekit.datasets.dataturks import read_dataturks
+from facekit.datasets.file_lists import list_pictures
+from facekit.datasets.fingerprints import leave_out_unreadable
 from facekit.datasets.folders import (
     read_ck_plus,
     read_ck_plus_original,
@@ -28,29 +34,30 @@ from facekit.datasets.folders import (
     read_utkface,
 )
 from facekit.datasets.manifest import load_manifest
+from facekit.datasets.own_tables import read_own_table
 from facekit.datasets.protocols import split_by_protocol
 from facekit.datasets.synthetic import read_synthetic
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What there is to know of a dataset before it is read.
+    """What is known of a dataset before it is read.
 
     Attributes:
-        name: By which commands call it.
-        folder: Its usual one, below the folder of all data.
-        read: Takes that folder, returns an unsplit manifest.
-        protocol: By which it is split by default.
-        about: What it is, in a line.
+        name: Its name in commands.
+        folder: Its usual folder, below the folder of all data.
+        read: Takes that folder, returns a manifest whose `split` is the dataset's own or empty.
+        protocol: The default protocol for splitting it.
+        about: What it is, in one line.
         labels: The manifest's columns that it fills.
-        source: Where to get it.
-        licence: For what it may be used.
-        files: A pattern of files below its folder, of which a complete copy holds `count`.
-        count: How many; 0 where there is no such number.
-        channels: Of the crops made of it: 1 where its pictures are grey, 3 otherwise.
+        source: Where to download it.
+        licence: What it may be used for.
+        files: What its pictures are called; where labels stand in text files, the pattern of these.
+        count: How many such files a complete copy has; 0 if there is no such number.
+        channels: Of the crops made from it: 1 if its pictures are grey, 3 otherwise.
         checksum: Of the files handed round, where one is known.
         downloads: Whether `read` takes `download`, to fetch images by their addresses.
-        other_names: By which it may be called, too.
+        other_names: Other names that commands accept.
     """
 
     name: str
@@ -69,62 +76,162 @@ class Dataset:
     other_names: tuple[str, ...] = ()
 
     def count_files(self, data_dir: Path) -> int:
-        """Return how many of its files are there."""
-        return sum(1 for _ in Path(data_dir, self.folder).glob(self.files))
+        """Return how many of its files exist below a folder of data."""
+        folder = Path(data_dir, self.folder)
+        if self.files.endswith(".txt"):
+            return sum(1 for _ in folder.glob(self.files))
+        try:
+            return len(list_pictures(folder, self.files)[0])
+        except FileNotFoundError:
+            return 0
 
 
 CATALOGUE = (
     Dataset(
-        "utkface", "UTKFace", read_utkface, "group_disjoint", "aligned and cropped faces from 0 to 116 years",
-        ("age", "gender", "ethnicity"), "https://susanqq.github.io/UTKFace", "non-commercial research", "*.jpg", 23_708,
+        name="utkface",
+        folder="UTKFace",
+        read=read_utkface,
+        protocol="group_disjoint",
+        about="aligned and cropped faces from 0 to 116 years",
+        labels=("age", "gender", "ethnicity"),
+        source="https://susanqq.github.io/UTKFace",
+        licence="non-commercial research",
+        files="*.jpg",
+        count=23_708,
     ),
     Dataset(
-        "fer2013", "fer2013", read_fer2013, "official", "grey 48x48 faces from image search, as folders or the challenge's csv",
-        ("emotion",), "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
-        "research", "**/*.[jp][pn]g", 35_887, 1,
-        "md5 f8428a1edbd21e88f42c73edd2a14f95 fer2013.csv, b114b9e04e6949e5fe8b6a98b3892b1d icml_face_data.csv",
+        name="fer2013",
+        folder="fer2013",
+        read=read_fer2013,
+        protocol="official",
+        about="grey 48x48 faces from image search, as folders or the challenge's csv",
+        labels=("emotion",),
+        source="https://www.kaggle.com/c/"
+        "challenges-in-representation-learning-facial-expression-recognition-challenge",
+        licence="research",
+        files="*/*/*.png",
+        count=35_887,
+        channels=1,
+        checksum="md5 f8428a1edbd21e88f42c73edd2a14f95 fer2013.csv,"
+        " b114b9e04e6949e5fe8b6a98b3892b1d icml_face_data.csv",
     ),
     Dataset(
-        "ck_plus", "CK+48", read_ck_plus, "subject_disjoint", "grey 48x48 faces, the last three frames of CK+'s posed sequences",
-        ("emotion", "subject"), "https://www.jeffcohn.net/Resources (CK+)", "research, on request", "*/*.png", 981, 1,
+        name="ck_plus",
+        folder="CK+48",
+        read=read_ck_plus,
+        protocol="subject_disjoint",
+        about="grey 48x48 faces, the last three frames of CK+'s posed sequences",
+        labels=("emotion", "subject"),
+        source="https://www.jeffcohn.net/Resources (CK+)",
+        licence="research, on request",
+        files="*/*.png",
+        count=981,
+        channels=1,
         other_names=("ck48", "CK+48"),
     ),
     Dataset(
-        "ck_plus_original", "CK+", read_ck_plus_original, "subject_disjoint", "CK+ as released: whole frames and files of emotions",
-        ("emotion", "subject"), "https://www.jeffcohn.net/Resources (CK+)", "research, on request", "Emotion/*/*/*_emotion.txt", 327, 1,
+        name="ck_plus_original",
+        folder="CK+",
+        read=read_ck_plus_original,
+        protocol="subject_disjoint",
+        about="CK+ as released: whole frames and files of emotions",
+        labels=("emotion", "subject"),
+        source="https://www.jeffcohn.net/Resources (CK+)",
+        licence="research, on request",
+        files="Emotion/*/*/*_emotion.txt",
+        count=327,
+        channels=1,
     ),
     Dataset(
-        "dataturks", "dataturks", read_dataturks, "group_disjoint", "web photos of several faces with boxes, as JSON lines",
-        ("age", "gender", "ethnicity", "emotion"), "Face_Recognition.json of DataTurks' project Face Recognition (2018)", "not stated",
-        "images/*", 120,
-        checksum="sha256 5b3b43c3d9d16fb47f5ad70f7ffc2a5d5f4c2383ae7e4f85ac8e0b5dfed70757 Face_Recognition.json", downloads=True,
+        name="dataturks",
+        folder="dataturks",
+        read=read_dataturks,
+        protocol="group_disjoint",
+        about="web photos of several faces with boxes, as JSON lines",
+        labels=("age", "gender", "ethnicity", "emotion"),
+        source="Face_Recognition.json of DataTurks' project Face Recognition (2018)",
+        licence="not stated",
+        files="images/*",
+        count=120,
+        checksum="sha256 5b3b43c3d9d16fb47f5ad70f7ffc2a5d5f4c2383ae7e4f85ac8e0b5dfed70757"
+        " Face_Recognition.json",
+        downloads=True,
     ),
     Dataset(
-        "fairface", "fairface", read_fairface, "official", "faces balanced over seven groups of people, ages in ranges",
-        ("age", "gender", "ethnicity"), "https://github.com/joojs/fairface", "CC BY 4.0", "*/*.jpg", 97_698,
+        name="fairface",
+        folder="fairface",
+        read=read_fairface,
+        protocol="official",
+        about="faces balanced over seven groups of people, ages in ranges",
+        labels=("age", "gender", "ethnicity"),
+        source="https://github.com/joojs/fairface",
+        licence="CC BY 4.0",
+        files="*/*.jpg",
+        count=97_698,
     ),
     Dataset(
-        "imdb_wiki", "imdb_wiki", read_imdb_wiki, "subject_disjoint", "celebrities, ages computed from dates of birth, noisy",
-        ("age", "gender", "subject"), "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki", "research", "*/*/*.jpg", 523_051,
+        name="imdb_wiki",
+        folder="imdb_wiki",
+        read=read_imdb_wiki,
+        protocol="subject_disjoint",
+        about="celebrities, ages computed from dates of birth, noisy",
+        labels=("age", "gender", "subject"),
+        source="https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki",
+        licence="research",
+        files="*/*/*.jpg",
+        count=523_051,
     ),
     Dataset(
-        "fg_net", "FGNET", read_fg_net, "subject_disjoint", "82 people from childhood to old age",
-        ("age", "subject"), "https://yanweifu.github.io/FG_NET_data", "research", "**/*.[jJ][pP][gG]", 1_002,
+        name="fg_net",
+        folder="FGNET",
+        read=read_fg_net,
+        protocol="subject_disjoint",
+        about="82 people from childhood to old age",
+        labels=("age", "subject"),
+        source="https://yanweifu.github.io/FG_NET_data",
+        licence="research",
+        files="images/*.JPG",
+        count=1_002,
     ),
     Dataset(
-        "facial_age", "face_age", read_facial_age, "group_disjoint", "cropped faces in a folder an age",
-        ("age",), "https://www.kaggle.com/datasets/frabbisw/facial-age", "not stated", "*/*.png", 9_778,
+        name="facial_age",
+        folder="face_age",
+        read=read_facial_age,
+        protocol="group_disjoint",
+        about="cropped faces, one folder per year of age",
+        labels=("age",),
+        source="https://www.kaggle.com/datasets/frabbisw/facial-age",
+        licence="not stated",
+        files="*/*.png",
+        count=9_778,
     ),
     Dataset(
-        "wider_face", "WIDER_val", read_wider_face, "official", "photos with many faces, boxes alone, beside wider_face_split/",
-        (), "http://shuoyang1213.me/WIDERFACE", "research", "images/*/*.jpg", 3_226,
-        checksum="md5 dfa7d7e790efa35df3788964cf0bbaea WIDER_val.zip, 0e3767bcf0e326556d407bf5bff5d27c wider_face_split.zip",
+        name="wider_face",
+        folder="WIDER_val",
+        read=read_wider_face,
+        protocol="official",
+        about="photos with many faces, boxes alone, beside wider_face_split/",
+        labels=(),
+        source="http://shuoyang1213.me/WIDERFACE",
+        licence="research",
+        files="images/*/*.jpg",
+        count=3_226,
+        checksum="md5 dfa7d7e790efa35df3788964cf0bbaea WIDER_val.zip,"
+        " 0e3767bcf0e326556d407bf5bff5d27c wider_face_split.zip",
     ),
     Dataset(
-        "synthetic", "synthetic", read_synthetic, "official", "drawn faces of known labels, as many as wanted",
-        ("age", "gender", "ethnicity", "emotion", "subject"), "facekit data synthesize data/raw/synthetic", "free", "*.png", 0,
+        name="synthetic",
+        folder="synthetic",
+        read=read_synthetic,
+        protocol="official",
+        about="drawn faces with known labels, as many as you want",
+        labels=("age", "gender", "ethnicity", "emotion", "subject"),
+        source="facekit data synthesize data/raw/synthetic",
+        licence="free",
+        files="*.png",
+        count=0,
     ),
-)  # fmt: skip
+)
 DATASETS = {name: dataset for dataset in CATALOGUE for name in (dataset.name, *dataset.other_names)}
 
 
@@ -138,51 +245,79 @@ def read_dataset(
 ) -> pd.DataFrame:
     """Read a dataset by name and split it.
 
+    Faces whose picture cannot be read are left out, with a warning. A `.parquet` manifest that is
+    split already is returned as it is, unless a protocol or a fold is given.
+
     Args:
-        name: Key of `DATASETS`, or the path of a csv of one's own (see
-            `annotations.read_own_table`), or of a manifest, `.parquet`.
+        name: Key of `DATASETS`, or the path of a csv of your own (see `own_tables.read_own_table`)
+            or of a manifest, `.parquet`.
         data_dir: Holds the datasets under their usual names, such as `data/raw/UTKFace`.
         seed: Of the split.
-        protocol: Key of `protocols.PROTOCOLS`; the dataset's own by default. A csv's is `official`
-            where it has a column `split`, `subject_disjoint` where it has subjects,
-            `group_disjoint` otherwise; a manifest that is split stays as it is.
-        fold: Of `subject_disjoint`, 0 to 9.
-        download: Whether to fetch missing images, for datasets that tell their addresses.
+        protocol: Key of `protocols.PROTOCOLS`; by default that of `choose_protocol`.
+        fold: Of a protocol of `protocols.FOLDED`, 0 to 9.
+        download: Whether to fetch missing images, for datasets that list their addresses.
+
+    Returns:
+        A manifest with `group` and `split`; its `attrs` say the protocol and the seed.
 
     Raises:
-        FileNotFoundError: If it is not there.
+        FileNotFoundError: If it does not exist.
         ValueError: If the name is unknown, or the data or the protocol do not fit.
     """
+    manifest = read_unsplit(name, data_dir, download)
+    if keeps_split(name, manifest) and protocol is None and fold is None:
+        return manifest
+    manifest = leave_out_unreadable(manifest)
+    return split_by_protocol(manifest, protocol or choose_protocol(name, manifest), seed, fold)
+
+
+def read_unsplit(name: str, data_dir: Path, download: bool = False) -> pd.DataFrame:
+    """Read a dataset by name as its files have it, without splitting it.
+
+    Args:
+        name: As for `read_dataset`.
+        data_dir: As for `read_dataset`.
+        download: As for `read_dataset`.
+
+    Raises:
+        FileNotFoundError: If it does not exist.
+        ValueError: If the name is unknown, or the dataset cannot be downloaded.
+    """
     ending = Path(name).suffix.lower()
-    if ending in (".csv", ".parquet"):
-        manifest = read_own_table(Path(name)) if ending == ".csv" else load_manifest(Path(name))
-        if (
-            ending == ".parquet"
-            and protocol is None
-            and fold is None
-            and manifest["split"].notna().all()
-        ):
-            return manifest
-        fitting = (
-            "official"
-            if manifest["split"].notna().any()
-            else "subject_disjoint"
-            if manifest["subject"].notna().any()
-            else None
-        )
-        return split_by_protocol(manifest, protocol or fitting or "group_disjoint", seed, fold)
+    if ending == ".csv":
+        return read_own_table(Path(name))
+    if ending == ".parquet":
+        return load_manifest(Path(name))
     dataset = find_dataset(name)
     folder = Path(data_dir, dataset.folder)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder}: {name} is not there; get it from {dataset.source} (see data/README.md)."
         )
-    if download and not dataset.downloads:
-        raise ValueError(
-            f"`download` is for {', '.join(each.name for each in CATALOGUE if each.downloads)}; got {name}."
-        )
-    manifest = dataset.read(folder, download=True) if download else dataset.read(folder)
-    return split_by_protocol(manifest, protocol or dataset.protocol, seed, fold)
+    if not download:
+        return dataset.read(folder)
+    if not dataset.downloads:
+        able = ", ".join(each.name for each in CATALOGUE if each.downloads)
+        raise ValueError(f"`download` is for {able}; got {name}.")
+    return dataset.read(folder, download=True)
+
+
+def keeps_split(name: str, manifest: pd.DataFrame) -> bool:
+    """Return whether a manifest was read from a `.parquet` file that is split already."""
+    return Path(name).suffix.lower() == ".parquet" and bool(manifest["split"].notna().all())
+
+
+def choose_protocol(name: str, manifest: pd.DataFrame) -> str:
+    """Return the protocol by which a dataset is split unless another is requested.
+
+    It is the dataset's own. A csv or manifest of your own is split `official` if it has a column
+    `split`, `subject_disjoint` if it has subjects, `group_disjoint` otherwise.
+    """
+    if name in DATASETS:
+        return DATASETS[name].protocol
+    if manifest["split"].notna().any():
+        return "official"
+    return "subject_disjoint" if manifest["subject"].notna().any() else "group_disjoint"
 
 
 def find_dataset(name: str) -> Dataset:
@@ -190,6 +325,10 @@ def find_dataset(name: str) -> Dataset:
 
     Raises:
         ValueError: If it is unknown.
+
+    Example:
+        >>> find_dataset("ck48").folder
+        'CK+48'
     """
     if name not in DATASETS:
         known = ", ".join(dataset.name for dataset in CATALOGUE)
@@ -200,5 +339,12 @@ def find_dataset(name: str) -> Dataset:
 
 
 def resolve_name(name: str) -> str:
-    """Return a dataset's name in the catalogue, by which its cut faces are kept; what is no such name, as a file's path, stays as it is."""
+    """Return a dataset's name in the catalogue, under which its crops are kept.
+
+    Any other text, such as the path of a file, is returned as it is.
+
+    Example:
+        >>> resolve_name("ck48"), resolve_name("mine.csv")
+        ('ck_plus', 'mine.csv')
+    """
     return DATASETS[name].name if name in DATASETS else name

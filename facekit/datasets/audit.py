@@ -1,14 +1,12 @@
-"""Look for what is wrong with a dataset before anybody trains on it: one table of findings, and the
-counts that its plots show.
+"""Find what is wrong with a dataset before anybody trains on it: one table of findings, and counts.
 
-A finding says how many of how many, gives examples, and says what to do. Groups of the same photo
-come with the manifest, detection scores from `crops`; the plots live in `plotting`. Findings that
-need labels or splits which a manifest does not have are left out.
+A finding says how many of how many, gives examples, and names a remedy. Groups of the same photo
+come with the manifest, detection scores from `crops`, hashes from `fingerprints`; the plots are in
+`plotting`. Findings that need labels or splits which a manifest does not have are left out.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,25 +14,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from facekit.datasets.fingerprints import take_fingerprints
 from facekit.datasets.manifest import SPLITS
-from facekit.images import IMAGE_SUFFIXES, ImageError, read_image
+from facekit.images import IMAGE_SUFFIXES
 from facekit.taxonomy import AGE_SCHEMES, DEFAULT_AGE_SCHEME, LABELS, name_age_ranges
 
 FINDING_COLUMNS = ("finding", "count", "total", "share", "detail", "examples", "remedy")
 EXAMPLES = 3
 NO_SPLIT = "no split"
-CROSSED = (
-    "age",
-    "ethnicity",
-    "gender",
-)  # what subgroups are made of; a dataset of emotions only is counted by emotion
-# who guesses an age is off by about as much; two labels further apart are no one's guess said twice
+# Subgroups are made of these labels; a dataset of emotions only is counted by emotion.
+CROSSED = ("age", "ethnicity", "gender")
+# People who guess an age are wrong by about as much. Two labels further apart are not two guesses
+# about one face.
 AGE_TOLERANCE_YEARS = 5
-PUBLISHED_SPLITS = ("train", "validation", "val", "test")  # folders in which datasets come split
-AGES_IN_RANGES = (
-    "dataturks",
-    "fairface",
-)  # sources that tell no years; the middles of their ranges would count as heaped
+PUBLISHED_SPLITS = ("train", "validation", "val", "test")  # folders of datasets that come split
+# Sources that label ranges and not years: the middles of their ranges would count as heaped.
+AGES_IN_RANGES = ("dataturks", "fairface")
 
 # Whipple's index: five times the percentage of ages ending in 0 or 5, from 23 to 62 years, and the
 # United Nations' words for it.
@@ -53,9 +48,9 @@ class Audit:
     """What an audit found.
 
     Attributes:
-        findings: One row a finding, with `FINDING_COLUMNS`; `count` and `share` are missing where
+        findings: One row per finding, with `FINDING_COLUMNS`; `count` and `share` are missing where
             something was not measured.
-        age_counts: Faces by year of age, from 0 to the oldest; empty where no years are told.
+        age_counts: Faces by year of age, from 0 to the oldest; empty where no ages are labelled.
         cell_counts: Faces by subgroup, one level of the index for each label crossed, empty
             subgroups included.
         label_counts: Faces by attribute and label (rows) and split (columns).
@@ -69,40 +64,48 @@ class Audit:
     def __post_init__(self) -> None:
         if tuple(self.findings.columns) != FINDING_COLUMNS:
             raise ValueError(
-                f"`findings` must have the columns {', '.join(FINDING_COLUMNS)}; got {', '.join(self.findings.columns)}."
+                f"`findings` must have the columns {', '.join(FINDING_COLUMNS)};"
+                f" got {', '.join(self.findings.columns)}."
             )
 
 
 def audit_manifest(
     manifest: pd.DataFrame, left_out: Sequence[str] = (), scores: np.ndarray | None = None
 ) -> Audit:
-    """Look for what is wrong with the files, labels and splits of a manifest.
+    """Find what is wrong with the files, labels and splits of a manifest.
 
     Args:
-        manifest: Of `manifest.make_manifest`. Every file is read; one that is missing counts as
-            unreadable.
-        left_out: Paths that the dataset's reader did not take, of `list_left_out`.
-        scores: (faces,) detection scores of `crops.prepare_crops`, 0 where no face was found.
+        manifest: From `manifest.make_manifest`. Every picture is decoded once, and not again if its
+            fingerprint was taken before; a missing one counts as unreadable.
+        left_out: Paths that the dataset's reader did not use, from `list_left_out`.
+        scores: (faces,) detection scores from `crops`: 0 where no face was found, NaN where the
+            picture cannot be read.
 
     Raises:
-        ValueError: If `scores` are not one a face.
+        ValueError: If the number of `scores` is not that of the faces.
+
+    Example:
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> audit = audit_manifest(make_manifest([{"path": "no such file.jpg"}], "mine"))
+        >>> audit.findings.set_index("finding").loc["unreadable files", ["count", "total"]].tolist()
+        [1, 1]
     """
     if scores is not None and np.shape(scores) != (len(manifest),):
         raise ValueError(
-            f"`scores` must have shape ({len(manifest)},), one a row of the manifest; got {np.shape(scores)}."
+            f"`scores` must have shape ({len(manifest)},), one score per row of the manifest;"
+            f" got {np.shape(scores)}."
         )
     manifest = manifest.reset_index(drop=True)
-    hashes = manifest["path"].map({path: _hash_image(path) for path in manifest["path"].unique()})
-    photos = manifest["group"].where(
-        manifest["subject"].isna()
-    )  # where subjects are known, groups are theirs
+    hashes = manifest["path"].map(_hash_images(manifest["path"].unique().tolist()))
+    # where subjects are known, groups are theirs
+    photos = manifest["group"].where(manifest["subject"].isna())
     first = ~manifest["path"].duplicated()  # an image of several faces has several rows
     unreadable = manifest["path"][first & hashes.isna()]
     years = manifest["age"][~manifest["source"].isin(AGES_IN_RANGES)].dropna()
     classes = _classify(manifest)
     cell_counts = _count_cells(classes)
     findings = [
-        _tell(
+        _make_finding(
             "malformed names or unused labels",
             len(left_out),
             len(left_out) + first.sum(),
@@ -110,7 +113,9 @@ def audit_manifest(
             "",
             left_out,
         ),
-        _tell("unreadable files", len(unreadable), first.sum(), "fetch them again", "", unreadable),
+        _make_finding(
+            "unreadable files", len(unreadable), first.sum(), "fetch them again", "", unreadable
+        ),
         *_find_duplicates(manifest[first], hashes[first], "identical files"),
         *_find_duplicates(manifest[first], photos[first], "same photo"),
         *_find_heaping(years),
@@ -132,13 +137,16 @@ def audit_manifest(
 
 
 def list_left_out(folder: Path, manifest: pd.DataFrame) -> list[str]:
-    """Return the pictures below a dataset's folder that its manifest does not list, as where a name tells no label."""
+    """Return the pictures below a dataset's folder that its manifest does not list.
+
+    Such are pictures whose name or folder holds no known label.
+    """
     known = set(manifest["path"])
     found = (str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     return sorted(path for path in found if path not in known)
 
 
-def _tell(
+def _make_finding(
     finding: str,
     count: int | None,
     total: int,
@@ -154,20 +162,17 @@ def _tell(
     )
 
 
-def _hash_image(path: str) -> str | None:
-    """Return the hash of a file's bytes, or nothing where it is no readable picture."""
-    try:
-        read_image(path)
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except (ImageError, OSError):
-        return None
+def _hash_images(paths: list[str]) -> dict[str, str | None]:
+    """Return the hash of each file's bytes, `None` if it is not a readable picture."""
+    fingerprints = zip(paths, take_fingerprints(paths), strict=True)
+    return {path: each.sha256 if each.is_readable else None for path, each in fingerprints}
 
 
 # === Duplicates ===
 
 
 def _find_duplicates(files: pd.DataFrame, keys: pd.Series, kind: str) -> list[dict]:
-    """Count the files that repeat an earlier one's key, and the groups of equal keys whose labels differ."""
+    """Count files that repeat an earlier one's key, and groups of equal keys with other labels."""
     if keys.isna().all():
         return []
     repeated = files[keys.notna() & keys.duplicated(keep=False)].groupby(keys)
@@ -178,10 +183,10 @@ def _find_duplicates(files: pd.DataFrame, keys: pd.Series, kind: str) -> list[di
     }
     differ |= {label: repeated[label].nunique() > 1 for label in ("gender", "ethnicity", "emotion")}
     differing = pd.DataFrame(differ)
-    told = ", ".join(f"{label} {count}" for label, count in differing.sum().items() if count)
+    detail = ", ".join(f"{label} {count}" for label, count in differing.sum().items() if count)
     copies = files["path"][keys.notna() & keys.duplicated()]
     return [
-        _tell(
+        _make_finding(
             f"{kind}: further copies",
             len(copies),
             keys.notna().sum(),
@@ -189,12 +194,12 @@ def _find_duplicates(files: pd.DataFrame, keys: pd.Series, kind: str) -> list[di
             f"in {len(differing):,} groups",
             copies,
         ),
-        _tell(
+        _make_finding(
             f"{kind}: groups with different labels",
             differing.any(axis=1).sum(),
             len(differing),
             "look, and drop the group",
-            told,
+            detail,
         ),
     ]
 
@@ -203,25 +208,25 @@ def _find_duplicates(files: pd.DataFrame, keys: pd.Series, kind: str) -> list[di
 
 
 def _find_heaping(ages: pd.Series) -> list[dict]:
-    asked = ages[ages.between(*WHIPPLE_YEARS)]
-    if asked.empty:
+    counted = ages[ages.between(*WHIPPLE_YEARS)]
+    if counted.empty:
         return []
-    share = np.mean(asked % 5 == 0)
+    share = np.mean(counted % 5 == 0)
     grade = next(words for bound, words in WHIPPLE_GRADES.items() if 500 * share < bound)
     first, last = WHIPPLE_YEARS
     index = f"Whipple's index {500 * share:.0f}, {grade}; 100 without heaping"
     return [
-        _tell(
+        _make_finding(
             "ages ending in 0 or 5",
             (ages % 5 == 0).sum(),
             len(ages),
-            "tell classes, not years",
+            "predict classes, not years",
             "20% without heaping",
         ),
-        _tell(
+        _make_finding(
             f"ages ending in 0 or 5, {first} to {last}",
-            (asked % 5 == 0).sum(),
-            len(asked),
+            (counted % 5 == 0).sum(),
+            len(counted),
             "smooth the targets over years",
             index,
         ),
@@ -232,30 +237,28 @@ def _find_imbalance(cell_counts: pd.Series) -> list[dict]:
     filled = cell_counts[cell_counts > 0]
     if filled.empty:
         return []
-    crossed, (smallest, largest) = (
-        " x ".join(filled.index.names),
-        (filled.idxmin(), filled.idxmax()),
-    )
-    name = {cell: cell if isinstance(cell, str) else " ".join(cell) for cell in (smallest, largest)}
-    largest_detail = f"{name[largest]}, {filled.max() / filled.min():.0f} times the smallest"
+    crossed = " x ".join(map(str, filled.index.names))
+    cells = filled.index.to_frame().astype(str).agg(" ".join, axis=1).tolist()  # their names
+    smallest, largest = (cells[place] for place in (filled.argmin(), filled.argmax()))
+    largest_detail = f"{largest}, {filled.max() / filled.min():.0f} times the smallest"
     return [
-        _tell(
+        _make_finding(
             f"{crossed}: empty subgroups",
             (cell_counts == 0).sum(),
             len(cell_counts),
-            "say nothing about them",
+            "make no claims about them",
         ),
-        _tell(
+        _make_finding(
             f"{crossed}: smallest subgroup",
-            filled.min(),
-            filled.sum(),
+            int(filled.min()),
+            int(filled.sum()),
             "report by subgroup, with intervals",
-            name[smallest],
+            smallest,
         ),
-        _tell(
+        _make_finding(
             f"{crossed}: largest subgroup",
-            filled.max(),
-            filled.sum(),
+            int(filled.max()),
+            int(filled.sum()),
             "weigh, or draw evenly",
             largest_detail,
         ),
@@ -264,12 +267,11 @@ def _find_imbalance(cell_counts: pd.Series) -> list[dict]:
 
 def _classify(manifest: pd.DataFrame) -> pd.DataFrame:
     bounds = (*AGE_SCHEMES[DEFAULT_AGE_SCHEME], np.inf)
-    classes = {"age": pd.cut(manifest["age"], bounds, right=False, labels=name_age_ranges())}
-    classes |= {
-        label: pd.Categorical(manifest[label], LABELS[label])
-        for label in ("gender", "ethnicity", "emotion")
-    }
-    return pd.DataFrame(classes).dropna(axis=1, how="all")
+    ages = pd.cut(manifest["age"], bounds, right=False, labels=name_age_ranges())
+    classes = pd.DataFrame({"age": ages})
+    for label in ("gender", "ethnicity", "emotion"):
+        classes[label] = pd.Categorical(manifest[label], LABELS[label])
+    return classes.dropna(axis=1, how="all")
 
 
 def _count_ages(ages: pd.Series) -> pd.Series:
@@ -278,7 +280,7 @@ def _count_ages(ages: pd.Series) -> pd.Series:
 
 
 def _count_cells(classes: pd.DataFrame) -> pd.Series:
-    crossed = [label for label in CROSSED if label in classes] or list(classes)
+    crossed = [label for label in CROSSED if label in classes] or list(map(str, classes))
     return (
         classes.groupby(crossed, observed=False).size()
         if crossed
@@ -301,13 +303,16 @@ def _count_labels(classes: pd.DataFrame, splits: pd.Series) -> pd.DataFrame:
 def _find_non_faces(paths: pd.Series, scores: np.ndarray | None) -> dict:
     finding, remedy = "no face found by MTCNN", "look at them: no face, or an unusual one"
     if scores is None:
-        return _tell(finding, None, len(paths), remedy, "not measured")
+        return _make_finding(finding, None, len(paths), remedy, "not measured")
     missed = paths[np.asarray(scores) == 0]
-    return _tell(finding, len(missed), len(paths), remedy, "", missed)
+    return _make_finding(finding, len(missed), len(paths), remedy, "", missed)
 
 
 def _find_leaks(manifest: pd.DataFrame, keys: dict[str, pd.Series]) -> list[dict]:
-    """Count held-out faces whose file, photo or subject stands on another side too: of the folders as published, then of the splits."""
+    """Count held-out faces whose file, photo or subject is in another split, too.
+
+    First in the folders as published, then in the manifest's splits.
+    """
     published = manifest["path"].map(
         lambda path: next(
             (part for part in Path(path).parts[-2::-1] if part in PUBLISHED_SPLITS), None
@@ -324,7 +329,7 @@ def _find_leaks(manifest: pd.DataFrame, keys: dict[str, pd.Series]) -> list[dict
             if sides.nunique() > 1 and of.notna().any():
                 leaking = held_out & (sides.groupby(of).transform("nunique") > 1)
                 rows.append(
-                    _tell(
+                    _make_finding(
                         f"{name} leaks: {kind}",
                         leaking.sum(),
                         held_out.sum(),
@@ -334,3 +339,18 @@ def _find_leaks(manifest: pd.DataFrame, keys: dict[str, pd.Series]) -> list[dict
                     )
                 )
     return rows
+
+
+def format_findings(findings: pd.DataFrame) -> str:
+    """Return findings as text: one line each, and below it examples and the remedy."""
+    lines = []
+    for found in findings.fillna({"count": -1, "share": 0}).to_dict("records"):
+        measured = f"{'-':>9}{'':20}"
+        if found["count"] >= 0:
+            measured = f"{found['count']:>9,} of {found['total']:<9,} {found['share']:>6.1%}"
+        described = ", ".join(filter(None, (found["finding"], found["detail"])))
+        lines.append(f"{measured}  {described}")
+        if found["count"] > 0:
+            remedy = "; ".join(filter(None, (found["examples"], found["remedy"])))
+            lines.append(f"{'':31}{remedy}")
+    return "\n".join(lines)

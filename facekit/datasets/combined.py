@@ -1,16 +1,15 @@
-"""Merge datasets of ages into one to pre-train on, as the paper "Toward Affective Intelligence"
-does with its Combined_Faces.
+"""Merge datasets of ages into one to pre-train on, as the first paper does with Combined_Faces.
 
-This is a recipe, not that set: any datasets, copies of a photo reduced to one, labels settled,
-    training images balanced. Faces are cut by
+This is a recipe, not that set ("Toward Affective Intelligence"): any datasets, copies of a photo
+reduced to one, contradictions between labels settled, training images balanced. Faces are cut by
 `crops`, those of repeated rows once.
 
 Copies are pairs of images whose perceptual hashes are close, confirmed by the correlation of their
-thumbnails. Both look at the face's box, or at the whole image where there is none. Of 500 UTKFace
-images copies resized, recompressed or in grey were all found, and 99% of those made lighter or
-darker; with a fiftieth trimmed off each side two of three, with a twentieth none, and no mirror
-image. So sources that crop the same photos each in its own way keep copies here, which only an
-embedding of the aligned faces would tell.
+thumbnails. Both are taken from the face's box, or from the whole image where there is no box. Of
+500 UTKFace images, all copies that were resized, recompressed or turned to grey were found, and 99%
+of those made lighter or darker; of copies with a fiftieth trimmed off each side two of three, with
+a twentieth none, and no mirror images. So sources that crop the same photos in different ways keep
+copies here, which only an embedding of the aligned faces would find.
 """
 
 from __future__ import annotations
@@ -20,59 +19,53 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
+from facekit.components import join_pairs
 from facekit.datasets.audit import AGE_TOLERANCE_YEARS
-from facekit.datasets.manifest import BOX, COLUMNS, DUPLICATE_CORRELATION, THUMBNAIL_SIDE
+from facekit.datasets.fingerprints import THUMBNAIL_SIDE
+from facekit.datasets.groups import DUPLICATE_CORRELATION
+from facekit.datasets.manifest import BOX, COLUMNS, SPLITS
 from facekit.images import convert_to_grey, read_image
 from facekit.taxonomy import LABELS, find_age_range
 
-SIDES = (
-    "test",
-    "validation",
-    "train",
-    "excluded",
-)  # a group stands on the first of them that any of its images is on
+# A group is put into the first of these splits that any of its images is in.
+SIDES = ("test", "calibration", "validation", "train", "excluded")
 UNKNOWN = "unknown"  # gender
 
 WAVES = 8  # a side of the hash: the slowest waves of the face, each above or below their median
 WAVES_FROM_SIDE = 32  # pixels
-# of 64; resized copies were up to 6 apart, relit ones up to 12; of chance pairs most are further
-# apart
+# Of 64 bits. Resized copies were up to 6 apart, relit ones up to 12; most chance pairs are further
+# apart.
 HASH_BITS_APART = 10
-# above it no pair of UTKFace was chance, from 0.957 two of three: a split bears that, a label does
-# not
+# Above it no pair of UTKFace was chance; from 0.957 on, two of three were. A split can bear that, a
+# label cannot.
 COPY_CORRELATION = 0.97
-PAIRS_AT_ONCE = 2**24  # whatever the count of images: 0.3 GB
+PAIRS_AT_ONCE = 2**24  # whatever the number of images: 0.3 GB
 
 
 def combine_manifests(
     manifests: Sequence[pd.DataFrame], size: int, seed: int
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Merge manifests into one with each photo once, and repeat training images until age classes
-    and genders are level.
+    """Merge manifests into one with each photo once, and level age classes and genders.
 
     - Copies of a photo vote on its labels. Ages at most `audit.AGE_TOLERANCE_YEARS` apart give
-    their median; of gender, ethnicity and
-      emotion the majority counts, and a copy without a label takes the others'. A photo with ages
-      further apart or votes that tie is dropped.
-    - Groups are those of the sources, joined where they share a photo. Where a group has images in
-    a test split, its others are
-      dropped, likewise with validation, so that no training image shows what a source tests on.
-      Read the sources with the seed that fine-tuning uses, or their test splits differ.
-    - Of the copies left, the one of the manifest that stands first is kept.
+      their median. For gender, ethnicity and emotion the majority counts, and a copy without a
+      label takes the others'. A photo with ages further apart, or with votes that tie, is dropped.
+    - Groups are those of the sources, joined where they share a photo. If a group has images in a
+      test split, its other images are dropped; likewise with calibration and validation. So no
+      training image shows what a source tests on. Read the sources with the seed that fine-tuning
+      uses, or their test splits differ.
+    - Of the remaining copies, the one in the first manifest is kept.
     - Age classes of the default scheme get equal shares of `size`, and within a class so do the
-    genders; images of unknown gender keep
-      their share. A face of a cell that is not full comes again, as often as any other or once
-      more. Each repeat is a row of its own, and becomes another picture when training changes it at
-      random. Validation and test images are neither repeated nor balanced.
+      genders; images of unknown gender keep their share. Faces of a cell that is not full are
+      repeated, each as often as any other or once more. Each repeat is a row of its own, which
+      training changes at random. Other splits are neither repeated nor balanced.
 
     Args:
         manifests: With groups and splits, the most trusted first. Images without an age are left
             out.
-        size: Training rows wanted.
+        size: Number of training rows.
         seed: Of the sampling.
 
     Returns:
@@ -93,8 +86,8 @@ def combine_manifests(
     faces = _mark_copies(faces)
     shared = faces.groupby("photo")["source"].nunique() > 1
     counts |= {"photos": len(shared), "photos in several sources": int(shared.sum())}
-    # Told before contradictory photos are dropped: a test photo among them is still a test photo to
-    # its source.
+    # Decided before contradictory photos are dropped: a test photo among them is still a test photo
+    # of its source.
     ranks = faces["split"].map(SIDES.index)
     right_side = (ranks == ranks.groupby(faces["group"]).transform("min")) & (
         ranks < SIDES.index("excluded")
@@ -109,12 +102,14 @@ def combine_manifests(
     faces = faces[agreed & right_side].drop_duplicates("photo")
     counts["photos dropped, no age"] = int(faces["age"].isna().sum())
     faces = faces[faces["age"].notna()]
-    splits = {split: faces[faces["split"] == split] for split in ("train", "validation", "test")}
+    splits = {split: faces[faces["split"] == split] for split in SPLITS if split != "excluded"}
     counts["training photos"] = len(splits["train"])
     splits["train"] = _balance(splits["train"], size, seed)
     counts["training photos used"] = int(splits["train"]["photo"].nunique())
     counts |= {f"{split} rows": len(rows) for split, rows in splits.items()}
-    return pd.concat(splits.values(), ignore_index=True)[list(COLUMNS)], counts
+    combined = pd.concat(splits.values(), ignore_index=True)[list(COLUMNS)]
+    combined.attrs = {"protocol": "combined", "seed": seed}
+    return combined, counts
 
 
 def _merge(manifests: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -125,7 +120,8 @@ def _merge(manifests: Sequence[pd.DataFrame]) -> pd.DataFrame:
         if manifest["group"].isna().any() or not manifest["split"].isin(SIDES).all():
             source = manifest["source"].iloc[0]
             raise ValueError(
-                f"`manifests` must have a group and a split in each row; {source} has not: split it by a protocol first."
+                f"`manifests` must have a group and a split in each row; {source} does not:"
+                " split it by a protocol first."
             )
     faces = pd.concat(manifests, keys=range(len(manifests)), names=["manifest"])
     faces["group"] = faces.groupby(["manifest", "group"]).ngroup()
@@ -146,14 +142,13 @@ def _mark_copies(faces: pd.DataFrame) -> pd.DataFrame:
     copies = correlations > COPY_CORRELATION
     rows = np.arange(len(faces))
     firsts = pd.Series(rows).groupby(faces["group"].to_numpy()).transform("first").to_numpy()
-    photos = _join(len(faces), left[copies], right[copies])
-    return faces.assign(
-        photo=photos, group=_join(len(faces), np.append(left, rows), np.append(right, firsts))
-    )
+    photos = join_pairs(len(faces), left[copies], right[copies])
+    groups = join_pairs(len(faces), np.append(left, rows), np.append(right, firsts))
+    return faces.assign(photo=photos, group=groups)
 
 
 def _take_prints(path: str, box_xyxy: np.ndarray) -> tuple[np.uint64, np.ndarray]:
-    """Return a face's perceptual hash, and its thumbnail standardised and flattened (a plain one is all zeros)."""
+    """Return a face's perceptual hash, and its standardized thumbnail (zeros if it is plain)."""
     grey = convert_to_grey(read_image(path))
     if not np.isnan(box_xyxy).any():
         height, width = grey.shape
@@ -176,7 +171,7 @@ def _take_prints(path: str, box_xyxy: np.ndarray) -> tuple[np.uint64, np.ndarray
 def _find_alike(
     hashes: np.ndarray, thumbnails: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return both ends of each pair of images that look alike, and the correlation of their thumbnails."""
+    """Return both ends of each pair of similar images, and the correlation of their thumbnails."""
     found = []
     block = max(1, PAIRS_AT_ONCE // len(hashes))
     for start in range(0, len(hashes), block):
@@ -186,19 +181,19 @@ def _find_alike(
             np.triu((bits_apart <= HASH_BITS_APART) & (correlations > DUPLICATE_CORRELATION), 1)
         )
         found.append((left + start, right + start, correlations[left, right]))
-    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
-
-
-def _join(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(count, count))
-    return connected_components(graph, directed=False)[1]
+    lefts, rights, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return lefts, rights, values
 
 
 # === Labels ===
 
 
 def _settle_labels(faces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give all copies of a photo the same labels; say which photos' (rows) labels (columns) contradict each other."""
+    """Give all copies of a photo the same labels.
+
+    Returns:
+        The faces; and which labels (columns) of which photos (rows) contradict each other.
+    """
     ages = faces.groupby("photo")["age"].agg(["min", "max", "median"])
     settled, contradictory = (
         {"age": ages["median"]},
@@ -222,7 +217,7 @@ def _settle_labels(faces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _balance(training: pd.DataFrame, size: int, seed: int) -> pd.DataFrame:
-    """Draw `size` rows, level over age classes and within them over genders."""
+    """Sample `size` rows, equally many per age class and per gender within each class."""
     if training.empty:
         raise ValueError(
             "`manifests` must leave at least one training image with an age; got none."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import warnings
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -11,23 +13,32 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from facekit.datasets.fingerprints import Fingerprint, read_with_fingerprint, remember_fingerprint
 from facekit.datasets.manifest import BOX
 from facekit.detection import locate_face
 from facekit.faces import Faces
-from facekit.images import cut_crops, read_image
+from facekit.files import replace_file
+from facekit.images import ImageError, cut_crops
 
-CROPS_FOLDER = (
-    "prepared"  # in the data's folder: cutting takes minutes and is the same for every task
-)
-CROP_SIDE = 64  # pixels; what small networks take, and enough to tell whether a face is found
-# of a box's sides, looked at around it: datasets draw boxes tighter or looser than MTCNN does
+# In the folder of all data, because cutting takes minutes and is the same for every task.
+CROPS_FOLDER = "prepared"
+# Version of the code that makes crops: reading, detection, alignment and cutting. Add 1 when any of
+# them gives other pixels, so that crops kept by an earlier version are cut again.
+PREPROCESSING_VERSION = 2
+CROP_SIDE = 64  # pixels; what small networks take, and enough to see whether a face is found
+# Share of a box's sides that is searched around it: datasets draw boxes tighter or looser than
+# MTCNN does.
 MARGIN = 0.3
-
-_read_image = functools.lru_cache(maxsize=1)(read_image)  # the faces of one image follow each other
+CHUNK = 64  # faces that a process cuts before it returns them; so few are cut without processes
 
 
 def name_cache(data_dir: Path, name: str, side: int, channels: int) -> Path:
-    """Return where the crops of a dataset are kept."""
+    """Return the file that keeps the crops of a dataset.
+
+    Example:
+        >>> name_cache(Path("data/raw"), "utkface", side=64, channels=3).as_posix()
+        'data/raw/prepared/utkface-64x3.npz'
+    """
     return Path(data_dir, CROPS_FOLDER, f"{Path(name).name}-{side}x{channels}.npz")
 
 
@@ -37,10 +48,11 @@ def prepare_crops(
     """Cut the face of each row of a manifest.
 
     Args:
-        manifest: Of `manifest.make_manifest`; rows that are alike are cut once.
-        cache: A `.npz` file that keeps the result; taken as it is where it holds crops of this form
-            of images of the same names and sizes in bytes, with the same boxes.
-        side: Of the crops, pixels.
+        manifest: From `manifest.make_manifest`; rows with the same image and box are cut once.
+        cache: A `.npz` file that keeps the result. It is used if it holds crops of this form, by
+            this version of the preprocessing, of the same faces in files of the same names, sizes
+            and times of change. A damaged one is cut again, with a warning.
+        side: Side of the crops, pixels.
         channels: 1 for grey, 3 for RGB.
 
     Returns:
@@ -48,52 +60,124 @@ def prepare_crops(
         face was found and the dataset's own box or crop is used.
 
     Raises:
+        FileNotFoundError: If an image is missing.
         ImageError: If an image cannot be read.
+        OSError: If the cache cannot be written.
     """
-    faces = manifest[["path", *BOX]]
-    rows = (
-        faces.groupby(list(faces), sort=False, dropna=False).ngroup().to_numpy()
-    )  # numbered as `drop_duplicates` keeps them
-    faces = faces.drop_duplicates()
-    paths, boxes = faces["path"].tolist(), faces[list(BOX)].to_numpy()
-    names = np.array([_name_face(path, box) for path, box in zip(paths, boxes, strict=True)])
-    if cache.exists():
-        with np.load(cache) as kept:
-            if np.array_equal(kept["names"], names) and (crops := kept["crops"]).shape[1:] == (
-                side,
-                side,
-                channels,
-            ):
-                return crops[rows], kept["scores"][rows]
-    # Not forked: that may hang once TensorFlow has threads.
-    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as workers:
-        cut = functools.partial(_cut_one, side=side, channels=channels)
-        found = tqdm(
-            workers.map(cut, paths, boxes, chunksize=64),
-            f"cutting faces for {cache.name}",
-            len(paths),
-            disable=None,
+    crops, scores = _load_or_cut(manifest, cache, side, channels)
+    unreadable = manifest["path"][np.isnan(scores)].unique().tolist()
+    if missing := [path for path in unreadable if not Path(path).exists()]:
+        raise FileNotFoundError(f"{missing[0]}: no such file; {len(missing)} images are missing.")
+    if unreadable:
+        raise ImageError(
+            f"{unreadable[0]}: the picture cannot be read, as {len(unreadable)} in all; copy or"
+            " download them again, or leave them out."
         )
-        crops, scores = zip(*found, strict=True)
-    crops, scores = np.stack(crops), np.array(scores, np.float32)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(cache, names=names, crops=crops, scores=scores)
+    return crops, scores
+
+
+def score_faces(
+    manifest: pd.DataFrame, cache: Path, side: int = CROP_SIDE, channels: int = 1
+) -> np.ndarray:
+    """Return the detection score of each row, also where some images cannot be read.
+
+    Args:
+        manifest: As for `prepare_crops`.
+        cache: As for `prepare_crops`; crops are kept in it.
+        side: Side of the crops, pixels.
+        channels: 1 for grey, 3 for RGB.
+
+    Returns:
+        (faces,) float32: 0 where no face was found, NaN where the image cannot be read.
+    """
+    return _load_or_cut(manifest, cache, side, channels)[1]
+
+
+def _load_or_cut(
+    manifest: pd.DataFrame, cache: Path, side: int, channels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return crops and scores; where an image cannot be read, a black crop and NaN."""
+    faces = manifest[["path", *BOX]]
+    # Numbered in the order in which `drop_duplicates` keeps them.
+    rows = faces.groupby(list(faces), sort=False, dropna=False).ngroup().to_numpy()
+    faces = faces.drop_duplicates()
+    paths, boxes = faces["path"].tolist(), faces[list(BOX)].to_numpy(np.float64)
+    names = [_name_face(path, box) for path, box in zip(paths, boxes, strict=True)]
+    form = f"version {PREPROCESSING_VERSION}, {side}x{side}x{channels}"
+    if kept := _load(cache, np.array([form, *names])):
+        crops, scores = kept
+    else:
+        crops, scores = _cut_all(paths, boxes, side, channels, f"cutting faces for {cache.name}")
+        with replace_file(cache) as temporary:
+            np.savez(temporary, names=np.array([form, *names]), crops=crops, scores=scores)
     return crops[rows], scores[rows]
 
 
+def _load(cache: Path, names: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the crops and scores that a cache keeps, if it keeps those of these names."""
+    if not cache.exists():
+        return None
+    try:
+        with cache.open("rb") as file, np.load(file) as kept:
+            if not np.array_equal(kept["names"], names):
+                return None
+            crops, scores = kept["crops"], kept["scores"]
+        if len(crops) != len(names) - 1 or scores.shape != (len(crops),):
+            raise ValueError("its parts differ in length")
+    except Exception as error:  # a damaged zip file fails in many ways
+        warnings.warn(
+            f"{cache}: the kept faces are damaged ({error}) and are cut again.", stacklevel=4
+        )
+        return None
+    return crops, scores
+
+
+def _cut_all(
+    paths: Sequence[str], boxes: np.ndarray, side: int, channels: int, doing: str
+) -> tuple[np.ndarray, np.ndarray]:
+    cut = functools.partial(_cut_one, side=side, channels=channels)
+    bar = functools.partial(tqdm, desc=doing, total=len(paths), disable=None)
+    if len(paths) <= CHUNK:
+        _read.cache_clear()  # a file may have changed since
+        found = list(bar(map(cut, paths, boxes)))
+    else:  # Not forked: that may hang once TensorFlow has threads.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(mp_context=context) as workers:
+            found = list(bar(workers.map(cut, paths, boxes, chunksize=CHUNK)))
+    crops = np.zeros((len(paths), side, side, channels), np.uint8)
+    scores = np.full(len(paths), np.nan, np.float32)
+    for row, (path, (crop, score, fingerprint)) in enumerate(zip(paths, found, strict=True)):
+        remember_fingerprint(path, fingerprint)
+        if crop is not None:
+            crops[row], scores[row] = crop, score
+    return crops, scores
+
+
 def _name_face(path: str, box_xyxy: np.ndarray) -> str:
-    name = f"{Path(path).name} {Path(path).stat().st_size}"
+    """Return a text that changes when the picture file or the box does."""
+    name = "/".join(Path(path).parts[-2:])
+    try:
+        state = Path(path).stat()
+    except OSError:
+        return f"{name} missing"
+    name = f"{name} {state.st_size} {state.st_mtime_ns}"
     return name if np.isnan(box_xyxy[0]) else f"{name} {' '.join(f'{side:g}' for side in box_xyxy)}"
 
 
-def _cut_one(path: str, box_xyxy: np.ndarray, side: int, channels: int) -> tuple[np.ndarray, float]:
-    image = _read_image(path)
-    face = (
-        locate_face(image)
-        if np.isnan(box_xyxy[0])
-        else locate_within(image, box_xyxy.astype(np.float32))
-    )
-    return cut_crops(image, face, side, channels)[0], float(face.scores[0])
+@functools.lru_cache(maxsize=1)  # the faces of one image follow each other
+def _read(path: str) -> tuple[np.ndarray | None, Fingerprint]:
+    return read_with_fingerprint(path)
+
+
+def _cut_one(
+    path: str, box_xyxy: np.ndarray, side: int, channels: int
+) -> tuple[np.ndarray | None, float, Fingerprint]:
+    image, fingerprint = _read(path)
+    if image is None:
+        return None, np.nan, fingerprint
+    whole = np.isnan(box_xyxy[0])
+    face = locate_face(image) if whole else locate_within(image, box_xyxy.astype(np.float32))
+    return cut_crops(image, face, side, channels)[0], float(face.scores[0]), fingerprint
 
 
 def locate_within(image: np.ndarray, box_xyxy: np.ndarray) -> Faces:
@@ -104,8 +188,8 @@ def locate_within(image: np.ndarray, box_xyxy: np.ndarray) -> Faces:
         box_xyxy: (4,) pixels; may reach beyond the image.
 
     Returns:
-        Exactly one face; the box itself, with score 0 and unknown (NaN) landmarks, where none was
-        found about it.
+        Exactly one face. If none is found near the box, it is the box itself, with score 0 and
+        unknown (NaN) landmarks.
     """
     height, width = image.shape[:2]
     margin = MARGIN * np.tile(box_xyxy[2:] - box_xyxy[:2], 2) * (-1, -1, 1, 1)

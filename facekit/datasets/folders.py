@@ -1,17 +1,16 @@
 """Read datasets whose labels stand in the names of files and folders.
 
-A reader takes the dataset's own folder and returns a manifest, unsplit but for the dataset's own
-split where it has one. What it leaves out it counts in a warning. Datasets with files of labels are
-read by `annotations`; all are listed in `adapters`.
+A reader takes the dataset's own folder and returns a manifest. Its `split` is the dataset's own, or
+empty. Names of folders may be written in capitals, and pictures may be of any format that `images`
+reads. What a reader cannot use it counts and names in a warning. Datasets with annotation files are
+read by `annotations` and `dataturks`; all are listed in `adapters`.
 """
 
 from __future__ import annotations
 
-import csv
 import re
 import shutil
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,12 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from facekit.datasets.file_lists import list_pictures, read_rows, warn_left_out, warn_unused
 from facekit.datasets.manifest import make_manifest
 from facekit.taxonomy import (
     CK_PLUS_CODES,
     CK_PLUS_EMOTIONS,
+    EMOTIONS,
     FER2013_CODES,
     FER2013_EMOTIONS,
     UTKFACE_ETHNICITIES,
@@ -30,16 +31,24 @@ from facekit.taxonomy import (
 )
 
 UTKFACE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\.")
-CK_PLUS_NAME = re.compile(r"(S\d+)_(\d+)_(\d+)\.")
-FG_NET_NAME = re.compile(r"(\d{3})[aA](\d{2})[a-zA-Z]?\.")
+CK_PLUS_NAME = re.compile(r"(S\d+)_(\d+)_(\d+)\.", re.IGNORECASE)
+FG_NET_NAME = re.compile(r"(\d{3})A(\d{2})[A-Z]?\.", re.IGNORECASE)
 
 FER2013_SIDE = 48  # pixels
 FER2013_TABLES = ("fer2013.csv", "icml_face_data.csv")
-# The challenge's names, and those of the folders in which it is handed round.
+# The challenge's names of its parts, and those of the folders in which it is handed round.
 FER2013_SPLITS = {
-    "Training": "train", "PublicTest": "validation", "PrivateTest": "test", "train": "train", "validation": "validation", "test": "test",
+    "training": "train", "publictest": "validation", "privatetest": "test",
+    "train": "train", "validation": "validation", "val": "validation", "test": "test",
 }  # fmt: skip
-PEAK_FRAMES = 3  # of a sequence of CK+ show its emotion, as in CK+48
+# Folders are named as FER2013 or as facekit names emotions.
+FER2013_FOLDERS = FER2013_EMOTIONS | {emotion: emotion for emotion in EMOTIONS}
+CK_PLUS_FOLDERS = CK_PLUS_EMOTIONS | {emotion: emotion for emotion in EMOTIONS}
+CONTEMPT = "contempt"  # of CK+; it has no counterpart among the seven emotions
+UNPACKED = "unpacked"  # below FER2013's folder, the pictures of its csv
+PEAK_FRAMES = 3  # the last frames of a sequence of CK+ show its emotion, as in CK+48
+UNREAD = "files in formats that are not read"
+MALFORMED = "malformed names"
 
 
 def read_utkface(folder: Path) -> pd.DataFrame:
@@ -48,7 +57,6 @@ def read_utkface(folder: Path) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If the folder holds no such files.
     """
-    matches = _match_names(folder, "*.jpg", UTKFACE_NAME)
     rows = [
         {
             "path": str(path),
@@ -56,59 +64,66 @@ def read_utkface(folder: Path) -> pd.DataFrame:
             "gender": UTKFACE_GENDERS[int(match[2])],
             "ethnicity": UTKFACE_ETHNICITIES[int(match[3])],
         }
-        for path, match in matches
+        for path, match in _match_names(folder, UTKFACE_NAME, "AGE_GENDER_RACE_DATE.jpg.chip.jpg")
     ]
     return make_manifest(rows, "utkface")
 
 
 def read_fer2013(folder: Path) -> pd.DataFrame:
-    """Read FER2013 as folders `train/LABEL`, `validation/LABEL` and maybe `test/LABEL`, or as the
-    challenge's csv.
+    """Read FER2013 as folders, or as the challenge's csv.
 
-    `validation/` is the challenge's PublicTest. A csv is unpacked to PNG files below `unpacked/`,
-    once; folders go first.
+    Folders are `train/LABEL`, `validation/LABEL` and maybe `test/LABEL`; `validation` is the
+    challenge's PublicTest. Without folders, the csv is unpacked once, to PNG files below
+    `unpacked/`.
 
     Raises:
         FileNotFoundError: If the folder holds no such files.
-        ValueError: If a row of the csv is damaged.
+        ValueError: If a row of the csv is damaged, or no picture is in a known folder.
     """
-    table = next(
-        (Path(folder, name) for name in FER2013_TABLES if Path(folder, name).is_file()), None
-    )
-    if table and not Path(folder, "train").is_dir():
-        folder = Path(folder, "unpacked")
+    folder = Path(folder)
+    table = next((folder / name for name in FER2013_TABLES if (folder / name).is_file()), None)
+    if table and not _has_split_folders(folder):
+        folder = folder / UNPACKED
         if not folder.is_dir():
             _unpack_fer2013(table, folder)
-    rows = [
-        {
-            "path": str(path),
-            "emotion": FER2013_EMOTIONS[path.parent.name],
-            "split": FER2013_SPLITS[path.parent.parent.name],
-        }
-        for path in list_files(folder, "*/*/*.[jp][pn]g")
-        if path.parent.name in FER2013_EMOTIONS and path.parent.parent.name in FER2013_SPLITS
-    ]
+    pictures, unread = list_pictures(folder, "train/LABEL/*.png")
+    pictures, unread = (
+        [path for path in paths if UNPACKED not in path.relative_to(folder).parts]
+        for paths in (pictures, unread)
+    )
+    rows, unused = [], []
+    for path in pictures:
+        label, split = path.parent.name.casefold(), path.parent.parent.name.casefold()
+        if label in FER2013_FOLDERS and split in FER2013_SPLITS:
+            about = {"emotion": FER2013_FOLDERS[label], "split": FER2013_SPLITS[split]}
+            rows.append({"path": str(path), **about})
+        else:
+            unused.append(path)
+    _warn_of_folders(folder, unused, unread, rows, EMOTIONS)
     return make_manifest(rows, "fer2013")
+
+
+def _has_split_folders(folder: Path) -> bool:
+    return any(each.name.casefold() in FER2013_SPLITS for each in folder.iterdir() if each.is_dir())
 
 
 def _unpack_fer2013(table: Path, folder: Path) -> None:
     """Write the pictures of the challenge's csv as files below folders of splits and labels."""
-    unfinished = folder.with_name(
-        "unpacked.part"
-    )  # renamed at the end, so that no half of the pictures is taken for all
+    # Renamed at the end, so that half of the pictures is never taken for all.
+    unfinished = folder.with_name(f"{UNPACKED}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     rows = read_rows(table, ("emotion", "pixels", "Usage"))
     for line, row in tqdm(rows, f"unpacking {table.name}", unit="image", disable=None, leave=False):
         try:
-            place = (
-                unfinished / row["Usage"] / FER2013_CODES[int(row["emotion"])] / f"{line:05d}.png"
-            )
+            label = FER2013_CODES[int(row["emotion"])]
             pixels = np.array(row["pixels"].split(), np.uint8).reshape(FER2013_SIDE, FER2013_SIDE)
-            FER2013_SPLITS[row["Usage"]]
+            if row["Usage"].casefold() not in FER2013_SPLITS:
+                raise KeyError(row["Usage"])
         except (ValueError, KeyError, OverflowError) as error:
             raise ValueError(
                 f"{table}: line {line} is damaged ({error}); download the file again."
             ) from None
+        place = unfinished / row["Usage"] / label / f"{line:05d}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(place)
     if not unfinished.is_dir():
@@ -119,43 +134,55 @@ def _unpack_fer2013(table: Path, folder: Path) -> None:
 def read_ck_plus(folder: Path) -> pd.DataFrame:
     """Read CK+48, folders of labels with files `SUBJECT_SEQUENCE_FRAME.png`.
 
-    Contempt is left out, having no counterpart among the seven emotions.
+    Contempt is left out, because it has no counterpart among the seven emotions. CK+48 has no
+    neutral faces.
 
     Raises:
         FileNotFoundError: If the folder holds no such files.
     """
-    rows = [
-        {"path": str(path), "emotion": CK_PLUS_EMOTIONS[path.parent.name], "subject": match[1]}
-        for path in list_files(folder, "*/*.png")
-        if path.parent.name in CK_PLUS_EMOTIONS and (match := CK_PLUS_NAME.match(path.name))
-    ]
+    pictures, unread = list_pictures(folder, "LABEL/SUBJECT_SEQUENCE_FRAME.png")
+    rows, unused, malformed = [], [], []
+    for path in pictures:
+        label, match = path.parent.name.casefold(), CK_PLUS_NAME.match(path.name)
+        if label not in CK_PLUS_FOLDERS:
+            unused += [path] * (label != CONTEMPT)
+        elif match:
+            about = {"emotion": CK_PLUS_FOLDERS[label], "subject": match[1].upper()}
+            rows.append({"path": str(path), **about})
+        else:
+            malformed.append(path)
+    warn_unused(folder, MALFORMED, malformed)
+    _warn_of_folders(folder, unused, unread, rows, [e for e in EMOTIONS if e != "neutral"])
     return make_manifest(rows, "ck_plus")
 
 
 def read_ck_plus_original(folder: Path) -> pd.DataFrame:
-    """Read CK+ as it is released: `cohn-kanade-images/SUBJECT/SEQUENCE/*.png` beside
-    `Emotion/SUBJECT/SEQUENCE/*_emotion.txt`.
+    """Read CK+ as it is released: sequences of frames, and a file with the emotion of each.
 
-    A sequence goes from the neutral face to the peak: its first frame counts as neutral, its last
-        `PEAK_FRAMES` show its emotion.
-    Those of contempt are left out, and so are sequences without a file of their emotion, which were
-    not clear enough to label.
+    They are `cohn-kanade-images/SUBJECT/SEQUENCE/*.png` and
+    `Emotion/SUBJECT/SEQUENCE/*_emotion.txt`. A sequence begins with a neutral face and ends at the
+    peak of its emotion: its first frame counts as neutral, its last `PEAK_FRAMES` show its emotion.
+    Frames of contempt are left out, and so are sequences without a file of their emotion, which
+    were not clear enough to label.
 
     Raises:
         FileNotFoundError: If the folder holds no such files.
         ValueError: If an emotion's file holds no code from 0 to 7.
     """
     images = Path(folder, "cohn-kanade-images")
-    sequences = sorted({path.parent for path in list_files(images, "S*/*/S*.png")})
+    pictures, unread = list_pictures(images, "SUBJECT/SEQUENCE/SUBJECT_SEQUENCE_FRAME.png")
+    frames = [path for path in pictures if CK_PLUS_NAME.match(path.name)]
+    warn_unused(images, MALFORMED, sorted(set(pictures).difference(frames)))
+    warn_unused(images, UNREAD, unread)
     rows, unlabelled = [], []
-    for sequence in sequences:
+    for sequence in sorted({path.parent for path in frames}):
         subject = sequence.parent.name
         codes = sorted(Path(folder, "Emotion", subject, sequence.name).glob("*_emotion.txt"))
         if not codes:
-            unlabelled.append(f"{subject}/{sequence.name}")
+            unlabelled.append(sequence)
             continue
         label = CK_PLUS_EMOTIONS.get(_read_ck_plus_code(codes[0]))
-        first, *later = sorted(sequence.glob("S*.png"))
+        first, *later = [path for path in frames if path.parent == sequence]
         rows.append({"path": str(first), "emotion": "neutral", "subject": subject})
         if label:
             rows += [
@@ -181,7 +208,7 @@ def read_fg_net(folder: Path) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If the folder holds no such files.
     """
-    matches = _match_names(folder, "**/*.[jJ][pP][gG]", FG_NET_NAME)
+    matches = _match_names(folder, FG_NET_NAME, "001A43a.JPG")
     return make_manifest(
         [{"path": str(path), "subject": match[1], "age": int(match[2])} for path, match in matches],
         "fg_net",
@@ -189,73 +216,43 @@ def read_fg_net(folder: Path) -> pd.DataFrame:
 
 
 def read_facial_age(folder: Path) -> pd.DataFrame:
-    """Read the facial-age folders, `001/` to `110/`, each of PNG files of faces of that age.
+    """Read the facial-age folders, `001/` to `110/`, each with faces of that age.
 
     Raises:
         FileNotFoundError: If the folder holds no such files.
     """
-    files = list_files(folder, "[0-9][0-9][0-9]/*.png")
-    return make_manifest(
-        [{"path": str(path), "age": int(path.parent.name)} for path in files], "facial_age"
+    pictures, unread = list_pictures(folder, "001/*.png")
+    used = [path for path in pictures if re.fullmatch(r"\d{1,3}", path.parent.name)]
+    rows = [{"path": str(path), "age": int(path.parent.name)} for path in used]
+    _warn_of_folders(folder, sorted(set(pictures).difference(used)), unread, rows)
+    return make_manifest(rows, "facial_age")
+
+
+def _match_names(folder: Path, form: re.Pattern, like: str) -> list[tuple[Path, re.Match]]:
+    """Return the pictures whose names follow a form, with the match; warn of the others by name."""
+    pictures, unread = list_pictures(folder, like)
+    matches = [(path, match) for path in pictures if (match := form.match(path.name))]
+    warn_unused(folder, MALFORMED, sorted(set(pictures).difference(path for path, _ in matches)))
+    warn_unused(folder, UNREAD, unread)
+    return matches
+
+
+def _warn_of_folders(
+    folder: Path,
+    unused: list[Path],
+    unread: list[Path],
+    rows: list[dict],
+    emotions: Iterable[str] = (),
+) -> None:
+    """Warn of pictures in unknown folders and of unread files; name emotions without an image."""
+    found = {row["emotion"] for row in rows if "emotion" in row}
+    empty = [emotion for emotion in emotions if emotion not in found]
+    consequence = f"No image is labelled {', '.join(empty)}." if empty else ""
+    warn_unused(
+        folder,
+        "images in unknown folders",
+        unused,
+        lambda path: path.parent.relative_to(folder).as_posix(),
+        consequence,
     )
-
-
-def list_files(folder: Path, pattern: str) -> list[Path]:
-    """Return the files below a folder that a pattern fits, sorted.
-
-    Raises:
-        FileNotFoundError: If there are none.
-    """
-    files = sorted(Path(folder).glob(pattern))
-    if not files:
-        raise FileNotFoundError(
-            f"{folder}: no files like {pattern}; data/README.md says where to get this dataset."
-        )
-    return files
-
-
-def read_rows(table: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line's number and the cells of each row of a csv, without the blanks around names
-    and cells.
-
-    Raises:
-        ValueError: If a column is missing, or a row is longer or shorter than the header.
-    """
-    with table.open(
-        newline="", encoding="utf-8-sig"
-    ) as file:  # spreadsheets put a byte order mark first
-        reader = csv.reader(file)
-        names = [name.strip() for name in next(reader, [])]
-        if missing := [column for column in columns if column not in names]:
-            raise ValueError(
-                f"{table}: lacks the column {', '.join(missing)}; got {', '.join(names) or 'an empty file'}."
-            )
-        for cells in reader:
-            if cells and len(cells) != len(names):
-                raise ValueError(
-                    f"{table}: line {reader.line_num} must have {len(names)} cells; got {len(cells)}."
-                )
-            if cells:
-                yield (
-                    reader.line_num,
-                    dict(zip(names, (cell.strip() for cell in cells), strict=True)),
-                )
-
-
-def warn_left_out(place: Path, counts: dict[str, int]) -> None:
-    """Warn of what a reader left out, a count a reason; say nothing where all are 0."""
-    told = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
-    if told:
-        warnings.warn(f"{place}: left out: {told}", stacklevel=3)
-
-
-def _match_names(folder: Path, pattern: str, form: re.Pattern) -> list[tuple[Path, re.Match]]:
-    """Return files whose names follow a form, with the match; warn of the others by name."""
-    matches = [(path, form.match(path.name)) for path in list_files(folder, pattern)]
-    malformed = [path.name for path, match in matches if not match]
-    if malformed:
-        warnings.warn(
-            f"{folder}: {len(malformed)} malformed names left out: {', '.join(malformed)}",
-            stacklevel=3,
-        )
-    return [(path, match) for path, match in matches if match]
+    warn_unused(folder, UNREAD, unread, consequence="" if unused else consequence)

@@ -1,22 +1,24 @@
-"""Split a manifest by a protocol, by name: those that do not leak, and two of the papers' that do,
-to show the gap.
+"""Split a manifest by a named protocol: some do not leak; two of the papers' do, to show the gap.
 
-Each takes a manifest as a reader of `folders` or `annotations` gives it, and returns it with
-`group` and `split` filled in. A group, be it of duplicates or of a subject's images, is what should
-stand on one side; the leaking protocols tear groups apart.
+A protocol takes a manifest and returns it with `group` and `split` filled in. What a group is, and
+why its split does not change when images are added, is in `groups`. The leaking protocols put
+images of one group into several splits.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-from facekit.datasets.manifest import group_duplicates, split_by_group
+from facekit.datasets.groups import find_groups, number_group, place_groups, split_by_group
+from facekit.datasets.manifest import BOX
 
-HELD_OUT = {"train": 0.85, "validation": 0.05, "test": 0.10}
+SHARES = {"train": 0.75, "validation": 0.05, "calibration": 0.10, "test": 0.10}
 FOLDS = 10
-# of each image in `augment_then_split`; so many that of 2,000 test images about one has no copy in
-# train
+# Of each image in `augment_then_split`. With so many, about one of 2,000 test images has no copy
+# in train.
 COPIES = 5
 
 
@@ -25,106 +27,129 @@ def split_by_protocol(
 ) -> pd.DataFrame:
     """Return a manifest with its groups and splits filled in.
 
+    `attrs` of the result keep `protocol`, `seed`, and `fold` if it is given.
+
     Args:
-        manifest: Of a reader; not changed.
+        manifest: From a reader; it is not changed.
         name: Key of `PROTOCOLS`.
-        seed: Of the shuffle.
-        fold: Which fold of a protocol of `FOLDED` is the test, 0 to 9; one split of 85 / 5 / 10%
-            where it is `None`.
+        seed: Another seed gives other splits.
+        fold: Which fold is the test, 0 to 9, for a protocol of `FOLDED`. Without it there is one
+            split by `SHARES`.
 
     Raises:
-        ValueError: If the name is unknown, the fold is out of its range or given where there are
-            none, or the manifest lacks what the protocol needs.
+        ValueError: If the name is unknown, the fold is out of range or the protocol has none, the
+            manifest lacks what the protocol needs, or there are too few groups to fill each split.
+
+    Example:
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> rows = [{"path": f"{i}.jpg", "subject": f"S{i}", "group": i} for i in range(20)]
+        >>> manifest = split_by_protocol(make_manifest(rows, "mine"), "subject_disjoint", seed=1)
+        >>> sorted(manifest["split"].unique()), manifest.attrs["protocol"]
+        (['calibration', 'test', 'train', 'validation'], 'subject_disjoint')
     """
     if name not in PROTOCOLS:
         raise ValueError(
             f"`name` must be one of the protocols {', '.join(PROTOCOLS)}; got {name!r}."
         )
+    attrs = {**manifest.attrs, "protocol": name, "seed": seed}
     if fold is None:
-        return PROTOCOLS[name](manifest, seed)
-    if name not in FOLDED or not 0 <= fold < FOLDS:
+        split = PROTOCOLS[name](manifest, seed)
+        attrs.pop("fold", None)
+    elif name in FOLDED and 0 <= fold < FOLDS:
+        split = FOLDED[name](manifest, seed, fold)
+        attrs["fold"] = fold
+    else:
         raise ValueError(
-            f"`fold` must be from 0 to {FOLDS - 1}, and is for {' and '.join(FOLDED)}; got {fold} for {name}."
+            f"`fold` must be from 0 to {FOLDS - 1}, and is for {' and '.join(FOLDED)};"
+            f" got {fold} for {name}."
         )
-    return PROTOCOLS[name](manifest, seed, fold)
+    split.attrs = attrs
+    return split
 
 
 def split_group_disjoint(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Keep every group of duplicate images on one side: 85% train, 5% validation, 10% test."""
-    groups = _find_groups(manifest)
-    return manifest.assign(group=groups, split=split_by_group(groups, HELD_OUT, seed))
+    """Keep every group of duplicate images in one split, by `SHARES`."""
+    groups = find_groups(manifest)
+    return manifest.assign(group=groups, split=split_by_group(groups, SHARES, seed))
 
 
 def split_subject_disjoint(
     manifest: pd.DataFrame, seed: int, fold: int | None = None
 ) -> pd.DataFrame:
-    """Keep every subject on one side: 85 / 5 / 10%, or ten folds.
+    """Keep every subject in one split, and every photo: by `SHARES`, or in ten folds.
 
-    An image without a subject counts as one of its own.
+    Duplicate images that are filed under two subjects join these subjects. An image without a
+    subject counts as a subject of its own, together with its duplicates.
     """
     if manifest["subject"].isna().all():
         raise ValueError(
-            f"subject_disjoint needs subjects, which {_name_sources(manifest)} does not tell; choose group_disjoint."
+            f"subject_disjoint needs subjects, which {_name_sources(manifest)} does not label;"
+            " choose group_disjoint."
         )
-    groups = manifest["subject"].fillna(manifest["path"]).factorize()[0]
-    return manifest.assign(group=groups, split=_deal(groups, seed, fold))
-
-
-def _deal(groups: np.ndarray, seed: int, fold: int | None) -> np.ndarray:
-    """Return the split of each group: a tenth is the test of a fold, and half the next tenth validates."""
-    if fold is None:
-        return split_by_group(groups, HELD_OUT, seed)
-    halves = split_by_group(
-        groups, {str(half): 0.5 / FOLDS for half in range(2 * FOLDS)}, seed
-    ).astype(int)
-    return np.where(
-        halves // 2 == fold,
-        "test",
-        np.where(halves == (2 * fold + 2) % (2 * FOLDS), "validation", "train"),
-    )
+    groups = find_groups(manifest, join_subjects=True)
+    return manifest.assign(group=groups, split=_divide(groups, seed, fold))
 
 
 def split_officially(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Take the dataset's own split, without what leaks in it.
 
-    Where the dataset keeps no test, or keeps it to itself, its validation is the test, and a
-    twentieth of the other groups validates. An image that shows the same photo as one of the test,
-    or a training image that shows the same photo as one of the validation, is `excluded`.
+    The dataset's test is the test; where it has none, or keeps it secret, its validation is the
+    test. Calibration, and validation where there is none left, are cut from the official training
+    part by hash, with the shares of `SHARES`. An image is `excluded` if it shows a photo or a
+    subject of the test, or if it is a training image that shows one of the validation or the
+    calibration part.
+
+    A part of a dataset without training images is a test alone.
     """
-    if manifest["split"].isna().any():
+    given = manifest["split"]
+    if given.isna().any():
         raise ValueError(
-            f"official needs a split of the dataset's own, which {_name_sources(manifest)} has not; choose group_disjoint."
+            f"official needs a split of the dataset's own, which {_name_sources(manifest)} does not"
+            " have; choose group_disjoint."
         )
-    groups, given = pd.Series(_find_groups(manifest), manifest.index), manifest["split"]
-    tested = given == ("test" if given.eq("test").any() else "validation")
-    shares = pd.Series(
-        split_by_group(groups.to_numpy(), {"train": 0.95, "validation": 0.05}, seed), manifest.index
-    )
-    validated = given.eq("validation") & ~tested
-    if validated.any():
-        shares = given.mask(given.eq("train") & groups.isin(groups[validated]), "excluded")
-    return manifest.assign(
-        group=groups,
-        split=shares.mask(groups.isin(groups[tested]), "excluded").mask(tested, "test"),
-    )
+    has_test = given.eq("test").any()
+    split = given if has_test else given.replace("validation", "test")
+    if not split.eq("test").any():
+        raise ValueError(
+            f"official needs images of a test or a validation split; {_name_sources(manifest)} has"
+            " none. Choose group_disjoint."
+        )
+    groups = find_groups(manifest, join_subjects=True)
+    numbers = pd.Series(groups, manifest.index)
+    for held_out in ("test", "validation", "calibration"):
+        taken = numbers.isin(numbers[split == held_out])
+        split = split.mask(taken & (split != held_out), "excluded")
+    training = split == "train"
+    missing = [name for name in ("validation", "calibration") if not (split == name).any()]
+    if training.any() and missing:
+        shares = {name: SHARES[name] for name in missing}
+        shares = {"train": 1 - sum(shares.values()), **shares}
+        split = split.copy()
+        split[training] = split_by_group(groups[training], shares, seed)
+    return manifest.assign(group=groups, split=split)
 
 
 def split_random_frames(manifest: pd.DataFrame, seed: int, fold: int | None = None) -> pd.DataFrame:
-    """Shuffle images, as papers do with CK+. It leaks: frames of one sequence, and of one person, stand on both sides."""
-    known = manifest["subject"].notna().all()
-    groups = manifest["subject"].factorize()[0] if known else _find_groups(manifest)
-    return manifest.assign(group=groups, split=_deal(np.arange(len(manifest)), seed, fold))
+    """Divide images at random, as papers do with CK+.
+
+    It leaks: frames of one sequence, and of one person, stand in several splits.
+    """
+    known = bool(manifest["subject"].notna().all())
+    groups = find_groups(manifest, join_subjects=known)
+    return manifest.assign(group=groups, split=_divide(_number_rows(manifest), seed, fold))
 
 
 def augment_then_split(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Repeat each image, then shuffle, as papers do that augment first. It leaks: copies of one
-    photo stand on both sides.
+    """Repeat each image, then divide at random, as papers do that augment first.
 
-    The `COPIES` rows of an image are alike; whoever trains changes each copy's crop.
+    It leaks: copies of one photo stand in several splits. The `COPIES` rows of an image are equal;
+    training changes the crop of each.
     """
-    grouped = manifest.assign(group=_find_groups(manifest))
+    grouped = manifest.assign(group=find_groups(manifest))
     copies = grouped.loc[np.repeat(grouped.index, COPIES)].reset_index(drop=True)
-    return copies.assign(split=split_by_group(np.arange(len(copies)), HELD_OUT, seed))
+    numbers = np.tile(np.arange(COPIES), len(manifest))
+    rows = np.repeat(_number_rows(manifest), COPIES) * COPIES + numbers
+    return copies.assign(split=split_by_group(rows, SHARES, seed))
 
 
 PROTOCOLS = {
@@ -134,15 +159,36 @@ PROTOCOLS = {
     "random_frames": split_random_frames,
     "augment_then_split": augment_then_split,
 }
-FOLDED = ("subject_disjoint", "random_frames")
+FOLDED = {"subject_disjoint": split_subject_disjoint, "random_frames": split_random_frames}
 LEAKING = ("random_frames", "augment_then_split")
 
 
-def _find_groups(manifest: pd.DataFrame) -> np.ndarray:
-    """Return the groups that the manifest tells, or those of duplicate images."""
-    if manifest["group"].notna().all():
-        return manifest["group"].to_numpy()
-    return group_duplicates(manifest["path"].tolist())
+def _divide(groups: np.ndarray, seed: int, fold: int | None) -> np.ndarray:
+    """Return the split of each group: by `SHARES`, or one of `FOLDS` folds of equal size.
+
+    Folds are equal so that each is a test of its own. Therefore a fold is a range of the groups in
+    the order of their hashes: when groups are added, those near a border may change their fold.
+    """
+    if fold is None:
+        return split_by_group(groups, SHARES, seed)
+    numbers, members = np.unique(groups, return_inverse=True)
+    if len(numbers) < FOLDS:
+        raise ValueError(
+            f"`fold` needs {FOLDS} groups or more, because images of one person or photo stay"
+            f" together; got {len(numbers)}. Leave `fold` out."
+        )
+    ranks = np.argsort(np.argsort(place_groups(numbers, seed)))
+    # Twentieths of the groups, counted from the test fold on. One validates, two calibrate.
+    twentieths = (ranks * 2 * FOLDS // len(numbers) - 2 * fold) % (2 * FOLDS)
+    names = np.array(["test", "validation", "calibration", "train"])
+    return names[np.searchsorted([2, 3, 5], twentieths, side="right")][members]
+
+
+def _number_rows(manifest: pd.DataFrame) -> np.ndarray:
+    """Return a number for each face that does not depend on the other faces."""
+    faces = zip(manifest["path"], manifest[list(BOX)].to_numpy().tolist(), strict=True)
+    names = ["/".join(Path(path).parts[-2:]) + f" {box}" for path, box in faces]
+    return np.array([number_group(name) for name in names], np.int64)
 
 
 def _name_sources(manifest: pd.DataFrame) -> str:

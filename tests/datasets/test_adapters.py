@@ -1,10 +1,11 @@
-import pandas as pd
+"""Datasets by name."""
+
 import pytest
 
 from facekit.datasets.adapters import CATALOGUE, DATASETS, find_dataset, read_dataset, resolve_name
 from facekit.datasets.manifest import COLUMNS, SPLITS, make_manifest, save_manifest
-from facekit.datasets.protocols import PROTOCOLS
-from facekit.registry import get_models_dir
+from facekit.datasets.protocols import PROTOCOLS, SHARES
+from facekit.images import ImageError
 
 
 class TestCatalogue:
@@ -23,9 +24,7 @@ class TestCatalogue:
         assert dataset.protocol in PROTOCOLS
         assert set(dataset.labels) <= set(COLUMNS)
         assert all((dataset.about, dataset.source, dataset.licence, dataset.files))
-        assert (
-            dataset.count > 0 or dataset.name == "synthetic"
-        )  # of which there are as many as wanted
+        assert dataset.count > 0 or dataset.name == "synthetic"  # of which there may be any number
 
     def test_files_are_counted(self, save_noise, tmp_path):
         assert find_dataset("fer2013").count_files(tmp_path) == 0
@@ -44,16 +43,19 @@ class TestCatalogue:
 
 class TestReading:
     def test_datasets_are_read_from_their_usual_folders_and_split(self, save_noise, tmp_path):
-        save_noise(tmp_path / "UTKFace" / "26_1_2_2017.jpg.chip.jpg", 0)
-        save_noise(tmp_path / "fer2013" / "train" / "happy" / "Training_1.jpg", 1)
-        save_noise(tmp_path / "CK+48" / "anger" / "S001_001_00000001.png", 2)
-        save_noise(tmp_path / "FGNET" / "images" / "001A02.JPG", 3)
-        save_noise(tmp_path / "face_age" / "001" / "2.png", 4)
+        for index in range(5):
+            save_noise(tmp_path / "UTKFace" / f"2{index}_1_2_2017.jpg.chip.jpg", index)
+            split = "train" if index else "validation"
+            save_noise(tmp_path / "fer2013" / split / "happy" / f"{index}.jpg", index)
+            save_noise(tmp_path / "CK+48" / "anger" / f"S00{index}_001_00000001.png", index)
+            save_noise(tmp_path / "FGNET" / "images" / f"00{index}A02.JPG", index)
+            save_noise(tmp_path / "face_age" / "001" / f"{index}.png", index)
         for name in ("utkface", "fer2013", "ck_plus", "fg_net", "facial_age"):
             manifest = read_dataset(name, tmp_path)
-            assert manifest["source"].tolist() == [name]
+            assert manifest["source"].tolist() == [name] * 5
             assert manifest["split"].isin(SPLITS).all()
             assert manifest["group"].notna().all()
+            assert manifest.attrs == {"protocol": find_dataset(name).protocol, "seed": 0}
 
     def test_another_protocol_and_fold(self, save_noise, tmp_path):
         for subject in range(20):
@@ -75,25 +77,44 @@ class TestReading:
             read_dataset("utkface", tmp_path, download=True)
 
     @pytest.mark.parametrize(
-        ("header", "row", "splits", "groups"),
+        ("header", "row", "protocol", "groups"),
         [
-            ("path,age", "{},30", {"train": 17, "validation": 1, "test": 2}, 20),
-            ("path,subject", "{},S1", {"train": 20}, 1),
-            ("path,subject,split", "{},S1,test", {"test": 20}, 20),
+            ("path,age", "{},30", "group_disjoint", 20),
+            ("path,subject", "{},S{}", "subject_disjoint", 7),
+            ("path,subject,split", "{},S1,test", "official", 1),
         ],
     )
-    def test_an_own_csv_is_split_by_what_it_tells(
-        self, header, row, splits, groups, save_noise, tmp_path
+    def test_an_own_csv_is_split_by_its_columns(
+        self, header, row, protocol, groups, save_noise, tmp_path
     ):
         names = [save_noise(tmp_path / f"{index}.jpg", index).name for index in range(20)]
-        (tmp_path / "mine.csv").write_text(
-            "\n".join([header, *(row.format(name) for name in names)])
-        )
+        rows = [row.format(name, index // 3) for index, name in enumerate(names)]
+        (tmp_path / "mine.csv").write_text("\n".join([header, *rows]))
         manifest = read_dataset(str(tmp_path / "mine.csv"), tmp_path / "elsewhere")
         assert manifest["group"].nunique() == groups
-        assert manifest["split"].value_counts().to_dict() == splits
+        assert manifest["split"].notna().all()
+        assert manifest.attrs["protocol"] == protocol
 
-    def test_a_manifest_keeps_its_split_unless_another_is_asked_for(self, save_noise, tmp_path):
+    @pytest.mark.parametrize("column", ["", ",group"])
+    def test_unreadable_pictures_are_left_out_and_named(self, column, save_noise, tmp_path):
+        names = [save_noise(tmp_path / f"{index}.jpg", index).name for index in range(8)]
+        (tmp_path / "2.jpg").write_bytes((tmp_path / "2.jpg").read_bytes()[:300])
+        (tmp_path / "5.jpg").write_text("no picture")
+        rows = [name + f",{index}" * bool(column) for index, name in enumerate(names)]
+        (tmp_path / "mine.csv").write_text("\n".join([f"path{column}", *rows]))
+        with pytest.warns(UserWarning) as warned:
+            manifest = read_dataset(str(tmp_path / "mine.csv"), tmp_path)
+        assert len(manifest) == 6
+        message = str(warned[0].message)
+        assert message.startswith("2 of 8 faces are left out, because 2 pictures cannot be read.")
+        assert "2.jpg: the picture is damaged" in message
+        assert "5.jpg: is not a picture" in message
+        for name in names:
+            (tmp_path / name).write_text("no picture")
+        with pytest.raises(ImageError, match=r"None of the 8 pictures can be read\..*And 5 more\."):
+            read_dataset(str(tmp_path / "mine.csv"), tmp_path)
+
+    def test_a_manifest_keeps_its_split_unless_another_is_requested(self, save_noise, tmp_path):
         rows = [
             {"path": str(save_noise(tmp_path / f"{index}.jpg", index)), "age": 30}
             for index in range(20)
@@ -106,8 +127,8 @@ class TestReading:
             read_dataset(str(tmp_path / "mine.parquet"), tmp_path)["split"].tolist()
             == manifest["split"].tolist()
         )
-        dealt = read_dataset(str(tmp_path / "mine.parquet"), tmp_path, protocol="group_disjoint")
-        assert dealt["split"].value_counts().to_dict() == {"train": 17, "validation": 1, "test": 2}
+        split = read_dataset(str(tmp_path / "mine.parquet"), tmp_path, protocol="group_disjoint")
+        assert set(split["split"]) == {"train", "validation", "calibration", "test"}
         save_manifest(manifest.assign(split=None), tmp_path / "mine.parquet")
         assert read_dataset(str(tmp_path / "mine.parquet"), tmp_path)["split"].notna().all()
 
@@ -116,21 +137,25 @@ class TestReading:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*malformed names left out")
 @pytest.mark.parametrize("name", ["utkface", "fer2013", "ck_plus"])
-def test_the_splits_are_those_on_which_the_shipped_models_were_measured(name, data_dir):
+def test_the_splits_of_the_datasets_at_hand(name, data_dir):
     dataset = find_dataset(name)
     if not (data_dir / dataset.folder).is_dir():
         pytest.skip(f"{dataset.folder} is not there")
-    models = [
-        get_models_dir() / task
-        for task in ("age", "gender", "emotion", "ethnicity")
-        if task in dataset.labels
-    ]
-    predictions = pd.read_parquet(models[0] / "predictions.parquet").query("source == @name")
     manifest = read_dataset(name, data_dir)
-    held_out = manifest[manifest["split"].isin(("validation", "test"))]
-    names = held_out["path"].str.rsplit("/", n=1).str[-1]
-    if len(held_out) != len(predictions):
-        pytest.skip(f"another copy of {name} than the one the models were measured on")
-    assert names.tolist() == predictions["image"].tolist()
-    assert held_out["split"].tolist() == predictions["split"].tolist()
-    assert held_out["group"].tolist() == predictions["group"].tolist()
+    used = manifest[manifest["split"] != "excluded"]
+    key = "subject" if dataset.protocol == "subject_disjoint" else "group"
+    assert (used.groupby(key)["split"].nunique() == 1).all()
+    assert (used.groupby("group")["split"].nunique() == 1).all()
+    assert set(used["split"]) == set(SHARES)
+    training = used if dataset.protocol != "official" else used[used["split"] != "test"]
+    assert (training["split"] == "train").mean() == pytest.approx(0.8, abs=0.1)
+
+
+@pytest.mark.data
+def test_the_sample_of_fairface_is_a_test(data_dir):
+    if not (data_dir / "fairface").is_dir():
+        pytest.skip("fairface is not there")
+    manifest = read_dataset("fairface", data_dir)
+    assert len(manifest) >= 1000
+    assert manifest[["age", "gender", "ethnicity"]].notna().all(axis=None)
+    assert set(manifest["split"]) == {"test"}

@@ -14,97 +14,15 @@ from facekit.datasets.annotations import (
     read_fairface,
     read_ground_truth,
     read_imdb_wiki,
-    read_own_table,
     read_wider_face,
 )
-from facekit.datasets.manifest import BOX, COLUMNS
+from facekit.datasets.manifest import BOX
 
 LABELS = ["age", "gender", "ethnicity", "emotion"]
 
 
 def get_stems(manifest) -> list[str]:
     return [Path(path).stem for path in manifest["path"]]
-
-
-class TestOwnTable:
-    @pytest.fixture
-    def table(self, save_noise, tmp_path) -> Path:
-        for seed, name in enumerate("abc"):
-            save_noise(tmp_path / "photos" / f"{name}.jpg", seed)
-        return tmp_path / "mine.csv"
-
-    def test_any_of_the_columns_in_any_order(self, table, tmp_path):
-        elsewhere = tmp_path / "photos" / "c.jpg"
-        table.write_text(
-            "gender,path,age,subject,group,split,x1,y1,x2,y2,source\n"
-            "female,photos/a.jpg,30.5,007,wedding,train,1,2,30,40,\n"
-            ",photos/b.jpg,,,beach,test,,,,,album\n"
-            f"male,{elsewhere},0,9,wedding,train,,,,,\n"
-        )
-        manifest = read_own_table(table)
-        assert tuple(manifest.columns) == COLUMNS
-        assert manifest["path"].tolist() == [
-            str(tmp_path / "photos" / f"{name}.jpg") for name in "abc"
-        ]
-        assert manifest["gender"].fillna("").tolist() == ["female", "", "male"]
-        assert manifest["age"].fillna(-1).tolist() == [30.5, -1, 0]
-        assert manifest["subject"].fillna("").tolist() == ["007", "", "9"]
-        assert manifest["source"].tolist() == ["mine", "album", "mine"]
-        assert manifest["group"].tolist() == [0, 1, 0]
-        assert manifest["split"].tolist() == ["train", "test", "train"]
-        assert manifest.loc[0, list(BOX)].tolist() == [1, 2, 30, 40]
-        assert manifest.loc[1:, list(BOX)].isna().all(axis=None)
-
-    def test_paths_alone(self, table):
-        table.write_text("path\nphotos/a.jpg\n")
-        assert read_own_table(table)["source"].tolist() == ["mine"]
-
-    def test_missing_images_are_counted(self, table):
-        table.write_text("path\nphotos/a.jpg\nphotos/z.jpg\nphotos/y.jpg\n")
-        with pytest.warns(
-            UserWarning, match=r"mine\.csv: left out: 2 faces whose image is not there"
-        ):
-            assert len(read_own_table(table)) == 1
-
-    @pytest.mark.parametrize(
-        ("text", "message"),
-        [
-            ("", r"mine\.csv: lacks the column path; got an empty file"),
-            ("path\n", "`rows` of mine must not be empty"),
-            ("file,age\na.jpg,3\n", r"mine\.csv: lacks the column path; got file, age"),
-            (
-                "path,sex\nphotos/a.jpg,male\n",
-                r"mine\.csv: unknown column sex; the known ones are path, x1, .*, split",
-            ),
-            (
-                "path,gender\nphotos/a.jpg,man\n",
-                r"`gender` must be one of female, male; got man in row 0, .*a\.jpg",
-            ),
-            ("path,age\nphotos/a.jpg,old\n", r"`age` must be a number; got old in row 0, .*a\.jpg"),
-            (
-                "path,x1,y1,x2,y2\nphotos/a.jpg,9,2,4,40\n",
-                r"`x2` must be more than `x1`; got 4.0 in row 0",
-            ),
-            (
-                "path,group\nphotos/a.jpg,x\nphotos/b.jpg,\n",
-                r"mine\.csv: `group` must be given in every row or in none",
-            ),
-        ],
-    )
-    def test_mistakes_are_named(self, text, message, table):
-        table.write_text(text)
-        with pytest.raises(ValueError, match=message):
-            read_own_table(table)
-
-    def test_missing_files(self, table):
-        with pytest.raises(FileNotFoundError, match=r"mine\.csv: no such file; check the spelling"):
-            read_own_table(table)
-        table.write_text("path\nz.jpg\ny.jpg\n")
-        with pytest.raises(
-            FileNotFoundError,
-            match=r"none of the 2 images listed is there, such as .*z\.jpg; correct the paths",
-        ):
-            read_own_table(table)
 
 
 class TestFairface:
@@ -125,7 +43,7 @@ class TestFairface:
         return tmp_path
 
     def test_labels_and_split(self, folder):
-        with pytest.warns(UserWarning, match="left out: 1 faces whose image is not there"):
+        with pytest.warns(UserWarning, match="left out: 1 faces whose image does not exist"):
             manifest = read_fairface(folder)
         assert manifest[["age", "gender", "ethnicity", "split"]].to_numpy().tolist() == [
             [55, "male", "asian", "train"],
@@ -145,7 +63,7 @@ class TestFairface:
             ),
             ("train/1.jpg,3-9,male,White,True", "unknown label 'male'"),
             ("train/1.jpg,3-9,Male,Martian,True", "unknown label 'Martian'"),
-            ("train/1.jpg,3-9,Male", "line 2 must have 5 cells; got 3"),
+            ("train/1.jpg,3-9,Male", "line 2 must have 5 cells, as the header has; got 3"),
         ],
     )
     def test_damage_is_named(self, row, message, folder):
@@ -202,7 +120,7 @@ class TestDataturks:
             manifest = read_dataturks(folder)
         assert [str(warning.message).split("left out: ")[1] for warning in warned] == [
             "2 boxes of no face, 1 boxes without area",
-            "1 faces whose image is not there",
+            "1 faces whose image does not exist",
         ]
         assert manifest[LABELS].astype(object).where(
             manifest[LABELS].notna(), None
@@ -238,7 +156,7 @@ class TestDataturks:
         folder = write_dataturks(tmp_path, {"a.jpg": [make_face(["G_Male"])]})
         with pytest.raises(
             FileNotFoundError,
-            match=r"none of the 1 images listed is there.* put the images into .*images, or download",
+            match=r"none of the 1 images listed exists.* put the images into .*images, or download",
         ):
             read_dataturks(folder)
 
@@ -353,7 +271,7 @@ class TestImdbWiki:
             manifest = read_imdb_wiki(tmp_path)
         assert [str(warning.message).split("left out: ")[1] for warning in warned] == [
             "1 images in which no face was found, 1 images with a second face, 2 impossible ages",
-            "1 faces whose image is not there",
+            "1 faces whose image does not exist",
         ]
         assert get_stems(manifest) == ["a", "b", "c"]
         assert manifest["age"].tolist() == [29, 30, 0]
@@ -381,7 +299,7 @@ class TestImdbWiki:
         else:
             scipy.io.savemat(path, content)
         with pytest.raises(
-            ValueError, match=r"wiki\.mat: is not of IMDB-WIKI's form .*; download it again"
+            ValueError, match=r"wiki\.mat: is not in IMDB-WIKI's form .*; download it again"
         ):
             read_imdb_wiki(tmp_path)
 
@@ -407,7 +325,7 @@ class TestWiderFace:
             manifest = read_wider_face(folder)
         assert [str(warning.message).split("left out: ")[1] for warning in warned] == [
             "2 invalid boxes",
-            "2 faces whose image is not there",
+            "2 faces whose image does not exist",
         ]
         assert manifest[list(BOX)].to_numpy().tolist() == [[10, 20, 40, 60]]
         assert manifest[LABELS].isna().all(axis=None)

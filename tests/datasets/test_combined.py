@@ -284,7 +284,7 @@ class TestBalance:
     @pytest.mark.parametrize("column", ["group", "split"])
     def test_sources_must_be_split(self, source, column):
         with pytest.raises(
-            ValueError, match="`manifests` must have a group and a split in each row; a has not"
+            ValueError, match="`manifests` must have a group and a split in each row; a does not"
         ):
             combine_manifests([source.assign(**{column: None})], size=10, seed=0)
 

@@ -1,13 +1,24 @@
+"""Crops of a manifest's faces: cut as analysis cuts them, kept, and cut again when they must."""
+
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from facekit.datasets.crops import CROP_SIDE, locate_within, name_cache, prepare_crops
+from facekit.datasets import crops as crops_module
+from facekit.datasets.crops import (
+    CROP_SIDE,
+    PREPROCESSING_VERSION,
+    locate_within,
+    name_cache,
+    prepare_crops,
+    score_faces,
+)
 from facekit.datasets.manifest import BOX, make_manifest
 from facekit.detection import locate_face
-from facekit.images import cut_crops, read_image
+from facekit.images import ImageError, cut_crops, read_image
 
 
 @pytest.fixture
@@ -38,10 +49,10 @@ def test_the_cache_is_taken_until_the_list_changes(paths, save_noise, tmp_path):
     cache = tmp_path / "mine.npz"
     manifest = list_images(paths)
     crops, scores = prepare_crops(manifest, cache)
-    for path in paths:
-        path.write_bytes(
-            bytes(path.stat().st_size)
-        )  # unreadable now, so that reading again would fail
+    for path in paths:  # unreadable now, so that reading again would fail
+        state = path.stat()
+        path.write_bytes(bytes(state.st_size))
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     kept_crops, kept_scores = prepare_crops(manifest, cache)
     np.testing.assert_array_equal(kept_crops, crops)
     np.testing.assert_array_equal(kept_scores, scores)
@@ -90,9 +101,87 @@ def test_each_form_has_a_cache_of_its_own(tmp_path):
 def test_a_missing_image_is_named(paths, tmp_path):
     manifest = list_images(paths)
     paths[1].unlink()
-    with pytest.raises(FileNotFoundError, match=r"b\.jpg"):
+    with pytest.raises(FileNotFoundError, match=r"b\.jpg: no such file; 1 images are missing"):
         prepare_crops(manifest, tmp_path / "mine.npz")
-    assert not (tmp_path / "mine.npz").exists()
+
+
+def test_an_unreadable_image_is_named_and_scored_as_unknown(paths, tmp_path):
+    manifest = list_images(paths)
+    paths[0].write_bytes(paths[0].read_bytes()[:300])
+    with pytest.raises(ImageError, match=r"a\.jpg: the picture cannot be read, as 1 in all"):
+        prepare_crops(manifest, tmp_path / "mine.npz")
+    scores = score_faces(manifest, tmp_path / "mine.npz")
+    assert np.isnan(scores).tolist() == [True, False, False]
+    assert scores[2] > 0.9
+
+
+class TestCache:
+    """It is used only if it is whole, of this version, and of these files."""
+
+    @pytest.fixture
+    def cache(self, paths, tmp_path) -> Path:
+        prepare_crops(list_images(paths[:2]), tmp_path / "mine.npz", 24)
+        return tmp_path / "mine.npz"
+
+    @staticmethod
+    def is_cut_again(paths, cache) -> bool:
+        before = cache.stat().st_mtime_ns
+        crops, scores = prepare_crops(list_images(paths[:2]), cache, 24)
+        assert crops.shape == (2, 24, 24, 1)
+        assert scores.tolist() == [0, 0]
+        return cache.stat().st_mtime_ns != before
+
+    @pytest.mark.parametrize("kept_bytes", [0, 10, 500, -30])
+    def test_a_cut_off_file_is_cut_again_with_a_warning(self, kept_bytes, paths, cache):
+        cache.write_bytes(cache.read_bytes()[:kept_bytes])
+        with pytest.warns(UserWarning, match=r"mine\.npz: the kept faces are damaged .* cut again"):
+            assert self.is_cut_again(paths, cache)
+        assert not self.is_cut_again(paths, cache)
+
+    def test_parts_of_different_length_are_cut_again(self, paths, cache):
+        with np.load(cache) as kept:
+            parts = {**kept, "crops": kept["crops"][:1]}
+        np.savez(cache, **parts)
+        with pytest.warns(UserWarning, match="its parts differ in length"):
+            assert self.is_cut_again(paths, cache)
+
+    def test_another_file_is_cut_again_with_a_warning(self, paths, cache):
+        cache.write_text("no archive")
+        with pytest.warns(UserWarning, match="damaged"):
+            assert self.is_cut_again(paths, cache)
+
+    def test_another_version_is_cut_again(self, paths, cache, monkeypatch):
+        assert not self.is_cut_again(paths, cache)
+        monkeypatch.setattr(crops_module, "PREPROCESSING_VERSION", PREPROCESSING_VERSION + 1)
+        assert self.is_cut_again(paths, cache)
+
+    def test_a_changed_picture_of_the_same_size_is_cut_again(self, paths, cache):
+        content = paths[0].read_bytes()
+        paths[0].write_bytes(content)
+        os.utime(paths[0], ns=(0, 0))
+        assert self.is_cut_again(paths, cache)
+
+    def test_a_failed_write_leaves_the_old_file(self, paths, cache, monkeypatch):
+        old = cache.read_bytes()
+
+        def fail(file, **_):
+            Path(file).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(np, "savez", fail)
+        with pytest.raises(OSError, match=r"No space left on device: '.*mine\.npz'"):
+            prepare_crops(list_images(paths[:1]), cache, 24)
+        assert cache.read_bytes() == old
+        assert sorted(path.name for path in cache.parent.glob("*.npz")) == ["mine.npz"]
+
+
+def test_more_faces_than_one_process_cuts(paths, tmp_path, monkeypatch):
+    manifest = list_images(paths)
+    expected = prepare_crops(manifest, tmp_path / "one.npz", 24)
+    monkeypatch.setattr(crops_module, "CHUNK", 2)
+    crops, scores = prepare_crops(manifest, tmp_path / "two.npz", 24)
+    np.testing.assert_array_equal(crops, expected[0])
+    np.testing.assert_array_equal(scores, expected[1])
 
 
 class TestBoxes:
@@ -144,9 +233,11 @@ class TestBoxes:
                 cache,
             )
             with np.load(cache) as kept:
-                assert kept["names"].tolist() == [
-                    f"group.png {group.stat().st_size} {' '.join(map(str, box))}"
-                ]
+                form, *names = kept["names"].tolist()
+                assert form == f"version {PREPROCESSING_VERSION}, {CROP_SIDE}x{CROP_SIDE}x1"
+                assert len(names) == 1
+                assert names[0].startswith(f"{group.parent.name}/group.png {group.stat().st_size} ")
+                assert names[0].endswith(" ".join(map(str, box)))
                 np.testing.assert_array_equal(kept["crops"], crops)
 
     def test_rows_that_are_alike_are_cut_once(self, paths, tmp_path):
@@ -160,6 +251,4 @@ class TestBoxes:
         np.testing.assert_array_equal(again, once[order])
         np.testing.assert_array_equal(again_scores, scores[order])
         with np.load(cache) as kept:
-            assert kept["names"].tolist() == [
-                f"{path.name} {path.stat().st_size}" for path in paths
-            ]
+            assert len(kept["names"]) == 1 + len(paths)

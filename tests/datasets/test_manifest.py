@@ -1,6 +1,7 @@
+"""The rules of a manifest, and its file."""
+
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,16 +9,11 @@ import pytest
 from facekit.datasets.manifest import (
     BOX,
     COLUMNS,
-    THUMBNAIL_SIDE,
     check_manifest,
-    group_duplicates,
     load_manifest,
     make_manifest,
     save_manifest,
-    split_by_group,
 )
-
-SHARES = {"train": 0.85, "validation": 0.05, "test": 0.10}
 
 
 class TestManifest:
@@ -71,7 +67,10 @@ class TestChecks:
             ({"gender": "man"}, r"`gender` must be one of female, male; got man in row 1, b\.jpg"),
             ({"ethnicity": "martian"}, "`ethnicity` must be one of white, .*; got martian"),
             ({"emotion": "angry"}, "`emotion` must be one of anger, .*; got angry"),
-            ({"split": "dev"}, "`split` must be one of train, validation, test, excluded; got dev"),
+            (
+                {"split": "dev"},
+                "`split` must be one of train, validation, calibration, test, excluded; got dev",
+            ),
             ({"path": None}, "`path` must be given"),
             ({"x1": 5, "y1": 5, "x2": 5, "y2": 9}, "`x2` must be more than `x1`; got 5.0"),
             ({"x1": 5, "y1": 5, "x2": 9, "y2": 4}, "`y2` must be more than `y1`; got 4.0"),
@@ -167,7 +166,7 @@ class TestFile:
         (tmp_path / "mine.parquet").write_text(content)
         with pytest.raises(
             ValueError,
-            match=r"mine\.parquet: is no manifest \(.*\); make it again with `facekit data prepare`",
+            match=r"mine\.parquet: is not a manifest \(.*\); make it again with `facekit data prepare`",
         ):
             load_manifest(tmp_path / "mine.parquet")
 
@@ -175,107 +174,6 @@ class TestFile:
         pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "mine.parquet")
         with pytest.raises(
             ValueError,
-            match=r"mine\.parquet: is no manifest \(A manifest must have the columns .*; got a",
+            match=r"mine\.parquet: is not a manifest \(A manifest must have the columns .*; got a",
         ):
             load_manifest(tmp_path / "mine.parquet")
-
-
-class TestDuplicates:
-    def test_a_path_may_come_often(self, save_noise, tmp_path):
-        first, second, copy = (
-            str(save_noise(tmp_path / f"{name}.png", seed))
-            for name, seed in (("a", 1), ("b", 2), ("c", 1))
-        )
-        groups = group_duplicates([first, second, first, copy, second, first])
-        assert groups.tolist() == [0, 1, 0, 0, 1, 0]
-
-    def test_different_pictures_stand_alone(self, save_noise, tmp_path):
-        paths = [str(save_noise(tmp_path / f"{seed}.jpg", seed)) for seed in range(30)]
-        assert len(set(group_duplicates(paths))) == 30
-
-    def test_copies_recompressed_relit_and_resized_are_found(self, save_noise, tmp_path):
-        original = save_noise(tmp_path / "original.png", 1)
-        smaller = tmp_path / "smaller.png"
-        cv2.imwrite(
-            str(smaller),
-            cv2.resize(cv2.imread(str(original)), (32, 32), interpolation=cv2.INTER_AREA),
-        )
-        paths = [
-            original,
-            save_noise(tmp_path / "copy.png", 1),
-            save_noise(tmp_path / "recompressed.jpg", 1, quality=40),
-            save_noise(tmp_path / "brighter.jpg", 1, brighter=40),
-            smaller,
-            save_noise(tmp_path / "other.png", 2),
-        ]
-        groups = group_duplicates([str(path) for path in paths])
-        assert len(set(groups[:5])) == 1
-        assert groups[5] != groups[0]
-
-    def test_joins_chain(self, tmp_path):
-        # Three pictures in one plane, 16 degrees apart: neighbours correlate by 0.96, the ends by
-        # 0.85.
-        noise = np.random.default_rng(0).normal(size=(2, THUMBNAIL_SIDE**2))
-        first, second = np.linalg.qr((noise - noise.mean(axis=1, keepdims=True)).T)[0].T
-        paths = []
-        for name, degrees in (("start", 0), ("end", 32), ("between", 16)):
-            turned = np.cos(np.radians(degrees)) * first + np.sin(np.radians(degrees)) * second
-            picture = np.round(128 + 30 * THUMBNAIL_SIDE * turned).reshape(
-                THUMBNAIL_SIDE, THUMBNAIL_SIDE
-            )
-            paths.append(str(tmp_path / f"{name}.png"))
-            cv2.imwrite(paths[-1], picture.astype(np.uint8))
-        ends = group_duplicates(paths[:2])
-        assert ends[0] != ends[1]
-        assert len(set(group_duplicates(paths))) == 1
-
-    def test_blank_pictures_are_alike_and_unreadable_ones_like_nothing(self, tmp_path):
-        paths = [str(tmp_path / f"{index}.png") for index in range(5)]
-        for path, grey in zip(paths, (90, 0), strict=False):
-            cv2.imwrite(path, np.full((20, 20), grey, np.uint8))
-        for path in paths[2:4]:
-            Path(path).write_text("no picture")
-        cv2.imwrite(paths[4], np.random.default_rng(0).integers(0, 256, (20, 20), np.uint8))
-        groups = group_duplicates(paths)
-        assert groups[0] == groups[1]
-        assert len(set(groups)) == 4
-
-
-class TestSplit:
-    def test_groups_stay_whole_and_shares_are_met(self):
-        groups = np.random.default_rng(0).integers(0, 1000, 5000)
-        splits = split_by_group(groups, SHARES, seed=0)
-        assert splits.shape == (5000,)
-        assert all(len(set(splits[groups == group])) == 1 for group in np.unique(groups))
-        for name, share in SHARES.items():
-            assert np.mean(splits == name) == pytest.approx(share, abs=0.02)
-
-    def test_shares_of_single_images_are_exact(self):
-        splits = split_by_group(np.arange(200), SHARES, seed=5)
-        assert {name: int(np.sum(splits == name)) for name in SHARES} == {
-            "train": 170,
-            "validation": 10,
-            "test": 20,
-        }
-
-    def test_a_seed_repeats_itself(self):
-        groups = np.arange(300) // 2
-        first = split_by_group(groups, SHARES, seed=1)
-        np.testing.assert_array_equal(first, split_by_group(groups, SHARES, seed=1))
-        assert (first != split_by_group(groups, SHARES, seed=2)).any()
-
-    def test_the_order_of_images_does_not_matter(self):
-        groups = np.random.default_rng(0).integers(0, 50, 200)
-        order = np.random.default_rng(1).permutation(200)
-        np.testing.assert_array_equal(
-            split_by_group(groups[order], SHARES, 0), split_by_group(groups, SHARES, 0)[order]
-        )
-
-    def test_no_images(self):
-        assert split_by_group(np.zeros(0, int), SHARES, seed=0).shape == (0,)
-
-    def test_shares_must_sum_to_1(self):
-        with pytest.raises(
-            ValueError, match=r"`fractions` must sum to 1; got \{'train': 0.5, 'test': 0.4\}"
-        ):
-            split_by_group(np.arange(10), {"train": 0.5, "test": 0.4}, seed=0)

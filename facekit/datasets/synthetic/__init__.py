@@ -1,284 +1,38 @@
-"""Datasets of faces that are drawn: to train on in minutes, without a download.
+"""Datasets of drawn faces: to train on in minutes, without a download.
 
-Labels are balanced and independent of each other. `Bias` makes the faces to learn from unfair in a
-known way, for a class to find out. How a face is drawn is in `drawn`; a folder's table is read by
-`annotations`.
+`sampling` chooses traits at random, `drawing` draws a face, `folder` draws and reads a dataset, and
+`sequences` draws people who pose emotions, in the form of CK+48.
 """
 
-from __future__ import annotations
-
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
-from PIL import Image
-from tqdm import tqdm
-
-from facekit.datasets.annotations import read_own_table
-from facekit.datasets.synthetic.drawing import (
-    BACKGROUNDS,
-    CHOICES,
-    FaceTraits,
-    check_size,
-    draw_face,
-    place_landmarks,
-)
-from facekit.taxonomy import (
-    EMOTIONS,
-    ETHNICITIES,
-    GENDERS,
-    LANDMARKS,
-    find_age_range,
-    name_age_ranges,
+from facekit.datasets.synthetic.folder import TABLE, TRAITS_TABLE, make_synthetic, read_synthetic
+from facekit.datasets.synthetic.sampling import (
+    FACIAL_HAIR,
+    FAIR,
+    GROUPS,
+    LOOKS,
+    PICTURES,
+    SHARES,
+    STYLES,
+    Bias,
+    sample_splits,
+    sample_traits,
+    tabulate_traits,
 )
 
-GROUPS = {
-    "age": name_age_ranges(),
-    "gender": GENDERS,
-    "ethnicity": ETHNICITIES,
-    "emotion": EMOTIONS,
-}
-PICTURES = 2  # of each person, so that a careless split would leak
-SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
-TABLE, TRAITS_TABLE = (
-    "faces.csv",
-    "traits.csv",
-)  # the one as `read_own_table` takes it, the other with all that is known
-
-# Mean and spread of tones, and how likely each texture and colour of hair is, in the order of
-# `CHOICES`: they overlap on purpose.
-LOOKS = {
-    "white": (0.12, 0.07, (0.60, 0.38, 0.02), (0.12, 0.42, 0.16, 0.30)),
-    "black": (0.80, 0.12, (0.06, 0.14, 0.80), (0.86, 0.10, 0.02, 0.02)),
-    "asian": (0.24, 0.08, (0.88, 0.11, 0.01), (0.86, 0.12, 0.01, 0.01)),
-    "indian": (0.54, 0.11, (0.55, 0.42, 0.03), (0.86, 0.12, 0.01, 0.01)),
-    "other": (0.38, 0.13, (0.30, 0.60, 0.10), (0.36, 0.50, 0.08, 0.06)),
-}
-# How likely each of `HAIR_STYLES` is.
-STYLES = {
-    "female": (0.00, 0.03, 0.10, 0.05, 0.07, 0.25, 0.34, 0.16),
-    "male": (0.04, 0.25, 0.34, 0.20, 0.07, 0.04, 0.04, 0.02),
-}
-FACIAL_HAIR = (0.5, 0.2, 0.12, 0.18)
-
-
-@dataclass(frozen=True)
-class Bias:
-    """How unfair faces are; not at all as it stands.
-
-    Attributes:
-        rare_attribute, rare_label: A group, such as `gender` and `female`; for `age` a range of
-            `taxonomy.name_age_ranges`.
-        rare_share: How many of the group's faces are kept, 0 to 1.
-        shortcut_attribute: What the background tells: the first label goes with the first of
-            `BACKGROUNDS`, and so on.
-        shortcut_strength: Share of the faces whose background tells it, 0 to 1; that of the others
-            is left to chance.
-
-    Raises:
-        ValueError: If an attribute or a label is unknown, or a share out of bounds.
-    """
-
-    rare_attribute: str = "gender"
-    rare_label: str = "female"
-    rare_share: float = 1.0
-    shortcut_attribute: str = "emotion"
-    shortcut_strength: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("rare_attribute", "shortcut_attribute"):
-            if getattr(self, name) not in GROUPS:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(GROUPS)}; got {getattr(self, name)!r}."
-                )
-        if self.rare_label not in (labels := GROUPS[self.rare_attribute]):
-            raise ValueError(
-                f"`rare_label` must be one of {', '.join(labels)}; got {self.rare_label!r}."
-            )
-        for name in ("rare_share", "shortcut_strength"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"`{name}` must be from 0 to 1; got {getattr(self, name)}.")
-
-    def keep(self, manifest: pd.DataFrame, seed: int) -> np.ndarray:
-        """Return which faces of any manifest are left where the group is made rare, (faces,) bool."""
-        labels = manifest[self.rare_attribute]
-        labels = (
-            labels.map(find_age_range, na_action="ignore")
-            if self.rare_attribute == "age"
-            else labels
-        )
-        chances = np.random.default_rng(seed).random(len(manifest))
-        return (chances < self.rare_share) | (labels != self.rare_label).to_numpy()
-
-
-FAIR = Bias()
-
-
-def sample_traits(
-    count: int, seed: int = 0, bias: Bias = FAIR, stream: int = 0
-) -> list[FaceTraits]:
-    """Return traits of faces at random, `PICTURES` of each person one after the other.
-
-    Labels are balanced and independent of each other, except where `bias` has it otherwise. A
-    longer list begins with the shorter.
-
-    Args:
-        count: Of the faces.
-        seed: Of them all.
-        bias: How unfair they are; a face that is not dropped differs from the fair one in its
-            background alone.
-        stream: The same person is never met in two streams.
-    """
-    return list(itertools.islice(_sample_faces(seed, bias, stream), count))
-
-
-def sample_splits(
-    count: int, seed: int = 0, bias: Bias = FAIR
-) -> tuple[list[FaceTraits], np.ndarray]:
-    """Return traits of faces at random, and the split of each; the splits share no person, and only the training split is biased."""
-    counts = np.diff(np.round(np.cumsum([0, *SHARES.values()]) * count).astype(int))
-    faces = [
-        face
-        for stream, (split, share) in enumerate(zip(SHARES, counts, strict=True))
-        for face in sample_traits(share, seed, bias if split == "train" else FAIR, stream)
-    ]
-    return faces, np.repeat(list(SHARES), counts)
-
-
-def tabulate_traits(faces: Sequence[FaceTraits]) -> pd.DataFrame:
-    """Return a table of traits with a manifest's names for what a manifest has: `age`, `subject`, `group` and `source`."""
-    table = pd.DataFrame([asdict(face) for face in faces]).rename(
-        columns={"age_years": "age", "identity": "subject"}
-    )
-    return table.assign(group=table["subject"], source="synthetic")
-
-
-def _sample_faces(seed: int, bias: Bias, stream: int) -> Iterator[FaceTraits]:
-    for number in itertools.count():
-        random = np.random.default_rng((seed, stream, number))
-        person = _sample_person(random)
-        for _ in range(PICTURES):
-            face = _sample_picture(random, person)
-            chances = random.random(2)
-            if chances[0] < bias.shortcut_strength:
-                told = GROUPS[bias.shortcut_attribute].index(
-                    _find_label(face, bias.shortcut_attribute)
-                )
-                face = replace(face, background=BACKGROUNDS[told])
-            if (
-                chances[1] < bias.rare_share
-                or _find_label(face, bias.rare_attribute) != bias.rare_label
-            ):
-                yield face
-
-
-def _find_label(face: FaceTraits, attribute: str) -> str:
-    return find_age_range(face.age_years) if attribute == "age" else getattr(face, attribute)
-
-
-def _sample_person(random: np.random.Generator) -> dict:
-    age, gender, ethnicity = (
-        int(91 * random.random() ** 1.2),
-        str(random.choice(GENDERS)),
-        str(random.choice(ETHNICITIES)),
-    )
-    tone, spread, textures, colours = LOOKS[ethnicity]
-    texture, colour = (
-        str(random.choice(CHOICES[f"hair_{part}"], p=odds))
-        for part, odds in (("texture", textures), ("colour", colours))
-    )
-    style, beard = (
-        str(random.choice(CHOICES["hair_style"], p=STYLES[gender])),
-        str(random.choice(CHOICES["facial_hair"], p=FACIAL_HAIR)),
-    )
-    if (style == "bald" and 2 < age < 45) or (style != "bald" and age < 2):
-        style = "cropped"
-    elif style in ("parted", "afro"):
-        style = {"coily": "afro", "wavy": "short", "straight": "parted"}[texture]
-    return {
-        "age_years": age, "gender": gender, "ethnicity": ethnicity, "skin_tone": float(np.clip(random.normal(tone, spread), 0, 1)),
-        "hair_style": style, "hair_texture": texture, "hair_colour": colour, "identity": int(random.integers(2**53)),
-        "facial_hair": beard if gender == "male" and age > 17 else "none",
-    }  # fmt: skip
-
-
-def _sample_picture(random: np.random.Generator, person: dict) -> FaceTraits:
-    age = person["age_years"]
-    earrings = 0.25 if person["gender"] == "female" and age > 8 else 0.02
-    glasses = 0.05 + 0.004 * age if age > 4 else 0.0
-    yaw, pitch, roll = (
-        (random.normal(size=3) * (12, 4, 6)).clip((-32, -12, -18), (32, 12, 18)).tolist()
-    )
-    dusk = random.random() < 0.08
-    return FaceTraits(
-        **person, emotion=str(random.choice(EMOTIONS)), intensity=random.uniform(0.65, 1.0),
-        accessory=str(random.choice(CHOICES["accessory"], p=(0.93 - glasses - earrings, glasses, earrings, 0.07))),
-        background=str(random.choice(BACKGROUNDS)), yaw_degrees=yaw, pitch_degrees=pitch, roll_degrees=roll,
-        light_degrees=random.uniform(-110, 110), light_strength=random.uniform(0.1, 0.9),
-        brightness=random.uniform(0.45, 0.65) if dusk else random.uniform(0.85, 1.1), picture=int(random.integers(2**31)),
-    )  # fmt: skip
-
-
-def make_synthetic(
-    folder: Path, count: int, size: int = 96, seed: int = 0, bias: Bias = FAIR
-) -> pd.DataFrame:
-    """Draw faces into a folder: PNG files, a table of their labels and splits, and one of their
-    traits and landmarks.
-
-    The splits share no person. Only the faces to train on are biased; those to validate and to test
-    on are the same whatever `bias`. The pictures of an earlier call are replaced.
-
-    Args:
-        folder: Where to.
-        count: Of the faces.
-        size: Their sides in pixels, within `SIZES`.
-        seed: Of them all.
-        bias: How unfair the training split is.
-
-    Returns:
-        The manifest, as of `read_synthetic`.
-
-    Raises:
-        ValueError: If `count` is not positive, or `size` out of bounds.
-    """
-    if count < 1:
-        raise ValueError(f"`count` must be 1 or more; got {count}.")
-    check_size(size)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for earlier in (folder / TABLE, *folder.glob("[0-9]" * 6 + ".png")):
-        earlier.unlink(missing_ok=True)
-    faces, splits = sample_splits(count, seed, bias)
-    names = [f"{number:06d}.png" for number in range(count)]
-    for name, face in zip(
-        tqdm(names, "drawing", unit="face", disable=None, leave=False), faces, strict=True
-    ):
-        Image.fromarray(draw_face(face, size)).save(folder / name, compress_level=1)
-    traits = pd.DataFrame([asdict(face) for face in faces])
-    traits.insert(0, "path", names)
-    places = np.array([place_landmarks(face, size).ravel() for face in faces])
-    traits[[f"{landmark}_{axis}" for landmark in LANDMARKS for axis in "xy"]] = places
-    traits.to_csv(folder / TRAITS_TABLE, index=False)
-    labels = tabulate_traits(faces)[[*GROUPS, "subject", "group", "source"]].assign(
-        path=names, split=splits
-    )
-    labels.to_csv(folder / TABLE, index=False)
-    return read_synthetic(folder)
-
-
-def read_synthetic(folder: Path) -> pd.DataFrame:
-    """Read the manifest of a folder that `make_synthetic` drew, split already; persons are its
-    groups.
-
-    Raises:
-        FileNotFoundError: If the folder holds none.
-    """
-    table = Path(folder, TABLE)
-    if not table.is_file():
-        raise FileNotFoundError(
-            f"{table}: no such file; draw the faces with `facekit data synthesize {folder}`."
-        )
-    return read_own_table(table)
+__all__ = [
+    "FACIAL_HAIR",
+    "FAIR",
+    "GROUPS",
+    "LOOKS",
+    "PICTURES",
+    "SHARES",
+    "STYLES",
+    "TABLE",
+    "TRAITS_TABLE",
+    "Bias",
+    "make_synthetic",
+    "read_synthetic",
+    "sample_splits",
+    "sample_traits",
+    "tabulate_traits",
+]

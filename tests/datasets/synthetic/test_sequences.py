@@ -13,13 +13,19 @@ from facekit.images import convert_to_grey, read_image
 
 
 def test_a_folder_reads_as_ck_plus(tmp_path):
-    manifest = make_sequences(tmp_path, people=4, posed=2, seed=1)
-    assert len(manifest) == 4 * 2 * len(INTENSITIES)
+    manifest = make_sequences(tmp_path, people=10, posed=2, seed=1)
+    assert len(manifest) == 10 * 2 * len(INTENSITIES)
     assert (manifest["source"] == "ck_plus").all()
-    assert manifest["subject"].nunique() == 4
+    assert manifest["subject"].nunique() == 10
     assert set(manifest["emotion"]) <= set(POSED_EMOTIONS)
     assert read_image(manifest["path"][0]).shape == (SIDE, SIDE, 3)
     assert split_by_protocol(manifest, "subject_disjoint", fold=0)["split"].notna().all()
+
+
+def test_a_folder_with_files_is_refused(tmp_path):
+    make_sequences(tmp_path, people=1, posed=1)
+    with pytest.raises(FileExistsError, match="exists and holds other files"):
+        make_sequences(tmp_path, people=1, posed=1)
 
 
 def test_nobody_poses_an_emotion_twice_and_frames_go_to_the_peak():
@@ -58,6 +64,6 @@ def test_frames_of_a_film_are_more_alike_than_people(tmp_path):
         (1, 7, "`posed` must be from 1 to 6 emotions; got 7"),
     ],
 )
-def test_what_is_out_of_bounds_is_told(people, posed, match):
+def test_wrong_numbers_are_errors(people, posed, match):
     with pytest.raises(ValueError, match=match):
         next(sample_sequences(people, posed))

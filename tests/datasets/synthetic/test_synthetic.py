@@ -198,6 +198,28 @@ class TestFolders:
             "traits.csv",
         ]
 
+    @pytest.mark.parametrize("name", ["000007.png", "faces.csv", "holiday.jpg"])
+    def test_a_folder_with_other_files_is_refused(self, name, tmp_path):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(FileExistsError, match="exists and holds other files"):
+            make_synthetic(tmp_path, 10, 48)
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert (tmp_path / name).read_text() == "mine"
+
+    def test_a_picture_added_to_drawn_ones_is_kept(self, tmp_path):
+        make_synthetic(tmp_path, 5, 48)
+        (tmp_path / "000007.png").write_text("mine")
+        make_synthetic(tmp_path, 4, 48)
+        with pytest.raises(FileExistsError, match=r"000007\.png: exists and is not of an earlier"):
+            make_synthetic(tmp_path, 10, 48)
+        assert (tmp_path / "000007.png").read_text() == "mine"
+        assert len(read_synthetic(tmp_path)) == 4
+
+    def test_an_interrupted_drawing_is_drawn_again(self, tmp_path):
+        make_synthetic(tmp_path, 5, 48)
+        (tmp_path / "faces.csv").unlink()
+        assert len(make_synthetic(tmp_path, 3, 48)) == 3
+
     @pytest.mark.parametrize(
         ("count", "size", "message"),
         [(0, 64, "`count` must be 1 or more; got 0"), (5, 300, "`size` must be .*; got 300")],
@@ -239,8 +261,8 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("options", "code", "message"),
         [
-            (["--underrepresent", "female:0.1"], 2, "'female:0.1' has not the form"),
-            (["--background-shortcut", "emotion"], 2, "'emotion' has not the form"),
+            (["--underrepresent", "female:0.1"], 2, "'female:0.1' does not have the form"),
+            (["--background-shortcut", "emotion"], 2, "'emotion' does not have the form"),
             (
                 ["--underrepresent", "gender=woman:0.1"],
                 1,
@@ -254,7 +276,7 @@ class TestCommand:
             (["--size", "20"], 1, "`size` must be from 48 to 200 pixels; got 20"),
         ],
     )
-    def test_wrong_usage_is_told(self, options, code, message, tmp_path):
+    def test_wrong_usage_is_named(self, options, code, message, tmp_path):
         result = CliRunner().invoke(data, ["synthesize", str(tmp_path / "new"), *options])
         assert result.exit_code == code
         assert message in result.output

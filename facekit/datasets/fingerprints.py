@@ -1,0 +1,159 @@
+"""Take what later steps need from each picture while it is decoded once: its hash and a thumbnail.
+
+The hash says whether two files are the same, the thumbnail whether two pictures show the same photo
+(see `groups`). Fingerprints are remembered while the program runs, for as long as the file keeps
+its size and its time of change, so that splitting, auditing and cutting do not decode again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from facekit.images import ImageError, convert_to_grey, decode_image
+
+# Pixels. Enough to distinguish faces, few enough to compare all pairs in seconds.
+THUMBNAIL_SIDE = 16
+FLAT = 1e-3  # length of a thumbnail's deviations below which the picture is one plain colour
+REMEMBERED = 2**17  # fingerprints of about 1 KB each
+NAMED = 3  # files that a warning names
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprint:
+    """What is kept of one picture.
+
+    Attributes:
+        sha256: Hash of the file's bytes in hexadecimal; empty if there is no such file.
+        thumbnail: (THUMBNAIL_SIDE ** 2,) float32 grey values, standardized so that the product of
+            two thumbnails is their correlation; zeros if the picture cannot be read.
+        problem: Why the picture cannot be read, in one sentence; empty if it can.
+    """
+
+    sha256: str
+    thumbnail: np.ndarray
+    problem: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the picture can be decoded."""
+        return not self.problem
+
+
+_remembered: dict[tuple[str, int, int], Fingerprint] = {}
+
+
+def take_fingerprint(path: str) -> Fingerprint:
+    """Return the fingerprint of a picture file, also of a missing or damaged one.
+
+    Args:
+        path: The file.
+    """
+    key = _name_state(path)
+    if key in _remembered:
+        return _remembered[key]
+    _, fingerprint = read_with_fingerprint(path)
+    remember_fingerprint(path, fingerprint)
+    return fingerprint
+
+
+def read_with_fingerprint(path: str) -> tuple[np.ndarray | None, Fingerprint]:
+    """Read a picture file once, and return its pixels and its fingerprint.
+
+    Args:
+        path: The file.
+
+    Returns:
+        HxWx3 RGB uint8, or `None` if the picture cannot be read; and the fingerprint.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        reason = "no such file; check the spelling." if missing else f"{error.strerror}."
+        return None, Fingerprint("", make_thumbnail(None), f"{path}: {reason}")
+    try:
+        image, problem = decode_image(content, path), ""
+    except ImageError as error:
+        image, problem = None, str(error)
+    return image, Fingerprint(hashlib.sha256(content).hexdigest(), make_thumbnail(image), problem)
+
+
+def remember_fingerprint(path: str, fingerprint: Fingerprint) -> None:
+    """Keep the fingerprint of a file that was decoded elsewhere, such as in another process."""
+    if len(_remembered) >= REMEMBERED:
+        _remembered.clear()
+    _remembered[_name_state(path)] = fingerprint
+
+
+def take_fingerprints(paths: Iterable[str], doing: str = "reading images") -> list[Fingerprint]:
+    """Return the fingerprints of files, with a progress bar named `doing`."""
+    paths = list(paths)
+    reading = tqdm(paths, doing, unit="image", disable=None, leave=False)
+    return [take_fingerprint(path) for path in reading]
+
+
+def make_thumbnail(image: np.ndarray | None) -> np.ndarray:
+    """Shrink a picture to a standardized thumbnail.
+
+    Args:
+        image: HxWx3 RGB uint8, or `None` for a picture that cannot be read.
+
+    Returns:
+        (THUMBNAIL_SIDE ** 2,) float32 of length 1. Pictures of one plain colour are all alike; an
+        unreadable one is all zeros and resembles nothing.
+    """
+    if image is None:
+        return np.zeros(THUMBNAIL_SIDE**2, np.float32)
+    small = cv2.resize(
+        convert_to_grey(image), (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA
+    )
+    thumbnail = small.ravel().astype(np.float32)
+    thumbnail -= thumbnail.mean()
+    length = np.linalg.norm(thumbnail)
+    return thumbnail / length if length > FLAT else np.full_like(thumbnail, 1 / THUMBNAIL_SIDE)
+
+
+def leave_out_unreadable(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Return a manifest without the faces whose picture is empty, damaged or missing.
+
+    Args:
+        manifest: With a column `path`. Faces that are left out are counted in a warning, which
+            names the first files.
+
+    Raises:
+        ImageError: If no picture can be read.
+    """
+    paths = manifest["path"].unique().tolist()
+    fingerprints = zip(paths, take_fingerprints(paths), strict=True)
+    problems = {path: each.problem for path, each in fingerprints if not each.is_readable}
+    if not problems:
+        return manifest
+    named = " ".join(list(problems.values())[:NAMED])
+    more = f" And {len(problems) - NAMED} more." if len(problems) > NAMED else ""
+    if len(problems) == len(paths):
+        raise ImageError(f"None of the {len(paths)} pictures can be read. {named}{more}")
+    kept = ~manifest["path"].isin(list(problems))
+    warnings.warn(
+        f"{len(manifest) - kept.sum()} of {len(manifest)} faces are left out, because"
+        f" {len(problems)} pictures cannot be read. {named}{more}",
+        stacklevel=3,
+    )
+    return manifest[kept].reset_index(drop=True)
+
+
+def _name_state(path: str) -> tuple[str, int, int]:
+    """Return the path with what changes when the file does."""
+    try:
+        state = Path(path).stat()
+    except OSError:
+        return path, -1, -1
+    return path, state.st_size, state.st_mtime_ns
