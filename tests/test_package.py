@@ -211,7 +211,6 @@ def test_base_copies_the_lessons(base):
     [
         (("demo",), "demo"),
         (("train", "gender"), "train"),
-        (("train", "fusion"), "train"),
         (("crossvalidate", "age", "--source", "utkface", "--protocol", "group_disjoint"), "train"),
         (("report", "photo", "--parameters", "photo=hopper.jpg", "--output", "out"), "notebooks"),
         (("report", "evaluation", "--output", "out"), "notebooks"),
