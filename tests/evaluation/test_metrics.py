@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 
 from facekit.evaluation.metrics import (
+    BY_GROUP,
+    WILSON,
+    WILSON_BY_GROUP,
     bootstrap_interval,
     compute_calibration_error,
     compute_wilson_interval,
@@ -142,6 +145,32 @@ class TestGroups:
         assert tuple(table.loc["b", ["low", "high"]]) == pytest.approx(
             compute_wilson_interval(2, 3)
         )
+
+    def test_images_that_belong_together_are_drawn_together(self):
+        right = np.array([True, True, False, False] * 5)
+        names = np.full(20, "a")
+        people = np.array([0, 0, 1, 1] * 5)
+        alone = tabulate_groups(right, names, np.arange(20)).loc["a"]
+        together = tabulate_groups(right, names, people).loc["a"]
+        assert (alone["interval"], together["interval"]) == (WILSON, BY_GROUP)
+        assert (alone["low"], alone["high"]) == pytest.approx(compute_wilson_interval(10, 20))
+        assert (together["low"], together["high"]) == (0, 1)
+        assert "interval" not in tabulate_groups(right, names)
+
+    def test_all_correct_is_only_as_certain_as_there_are_people(self):
+        row = tabulate_groups(np.ones(20, bool), np.zeros(20), np.arange(20) % 2).loc[0]
+        assert row["interval"] == WILSON_BY_GROUP
+        assert (row["low"], row["high"]) == pytest.approx(compute_wilson_interval(2, 2))
+
+    def test_calibration_by_people(self):
+        table = tabulate_calibration(np.full(4, 0.9), np.array([1, 1, 0, 0]), 10, [0, 0, 1, 1])
+        assert table["interval"].tolist() == [BY_GROUP]
+
+    def test_lengths_must_fit(self):
+        with pytest.raises(ValueError, match="one entry per image; got 2, 2 and 1"):
+            tabulate_groups(np.ones(2, bool), np.zeros(2), np.zeros(1))
+        with pytest.raises(ValueError, match="at least one; got 0 and 0"):
+            bootstrap_interval(np.zeros(0), np.zeros(0))
 
     def test_no_answers_no_groups(self):
         assert tabulate_groups(np.zeros(0, bool), np.zeros(0, str)).empty
