@@ -353,7 +353,7 @@ def _take_probabilities(
         labels = _take_years(path, table, "label")
     else:
         labels = texts.map(own)
-        rule = f"one of {', '.join(classes)}, as the columns `{PREFIX}<class>` are called"
+        rule = f"one of {', '.join(map(str, classes))}, as the columns `{PREFIX}<class>` are called"
         _require(path, table, "label", labels.isin(classes), rule)
     others = table.drop(columns=given).assign(label=labels)
     return others.join(probabilities), classes, attribute

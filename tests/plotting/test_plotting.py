@@ -358,7 +358,7 @@ SHARES = pd.DataFrame(
 def test_tables_on_the_same_axes_have_colours_of_their_own(plot):
     ax = plot(SHARES, "one")
     assert plot(SHARES, "two", ax=ax) is ax
-    assert [label for label in ax.get_legend_handles_labels()[1] if label != "honest"] == [
+    assert [label for label in ax.get_legend_handles_labels()[1] if label != "calibrated"] == [
         "one",
         "two",
     ]
