@@ -18,8 +18,8 @@ import pandas as pd
 
 from facekit.evaluation.markdown import make_markdown
 from facekit.evaluation.metrics import bootstrap_interval, compute_share_interval
-from facekit.fusion import index_age_classes
-from facekit.taxonomy import AGES_YEARS, DEFAULT_AGE_SCHEME, LABELS, name_age_ranges
+from facekit.fusion import compute_mean_age, index_age_classes
+from facekit.taxonomy import DEFAULT_AGE_SCHEME, LABELS, name_age_ranges
 
 PROTOCOLS_FOLDER = "protocols"  # in the folder of a model; holds SOURCE-PROTOCOL.parquet
 # Groups per image from which on images count as independent here. Held-out splits hold a few
@@ -58,7 +58,7 @@ def count_classes_apart(
         array([1])
     """
     if attribute == "age":
-        predicted = index_age_classes(answer @ np.array(AGES_YEARS))
+        predicted = index_age_classes(compute_mean_age(answer))
         return np.abs(predicted - index_age_classes(labels.astype(float)))
     names = np.array(classes or LABELS[attribute])
     return (names[answer.argmax(axis=1)] != labels).astype(int)
@@ -112,7 +112,7 @@ def measure_attribute(attribute: str, predictions: pd.DataFrame) -> list[dict]:
         answer = get_probabilities(rows)
         apart = count_classes_apart(attribute, answer, labels, classes)
         if attribute == "age":
-            errors = np.abs(answer @ np.array(AGES_YEARS) - labels.astype(float))
+            errors = np.abs(compute_mean_age(answer) - labels.astype(float))
             interval = bootstrap_interval(errors, groups)
             name = "mean absolute error, years"
             figures.append(about | _make_figure(name, float(errors.mean()), interval))
@@ -150,7 +150,7 @@ def tabulate_age_errors(predictions: pd.DataFrame) -> pd.DataFrame:
         `bias`, the mean of predicted minus true years.
     """
     ages, groups = predictions["label"].to_numpy(np.float64), predictions["group"].to_numpy()
-    errors = get_probabilities(predictions) @ np.array(AGES_YEARS) - ages
+    errors = compute_mean_age(get_probabilities(predictions)) - ages
     classes, names = index_age_classes(ages), name_age_ranges()
     rows = {}
     for index in np.unique(classes):
@@ -179,7 +179,7 @@ def tabulate_age_classes(
     """
     names = name_age_ranges(scheme)
     counts = np.zeros((len(names), len(names)), int)
-    predicted = index_age_classes(get_probabilities(predictions) @ np.array(AGES_YEARS), scheme)
+    predicted = index_age_classes(compute_mean_age(get_probabilities(predictions)), scheme)
     true = index_age_classes(predictions["label"].to_numpy(np.float64), scheme)
     np.add.at(counts, (true, predicted), 1)
     return pd.DataFrame(counts, names, names)

@@ -33,7 +33,7 @@ import pandas as pd
 from facekit.datasets.csv_reading import normalize_text, read_strict_table
 from facekit.datasets.manifest import SPLITS
 from facekit.evaluation.class_names import are_numbers, make_key, unify_spellings
-from facekit.fusion import index_age_classes, measure_certainty
+from facekit.fusion import compute_mean_age, index_age_classes, measure_certainty
 from facekit.taxonomy import AGES_YEARS, LABELS, name_age_ranges
 
 PREFIX = "p_"
@@ -91,7 +91,7 @@ class Predictions:
         probabilities = self.probabilities
         if self.attribute == "age":
             names = name_age_ranges()
-            predicted = index_age_classes(probabilities @ np.array(AGES_YEARS))
+            predicted = index_age_classes(compute_mean_age(probabilities))
             true = pd.Categorical.from_codes(
                 index_age_classes(self.labels.astype(float)), pd.Index(names)
             )

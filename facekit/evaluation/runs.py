@@ -42,7 +42,7 @@ def find_run(
     if attribute not in ATTRIBUTES:
         raise ValueError(f"`attribute` must be one of {', '.join(ATTRIBUTES)}; got {attribute!r}.")
     models_dir = models_dir or get_models_dir()
-    return (models_dir / load_index(models_dir)[attribute].file).parent
+    return (models_dir / load_index(models_dir).find(attribute).file).parent
 
 
 def read_history(folder: Path) -> pd.DataFrame:

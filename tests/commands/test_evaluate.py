@@ -22,7 +22,7 @@ def read_rows(text: str) -> list[tuple[str, ...]]:
 def test_figures_are_those_of_the_index():
     result = run("gender")
     assert result.exit_code == 0
-    figures = find_model("gender")[0].metrics["figures"]
+    figures = find_model("gender")[0].tasks["gender"].metrics["figures"]
     assert figures
     for figure in figures:
         row = ("utkface test", "group_disjoint", *format_cells(figure))

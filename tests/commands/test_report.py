@@ -156,7 +156,8 @@ def test_dataset_drawn_and_own(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     drawn = load(tmp_path / "drawn" / "dataset.json")["numbers"]
     genders = [row for row in drawn["labels"] if row["attribute"] == "gender"]
-    assert sum(row[split] for row in genders for split in ("train", "validation", "test")) == 40
+    splits = genders[0].keys() - {"attribute", "label"}
+    assert sum(row[split] for row in genders for split in splits) == 40
     for index in range(6):
         Image.fromarray(np.random.default_rng(index).integers(0, 255, (48, 48, 3), np.uint8)).save(
             f"{index}.png"
@@ -167,7 +168,7 @@ def test_dataset_drawn_and_own(tmp_path, monkeypatch):
     result = run("dataset", "--parameters", "dataset=mine.csv", "--output", "own")
     assert result.exit_code == 0, result.output
     assert [row["input"] for row in load(tmp_path / "own" / "dataset.json")["inputs"]] == [
-        "pictures",
+        "images",
         "mine.csv",
     ]
 

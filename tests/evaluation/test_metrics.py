@@ -103,7 +103,7 @@ class TestCalibrationError:
             4.54 / 6 - 0.5
         )
 
-    def test_who_is_right_as_often_as_told_has_none(self):
+    def test_a_calibrated_model_has_none(self):
         assert compute_calibration_error(
             np.full(4, 0.75), np.array([True, True, True, False])
         ) == pytest.approx(0)
@@ -115,7 +115,7 @@ class TestThresholds:
         np.array([False, True, False, True]),
     )
 
-    def test_what_becomes_of_a_decision(self):
+    def test_counts_and_rates_at_each_threshold(self):
         table = tabulate_thresholds(self.PROBABILITIES, self.IS_POSITIVE, (0.0, 0.5, 0.9, 1.0))
         assert table.index.tolist() == [0.0, 0.5, 0.9, 1.0]
         assert table.loc[0.5].to_dict() == {
@@ -124,7 +124,7 @@ class TestThresholds:
         }  # fmt: skip
         assert table["true_positives"].tolist() == [2, 1, 1, 0]
         assert table["accuracy"].tolist() == [0.5, 0.5, 0.75, 0.5]
-        assert table["precision"].fillna(-1).tolist() == [0.5, 0.5, 1, -1]  # at 1 none is told
+        assert table["precision"].fillna(-1).tolist() == [0.5, 0.5, 1, -1]  # at 1 none is predicted
         assert table["recall"].tolist() == [1, 0.5, 0.5, 0]
         assert table["false_positive_rate"].tolist() == [1, 0.5, 0, 0]
 

@@ -9,14 +9,14 @@ from facekit.evaluation.papers import (
     load_history,
     tabulate_papers,
 )
-from facekit.registry import ModelEntry, save_entry
+from facekit.registry import ModelEntry, TaskEntry, save_entry
 from facekit.taxonomy import ATTRIBUTES, LABELS
 
 SOURCES = {"age": "utkface", "gender": "utkface", "emotion": "fer2013", "ethnicity": "utkface"}
 
 
 def make_table(attribute: str, source: str, right: int, count: int = 10) -> pd.DataFrame:
-    """Predictions of a first label that is told right so often, and as the last label otherwise."""
+    """Predictions of a first label that is predicted correctly `right` times, else as the last."""
     labels = LABELS[attribute]
     answer = np.zeros((count, len(labels)))
     answer[:right, 0] = answer[right:, -1] = 1
@@ -50,7 +50,10 @@ def models(tmp_path):
         )
         history.assign(val_loss=[1.2, 0.9, 1.1]).to_csv(folder / "history.csv", index=False)
         save_entry(
-            ModelEntry(attribute, attribute, f"{attribute}/{attribute}.onnx", "", {}), tmp_path
+            ModelEntry(
+                attribute, f"{attribute}/{attribute}.onnx", "", {}, {attribute: TaskEntry()}
+            ),
+            tmp_path,
         )
     make_table("emotion", "ck_plus", 9).to_parquet(
         tmp_path / "emotion" / "protocols" / "ck_plus-subject_disjoint.parquet"
@@ -84,7 +87,7 @@ def test_a_history_marks_the_epoch_that_was_kept(models):
     assert history["kept"].tolist() == [False, True, False]
 
 
-def test_a_history_of_several_attributes_is_told_for_one(models):
+def test_a_history_of_several_attributes_is_read_for_one(models):
     columns = {
         "epoch": [0, 1],
         "age_loss": 1.5,
@@ -101,7 +104,9 @@ def test_a_history_of_several_attributes_is_told_for_one(models):
     }
     (models / "faces").mkdir()
     pd.DataFrame(columns | validation).to_csv(models / "faces" / "history.csv", index=False)
-    save_entry(ModelEntry("age", "age", "faces/faces.onnx", "", {}), models)
+    save_entry(
+        ModelEntry("faces", "faces/faces.onnx", "", {}, {"age": TaskEntry()}), models, ("age",)
+    )
     history = load_history(models, "age")
     assert list(history) == ["epoch", "loss", "years_off", "val_loss", "val_years_off", "kept"]
     assert history["kept"].tolist() == [
@@ -132,6 +137,6 @@ def test_tables_hold_both_sides(models):
     assert "| ethnicity | - | 58% | utkface 70.0% |" in text
 
 
-def test_without_predictions_there_is_nothing_to_tell(tmp_path):
+def test_without_predictions_the_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="predictions"):
         tabulate_papers(tmp_path)

@@ -44,8 +44,8 @@ def test_probabilities(save, name):
 
 
 def test_labels_alone(save):
-    told = pd.DataFrame({"label": ["fear", "anger"], "predicted": ["fear", "fear"]})
-    read = read_predictions(save(told))
+    predicted = pd.DataFrame({"label": ["fear", "anger"], "predicted": ["fear", "fear"]})
+    read = read_predictions(save(predicted))
     assert (read.attribute, read.classes, read.has_probabilities) == ("emotion", EMOTIONS, False)
     assert read.name_predictions()["correct"].tolist() == [True, False]
 

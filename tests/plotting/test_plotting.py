@@ -284,15 +284,15 @@ def test_thresholds_have_a_line_a_share():
     )
     ax = plt.subplots()[1]
     assert plot_thresholds(table, 0.5, ax=ax) is ax
-    told = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert told == [
+    predicted = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert predicted == [
         "accuracy 66.7%",
         "precision 50.0%",
         "recall 100.0%",
         "false positive rate 50.0%",
     ]
-    none_told = [text.get_text() for text in plot_thresholds(table, 1.0).get_legend().get_texts()]
-    assert none_told[1] == "precision"
+    no_rate = [text.get_text() for text in plot_thresholds(table, 1.0).get_legend().get_texts()]
+    assert no_rate[1] == "precision"
     assert len(plot_thresholds(table).lines) == 4
 
 
@@ -310,7 +310,7 @@ def test_levels_keep_their_sizes_and_maps_get_a_bar():
     plot_levels([])
 
 
-def test_boxes_lie_where_they_are_told():
+def test_boxes_lie_where_they_are_given():
     landmarks = np.array([[[2, 2], [np.nan, np.nan]], [[5, 5], [6, 6]]])
     ax = plt.subplots()[1]
     boxes = np.array([[1, 2, 4, 6], [5, 5, 8, 8]])
