@@ -42,6 +42,6 @@ def plot_history(history: pd.DataFrame, metric: str = "loss", *, ax: Axes | None
     ]
     ax.plot(kept["epoch"] + 1, kept[f"val_{metric}"], "o", color=MARKED_COLOUR, label="kept")
     ax.set(xlabel="epoch")
-    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=(1, 2, 5, 10), integer=True))
     ax.legend(frameon=False)
     return ax
