@@ -148,6 +148,12 @@ def tabulate_age_errors(predictions: pd.DataFrame) -> pd.DataFrame:
         Indexed by the classes of the default scheme that have images: `count`; `off`, the mean
         absolute error, with its 95% interval from `low` to `high` by a bootstrap over groups; and
         `bias`, the mean of predicted minus true years.
+
+    Example:
+        >>> ages = pd.DataFrame(np.eye(101)[[20, 40]], columns=[f"p_{year}" for year in range(101)])
+        >>> ages = ages.assign(label=[25.0, 40.0], group=[1, 2])
+        >>> tabulate_age_errors(ages)["bias"].to_dict()
+        {'21-27': -5.0, '28-45': 0.0}
     """
     ages, groups = predictions["label"].to_numpy(np.float64), predictions["group"].to_numpy()
     errors = compute_mean_age(get_probabilities(predictions)) - ages
@@ -176,6 +182,12 @@ def tabulate_age_classes(
     Returns:
         Counts, one row per true class and one column per predicted class, both named as
         `taxonomy.name_age_ranges` does.
+
+    Example:
+        >>> ages = pd.DataFrame(np.eye(101)[[20, 40]], columns=[f"p_{year}" for year in range(101)])
+        >>> ages = ages.assign(label=[25.0, 40.0], group=[1, 2])
+        >>> tabulate_age_classes(ages, (0, 18, 30)).to_numpy().tolist()
+        [[0, 0, 0], [0, 1, 0], [0, 0, 1]]
     """
     names = name_age_ranges(scheme)
     counts = np.zeros((len(names), len(names)), int)
@@ -236,6 +248,13 @@ def tabulate_figures(figures: list[dict]) -> str:
 
     Args:
         figures: From `measure_attribute`.
+
+    Example:
+        >>> figure = {"figure": "accuracy", "value": 0.8, "interval_95": [0.49, 0.94]}
+        >>> print(tabulate_figures([figure | {"source": "mine", "split": "test", "count": 10}]))
+        | data      | images   | figure   | value   | 95% interval   |
+        |:----------|:---------|:---------|:--------|:---------------|
+        | mine test | 10       | accuracy | 80.0%   | 49.0% to 94.0% |
     """
     rows = [(f"{figure['source']} {figure['split']}", *format_cells(figure)) for figure in figures]
     return make_markdown(rows, ("data", *CELLS))

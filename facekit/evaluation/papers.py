@@ -74,6 +74,12 @@ def load_figures(models_dir: Path, attribute: str) -> list[dict]:
     Raises:
         FileNotFoundError: If the predictions of the model are missing.
         ValueError: If they cannot be read.
+
+    Example:
+        >>> from facekit.registry import get_models_dir
+        >>> figure = load_figures(get_models_dir(), "gender")[0]
+        >>> figure["source"], figure["protocol"], figure["value"]
+        ('utkface', 'group_disjoint', 0.938)
     """
     folder = models_dir / attribute
     shipped = _read_table(folder / "predictions.parquet")
@@ -119,6 +125,11 @@ def load_history(models_dir: Path, attribute: str) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If the history is missing.
+
+    Example:
+        >>> from facekit.registry import get_models_dir
+        >>> int(load_history(get_models_dir(), "emotion")["kept"].sum())
+        1
     """
     history = read_history(find_run(attribute=attribute, models_dir=models_dir))
     kept = history.index == history["val_loss"].idxmin()
@@ -135,6 +146,11 @@ def load_course(models_dir: Path, attribute: str) -> dict:
     Args:
         models_dir: As for `load_history`.
         attribute: As for `load_history`.
+
+    Example:
+        >>> from facekit.registry import get_models_dir
+        >>> load_course(get_models_dir(), "emotion")["kept"]
+        True
     """
     history = load_history(models_dir, attribute)
     return history.iloc[int(history["kept"].argmax())].to_dict()
@@ -148,6 +164,11 @@ def tabulate_papers(models_dir: Path) -> str:
 
     Raises:
         FileNotFoundError: If the predictions of a model are missing.
+
+    Example:
+        >>> from facekit.registry import get_models_dir
+        >>> tabulate_papers(get_models_dir()).splitlines()[0]
+        '## Table 2. Age'
     """
     figures = {attribute: load_figures(models_dir, attribute) for attribute in ATTRIBUTES}
     claims = [_tabulate_claim(claim, figures[claim.attribute], models_dir) for claim in CLAIMS]

@@ -32,6 +32,10 @@ def find_run(
     Raises:
         FileNotFoundError: If the folder does not exist.
         ValueError: If the attribute does not exist.
+
+    Example:
+        >>> find_run(attribute="age").name
+        'faces'
     """
     if run:
         if not Path(run).is_dir():
@@ -55,6 +59,10 @@ def read_history(folder: Path) -> pd.DataFrame:
         FileNotFoundError: If the folder has no history.
         ValueError: If the history is not a table of numbers with the columns of `NEEDED`, or has no
             rows.
+
+    Example:
+        >>> list(read_history(find_run(attribute="emotion")))[:2]
+        ['epoch', 'accuracy']
     """
     path = folder / "history.csv"
     if not path.is_file():
@@ -90,6 +98,10 @@ def read_settings(folder: Path) -> dict:
 
     Raises:
         ValueError: If the file is not a JSON object.
+
+    Example:
+        >>> read_settings(find_run(attribute="emotion"))["seed"]
+        0
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -108,6 +120,10 @@ def find_predictions(folder: Path) -> dict[str, Path]:
 
     Args:
         folder: Folder of a run, or of a shipped model: then the predictions are beside it.
+
+    Example:
+        >>> list(find_predictions(find_run(attribute="emotion")))
+        ['emotion']
     """
     places = [folder, *([folder.parent] if (folder.parent / "index.json").is_file() else [])]
     settings = read_settings(folder)
@@ -156,6 +172,11 @@ def judge_course(history: pd.DataFrame, settings: dict | None = None) -> pd.Data
     Args:
         history: From `read_history`.
         settings: From `read_settings`, for the number of epochs that were planned.
+
+    Example:
+        >>> history = pd.DataFrame({"epoch": [0, 1], "loss": [2.0, 1.0], "val_loss": [2.0, 1.5]})
+        >>> judge_course(history)["value"].tolist()
+        ['2 of 2', '2', '25.0%', '0.0%']
     """
     kept, last = int(history["val_loss"].argmin()), len(history) - 1
     planned = (settings or {}).get("epochs", len(history))

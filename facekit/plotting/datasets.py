@@ -33,6 +33,13 @@ def plot_findings(findings: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Args:
         findings: The findings of an `audit.Audit`.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> row = {"finding": "duplicates", "count": 1, "total": 4, "share": 0.25}
+        >>> findings = pd.DataFrame([row | {"detail": "", "remedy": "group them"}])
+        >>> plot_findings(findings, ax=Figure().subplots()).texts[0].get_text()
+        '1 of 4'
     """
     ax = prepare_axes(ax, "What the audit found, and what to do")
     rows = np.arange(len(findings))
@@ -76,6 +83,11 @@ def plot_ages(age_counts: pd.Series, *, ax: Axes | None = None) -> Axes:
     Args:
         age_counts: The counts of an `audit.Audit`, indexed by year.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> len(plot_ages(pd.Series({20: 3, 21: 1}), ax=Figure().subplots()).patches)
+        2
     """
     ax = prepare_axes(ax, "Faces by year of age")
     for label, colour, years in (
@@ -98,6 +110,13 @@ def plot_subgroups(cell_counts: pd.Series, *, ax: Axes | None = None) -> Axes:
         cell_counts: The counts of an `audit.Audit`. The first level of the index makes the rows,
             the other levels make the columns.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> index = pd.MultiIndex.from_product([["0-2"], ["female", "male"]])
+        >>> ax = plot_subgroups(pd.Series([3, 0], index), ax=Figure().subplots())
+        >>> [text.get_text() for text in ax.texts]
+        ['3', '0']
     """
     ax = prepare_axes(ax, f"Faces by {' x '.join(map(str, cell_counts.index.names))}")
     levels = list(range(1, cell_counts.index.nlevels))
@@ -132,6 +151,13 @@ def plot_labels(label_counts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         label_counts: The counts of an `audit.Audit`, indexed by attribute and label, with one
             column per split.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> index = pd.MultiIndex.from_product([["gender"], ["female", "male"]])
+        >>> counts = pd.DataFrame({"train": [3, 1], "test": [1, 1]}, index)
+        >>> [text.get_text() for text in plot_labels(counts, ax=Figure().subplots()).texts]
+        ['4', '2']
     """
     ax = prepare_axes(ax, "Faces by label and split")
     attributes = label_counts.index.get_level_values(0)

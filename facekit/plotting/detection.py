@@ -32,6 +32,12 @@ def plot_boxes(
         landmarks_xy: Points in pixels, (boxes, points, 2), drawn as dots; NaN where unknown.
         colour: One colour for all boxes, or one per box.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> image, boxes = np.zeros((9, 9, 3), np.uint8), np.array([[1, 2, 5, 6]])
+        >>> len(plot_boxes(image, boxes, ax=Figure().subplots()).patches)
+        1
     """
     height, width = image.shape[:2]
     ax = ax or plt.subplots(figsize=(5.5, 5.5 * height / width), layout="constrained")[1]
@@ -81,6 +87,12 @@ def plot_levels(
             get a colour bar.
         titles: One title per level, drawn below it, or none.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> levels = [np.zeros((6, 8, 3), np.uint8), np.zeros((3, 4, 3), np.uint8)]
+        >>> len(plot_levels(levels, ax=Figure().subplots()).images)
+        2
     """
     gap = max((level.shape[1] for level in levels), default=0) / 12
     width, height = (

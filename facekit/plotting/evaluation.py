@@ -21,6 +21,12 @@ def plot_confusion(shares: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Args:
         shares: One row per true label, one column per predicted label; each row sums to 1.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> shares = pd.DataFrame([[0.9, 0.1], [0.25, 0.75]], ["no", "yes"], ["no", "yes"])
+        >>> [text.get_text() for text in plot_confusion(shares, ax=Figure().subplots()).texts]
+        ['90%', '10%', '25%', '75%']
     """
     ax = prepare_axes(ax, "Confusion matrix")
     ax.imshow(shares, cmap="cividis", vmin=0, vmax=1)
@@ -62,6 +68,13 @@ def plot_calibration(
         table: From `metrics.tabulate_calibration`.
         label: Name in the legend. Further tables on the same axes get the next colour.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> columns = ["share", "low", "high", "probability"]
+        >>> table = pd.DataFrame([[0.5, 0.2, 0.8, 0.6]], ["women"], columns)
+        >>> plot_calibration(table, ax=Figure().subplots()).get_title(loc="left")
+        'Calibration'
     """
     drawn, colour, spread = _compare(ax, table)
     ax = prepare_axes(ax, "Calibration")
@@ -84,6 +97,13 @@ def plot_groups(table: pd.DataFrame, label: str = "predictions", *, ax: Axes | N
         table: From `metrics.tabulate_groups`.
         label: Name in the legend.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> columns = ["share", "low", "high", "probability"]
+        >>> table = pd.DataFrame([[0.5, 0.2, 0.8, 0.6]], ["women"], columns)
+        >>> plot_groups(table, ax=Figure().subplots()).get_title(loc="left")
+        'Accuracy by group'
     """
     drawn, colour, spread = _compare(ax, table)
     ax = prepare_axes(ax, "Accuracy by group")
@@ -115,6 +135,13 @@ def plot_age_errors(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Args:
         table: From `figures.tabulate_age_errors`.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> columns = ["off", "low", "high", "bias"]
+        >>> table = pd.DataFrame([[2.0, 1.0, 3.0, -1.0]], ["0-2"], columns)
+        >>> len(plot_age_errors(table, ax=Figure().subplots()).patches)
+        1
     """
     ax = prepare_axes(ax, "Error by age")
     places = np.arange(len(table))
@@ -147,6 +174,12 @@ def plot_roc(
         curves: For each name its false positive rates and its true positive rates, (points,) each.
         title: Title of the plot.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> curve = (np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0]))
+        >>> len(plot_roc({"gender": curve}, ax=Figure().subplots()).lines)
+        2
     """
     ax = prepare_axes(ax, title)
     ax.plot((0, 1), (0, 1), "--", color=QUIET_COLOUR, linewidth=1)
@@ -183,6 +216,13 @@ def plot_separation(
         threshold: Probability from which on the label is predicted, drawn as a line; by default no
             line.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> probabilities, is_positive = np.array([0.1, 0.9]), np.array([False, True])
+        >>> ax = plot_separation(probabilities, is_positive, "male", ax=Figure().subplots())
+        >>> ax.get_xlabel()
+        'probability of male'
     """
     ax = prepare_axes(ax, f"Separation of {label}")
     bins = np.linspace(0, 1, 41).tolist()
@@ -218,6 +258,13 @@ def plot_thresholds(
         table: From `metrics.tabulate_thresholds`.
         threshold: A threshold of the table; its rates are written into the legend. By default none.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> from facekit.evaluation.metrics import tabulate_thresholds
+        >>> table = tabulate_thresholds(np.array([0.1, 0.9]), np.array([False, True]), (0.0, 0.5))
+        >>> len(plot_thresholds(table, ax=Figure().subplots()).lines)
+        4
     """
     ax = prepare_axes(ax, "Rates at each threshold")
     shares = ("accuracy", "precision", "recall", "false_positive_rate")

@@ -25,6 +25,12 @@ def plot_lifts(lifts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Args:
         lifts: Of `fusion.FusionConstants`, with the labels as index and columns.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> lifts = pd.DataFrame([[0.5, 2.0]], ["0-2"], ["female", "male"])
+        >>> [text.get_text() for text in plot_lifts(lifts, ax=Figure().subplots()).texts]
+        ['0.50', '2.00']
     """
     ax = prepare_axes(ax, "Labels that occur together, as a multiple of chance")
     scale = LogNorm(1 / LARGEST_LIFT, LARGEST_LIFT, clip=True)
@@ -60,6 +66,12 @@ def plot_answers(
         answers: For each name the probabilities, (classes,).
         title: Title of the plot; by default the attribute.
         ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> answers = {"before": np.array([0.4, 0.6]), "after": np.array([0.2, 0.8])}
+        >>> len(plot_answers("gender", answers, ax=Figure().subplots()).patches)
+        4
     """
     ax = prepare_axes(ax, title or attribute)
     height = 0.8 / max(len(answers), 1)

@@ -33,6 +33,10 @@ def gather_provenance(seed: int | None) -> dict:
 
     Args:
         seed: The seed of its random numbers, or `None` if it uses none.
+
+    Example:
+        >>> gather_provenance(7)["seed"]
+        7
     """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -61,6 +65,10 @@ def find_commit(checkout: Path) -> str | None:
     Returns:
         40 hexadecimal digits, followed by " with changes" if tracked files differ; `None` if the
         folder is not a checkout, or git is not installed.
+
+    Example:
+        >>> find_commit(Path("no such folder")) is None
+        True
     """
     if not (checkout / ".git").exists():
         return None

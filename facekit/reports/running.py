@@ -49,6 +49,10 @@ class Report:
         page: The same as one HTML file, without code.
         numbers: All numbers as JSON, with their provenance.
         printed: The page as PDF; `None` if no browser was found.
+
+    Example:
+        >>> Report(Path("a.ipynb"), Path("a.html"), Path("a.json")).printed is None
+        True
     """
 
     notebook: Path
@@ -65,6 +69,10 @@ def find_notebook(name: str) -> Path:
 
     Raises:
         ReportError: If it is missing.
+
+    Example:
+        >>> find_notebook("photo").name
+        'photo.ipynb'
     """
     installed = Path(__file__).with_name("notebooks")
     folder = installed if installed.is_dir() else CHECKOUT / "notebooks" / "reports"
@@ -141,9 +149,7 @@ def run_report(
         "provenance": provenance
         | {"pdf_sha256": hash_file(report.printed) if report.printed else None},
     }
-    write_text(
-        report.numbers, json.dumps(make_plain(content), indent=1, ensure_ascii=False) + "\n"
-    )
+    write_text(report.numbers, json.dumps(make_plain(content), indent=1, ensure_ascii=False) + "\n")
     for path in (report.notebook, report.page):
         stale = _name_incomplete(path)
         if _is_of_a_report(stale):
