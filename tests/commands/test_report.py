@@ -191,6 +191,7 @@ def test_training_of_a_run(tmp_path):
     made = json.loads((tmp_path / "made" / "training.json").read_text(encoding="utf-8"))
     assert made["provenance"]["seed"] == 3
     assert made["numbers"]["course"][1] == {
-        "metric": "years_off", "training": 7, "validation": 8, "gap": 1, "last_training": 6, "last_validation": 8.5,
+        "metric": "years_off", "training": 7, "validation": 8, "gap": 1,
+        "last_training": 6, "last_validation": 8.5,
     }  # fmt: skip
     assert made["numbers"]["figures"] == []

@@ -18,7 +18,7 @@ from facekit.taxonomy import AGES_YEARS, ATTRIBUTES, LABELS, find_age_range, nam
 
 
 def make_predictions(attribute: str, rows: list[tuple]) -> pd.DataFrame:
-    """A table out of rows of source, split, label, and the label that is predicted with probability 1."""
+    """A table out of rows of source, split, label and predicted label, with probability 1."""
     classes = list(LABELS[attribute])
     about = pd.DataFrame([row[:3] for row in rows], columns=["source", "split", "label"])
     about.insert(0, "image", [f"{row}.jpg" for row in range(len(rows))])

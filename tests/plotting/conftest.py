@@ -2,6 +2,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from PIL import Image
 
 from facekit.datasets.audit import Audit, audit_manifest
 from facekit.datasets.manifest import make_manifest
@@ -18,11 +19,20 @@ def agg():
 
 
 @pytest.fixture
-def audit(tmp_path, monkeypatch) -> Audit:
-    monkeypatch.setattr("facekit.datasets.audit._hash_image", str)
+def photos(tmp_path) -> list[str]:
+    """Five pictures, each different."""
+    paths = [str(tmp_path / f"{index}.png") for index in range(5)]
+    for index, path in enumerate(paths):
+        pixels = np.random.default_rng(index).integers(0, 255, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(path)
+    return paths
+
+
+@pytest.fixture
+def audit(photos) -> Audit:
     rows = [
         {
-            "path": f"{index}.jpg",
+            "path": photos[index],
             "age": age,
             "gender": gender,
             "ethnicity": "black",
@@ -43,7 +53,6 @@ def audit(tmp_path, monkeypatch) -> Audit:
 
 
 @pytest.fixture
-def bare_audit(monkeypatch) -> Audit:
+def bare_audit(photos) -> Audit:
     """Of two images without a label."""
-    monkeypatch.setattr("facekit.datasets.audit._hash_image", str)
-    return audit_manifest(make_manifest([{"path": "a.jpg"}, {"path": "b.jpg"}], "mine"))
+    return audit_manifest(make_manifest([{"path": path} for path in photos[:2]], "mine"))

@@ -1,4 +1,4 @@
-"""Reports as users make them: real notebooks run by papermill in a kernel of their own, on small inputs."""
+"""Reports as users make them: small notebooks, run by papermill in a kernel of their own."""
 
 import json
 import re
@@ -37,9 +37,11 @@ from facekit.reports import (
 ROOT = Path(__file__).parents[2]
 PARAMETERS = "count = 3  # of rows\nname = 'a'\nshare = 0.5\nmarked = False\nseed = 7"
 CELLS = (
-    "from facekit.reports import report_inputs, report_numbers\nimport numpy as np\nimport pandas as pd\n"
+    "from facekit.reports import report_inputs, report_numbers\n"
+    "import numpy as np\nimport pandas as pd\n"
     "report_inputs({'pixels': np.zeros(3)})\n"
-    "report_numbers('rows', pd.DataFrame({'row': range(count), 'x': np.random.default_rng(seed).random(count)}))"
+    "numbers = np.random.default_rng(seed).random(count)\n"
+    "report_numbers('rows', pd.DataFrame({'row': range(count), 'x': numbers}))"
 )
 
 
@@ -235,7 +237,10 @@ def test_a_failing_cell_leaves_what_was_done(tmp_path):
     nbformat.write(stored, notebook)
     with pytest.raises(
         ReportError,
-        match=r"Cell 6 \(In \[3\], under 'Worse'\) failed: ValueError: x.csv: <no> good\nThe report up to there is in .*small-incomplete.html",
+        match=(
+            r"Cell 6 \(In \[3\], under 'Worse'\) failed: ValueError: x.csv: <no> good\n"
+            r"The report up to there is in .*small-incomplete.html"
+        ),
     ):
         run_report("small", tmp_path, {}, notebook)
     page = (tmp_path / "small-incomplete.html").read_text(encoding="utf-8")
