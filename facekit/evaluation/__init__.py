@@ -1,1 +1,1 @@
-"""Measure models on data they never saw."""
+"""Measure models on data that they were not trained on."""

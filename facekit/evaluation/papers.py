@@ -1,11 +1,12 @@
-"""The two papers' figures beside ours, under the papers' protocols, which leak, and under ours,
-which do not.
+"""Compare the figures of two papers with ours, under the protocols of the papers and under ours.
+
+The protocols of the papers leak: images of one person, or changed copies of one photo, stand on
+both sides of a split. Ours do not.
 
 Papers: (1) Benchekchou and Rissouni, "Toward Affective Intelligence: Real-Time Age, Gender, and
-    Emotion Detection via Multi-CNN and
-MTCNN Integration"; the figures are those its authors publish beside their code, losses are not
-among them. (2) Age, ethnicity and emotion of several people in one photo, by MTCNN, FaceNet and an
-RBF SVM.
+Emotion Detection via Multi-CNN and MTCNN Integration". The figures are those that its authors
+publish beside their code; losses are not among them. (2) Age, ethnicity and emotion of several
+people in one photo, by MTCNN, FaceNet and an SVM with an RBF kernel.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from facekit.evaluation.figures import PROTOCOLS_FOLDER, format_figure, measure_attribute
-from facekit.registry import load_index
+from facekit.evaluation.figures import CELLS, PROTOCOLS_FOLDER, format_cells, measure_attribute
+from facekit.evaluation.markdown import make_markdown
+from facekit.evaluation.runs import find_run, read_history
 from facekit.taxonomy import ATTRIBUTES
 
 UNKNOWN = "-"
@@ -24,14 +26,14 @@ UNKNOWN = "-"
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says of an attribute.
+    """The accuracy that a paper reports for one attribute.
 
     Attributes:
-        attribute: Key of `taxonomy.LABELS`.
-        title: Of its table.
-        accuracy: Of validation, as the paper has it.
-        data: On what.
-        figure: Which of our figures it compares with.
+        attribute: A key of `taxonomy.LABELS`.
+        title: Title of its table.
+        accuracy: Accuracy on the validation split, 0 to 1.
+        data: The data that it was measured on.
+        figure: The name of our figure to compare it with.
     """
 
     attribute: str
@@ -54,130 +56,170 @@ CLAIMS = (
 )
 SECOND_PAPER = ("age", "ethnicity", "emotion")
 SECOND_PAPER_ACCURACY = 0.58  # of all three together, on the 120 photos of DataTurks
+# The protocol without leaks by which the test split of each dataset was made.
 HONEST = {"utkface": "group_disjoint", "fer2013": "official", "ck_plus": "subject_disjoint"}
 
 
 def load_figures(models_dir: Path, attribute: str) -> list[dict]:
-    """Return the figures of a shipped model, and of each protocol that was run on its task, as
-    `measure_attribute` gives them.
+    """Return the figures of the shipped model of an attribute and of each protocol run on its task.
 
-    Each gets a `protocol`, and `shipped`, whether it is of the shipped model.
+    Args:
+        models_dir: Folder of the registry, with predictions.
+        attribute: A key of `taxonomy.LABELS`.
+
+    Returns:
+        Figures as `measure_attribute` returns them, each with a `protocol` and with `shipped`,
+        whether the figure is of the shipped model.
 
     Raises:
-        FileNotFoundError: If the model's predictions are not there.
+        FileNotFoundError: If the predictions of the model are missing.
+        ValueError: If they cannot be read.
+
+    Example:
+        >>> from facekit.registry import get_models_dir
+        >>> figure = load_figures(get_models_dir(), "gender")[0]
+        >>> figure["source"], figure["protocol"], figure["value"]
+        ('utkface', 'group_disjoint', 0.938)
     """
     folder = models_dir / attribute
+    shipped = _read_table(folder / "predictions.parquet")
     figures = [
         figure | {"protocol": HONEST.get(figure["source"], UNKNOWN), "shipped": True}
-        for figure in measure_attribute(attribute, pd.read_parquet(folder / "predictions.parquet"))
+        for figure in measure_attribute(attribute, shipped)
     ]
     for path in sorted((folder / PROTOCOLS_FOLDER).glob("*.parquet")):
         protocol = path.stem.partition("-")[2]
         figures += [
             figure | {"protocol": protocol, "shipped": False}
-            for figure in measure_attribute(attribute, pd.read_parquet(path))
+            for figure in measure_attribute(attribute, _read_table(path))
         ]
     return figures
 
 
-def load_history(models_dir: Path, attribute: str) -> pd.DataFrame:
-    """Return the course of a shipped model's training, a line an epoch.
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path}: the predictions are missing; reinstall facekit, or set FACEKIT_MODELS to a "
+            "folder of models with their predictions."
+        ) from None
+    except (OSError, ValueError) as error:  # the errors of pyarrow are ValueErrors
+        raise ValueError(f"{path}: the predictions cannot be read ({error}).") from None
 
-    Where one network learned several attributes, the losses and metrics are those of this one,
-    called as if it had been alone.
+
+def load_history(models_dir: Path, attribute: str) -> pd.DataFrame:
+    """Return the training history of a shipped model, one row per epoch.
+
+    Where one network learned several attributes, only the losses and metrics of this attribute are
+    returned, under the names that they have in a network of one attribute.
 
     Args:
-        models_dir: The registry.
+        models_dir: Folder of the registry, with histories.
         attribute: A key of `taxonomy.LABELS`.
 
     Returns:
-        `epoch`, from 0; `loss`, the metric (`accuracy`, or for age `years_off`) and both of
-        validation, with `val_` before the name; and `kept`, whether the epoch's weights are those
-        that are shipped: they have the least validation loss, of all attributes together.
+        `epoch`, from 0; `loss`, the metric (`accuracy`, for age `years_off`) and both on the
+        validation split, with the prefix `val_`; and `kept`, whether the weights of this epoch are
+        shipped: those with the lowest validation loss, summed over all attributes.
+
+    Raises:
+        FileNotFoundError: If the history is missing.
+
+    Example:
+        >>> from facekit.registry import get_models_dir
+        >>> int(load_history(get_models_dir(), "emotion")["kept"].sum())
+        1
     """
-    history = pd.read_csv(
-        (models_dir / load_index(models_dir)[attribute].file).parent / "history.csv"
-    )
+    history = read_history(find_run(attribute=attribute, models_dir=models_dir))
     kept = history.index == history["val_loss"].idxmin()
-    own = {name: name.replace(f"{attribute}_", "") for name in history if f"{attribute}_" in name}
+    prefix = f"{attribute}_"
+    own = {name: name.replace(prefix, "") for name in map(str, history) if prefix in name}
     if own:
         history = history[["epoch", *own]].rename(columns=own)
     return history.assign(kept=kept)
 
 
 def load_course(models_dir: Path, attribute: str) -> dict:
-    """Return the line of `load_history` that was kept."""
+    """Return the row of `load_history` whose weights are shipped.
+
+    Args:
+        models_dir: As for `load_history`.
+        attribute: As for `load_history`.
+
+    Example:
+        >>> from facekit.registry import get_models_dir
+        >>> load_course(get_models_dir(), "emotion")["kept"]
+        True
+    """
     history = load_history(models_dir, attribute)
-    return history.loc[history["kept"].idxmax()].to_dict()
+    return history.iloc[int(history["kept"].argmax())].to_dict()
 
 
 def tabulate_papers(models_dir: Path) -> str:
-    """Return the papers' tables with our figures, as Markdown.
+    """Return the tables of the papers with our figures, as Markdown.
 
     Args:
-        models_dir: The registry, with predictions and histories.
+        models_dir: Folder of the registry, with predictions and histories.
 
     Raises:
-        FileNotFoundError: If a model's predictions are not there.
+        FileNotFoundError: If the predictions of a model are missing.
+
+    Example:
+        >>> from facekit.registry import get_models_dir
+        >>> tabulate_papers(get_models_dir()).splitlines()[0]
+        '## Table 2. Age'
     """
     figures = {attribute: load_figures(models_dir, attribute) for attribute in ATTRIBUTES}
-    return "\n\n".join(
-        (
-            *(_tabulate_claim(claim, figures[claim.attribute], models_dir) for claim in CLAIMS),
-            _compare(figures),
-        )
-    )
+    claims = [_tabulate_claim(claim, figures[claim.attribute], models_dir) for claim in CLAIMS]
+    return "\n\n".join((*claims, _compare(figures)))
 
 
 def _tabulate_claim(claim: Claim, figures: list[dict], models_dir: Path) -> str:
     course = load_course(models_dir, claim.attribute)
-    metric, told, form = (
-        ("years_off", "years off", "{:.2f}")
-        if claim.attribute == "age"
-        else ("accuracy", "accuracy", "{:.1%}")
-    )
-    ours = " | ".join(style.format(course[name]) for name, style in _pair(metric, form))
-    lines = [
-        f"## {claim.title}",
-        "",
-        f"| | training loss | training {told} | validation loss | validation {told} |",
-        "|---|---|---|---|---|",
-        f"| paper, {claim.data} | {UNKNOWN} | {UNKNOWN} | {UNKNOWN} | {claim.accuracy:.0%} right |",
-        f"| facekit, epoch {int(course['epoch']) + 1}; training crops are changed | {ours} |",
-        "",
-        "| on images not trained on | protocol | images | figure | value | 95% interval |",
-        "|---|---|---|---|---|---|",
+    if claim.attribute == "age":
+        metric, name, form = "years_off", "years off", "{:.2f}"
+    else:
+        metric, name, form = "accuracy", "accuracy", "{:.1%}"
+    forms = {"loss": "{:.2f}", metric: form, "val_loss": "{:.2f}", f"val_{metric}": form}
+    epoch = f"facekit, epoch {int(course['epoch']) + 1}; training crops are augmented"
+    history = [
+        (f"paper, {claim.data}", *[UNKNOWN] * 3, f"{claim.accuracy:.0%} correct"),
+        (epoch, *(form.format(course[column]) for column, form in forms.items())),
     ]
-    for figure in figures:
-        who = "shipped model" if figure["shipped"] else "trained for the protocol"
-        lines.append(
-            f"| {figure['source']}, {who} | {figure['protocol']} | {format_figure(figure)} |"
+    header = ("", "training loss", f"training {name}", "validation loss", f"validation {name}")
+    held_out = [
+        (
+            f"{figure['source']}, "
+            + ("shipped model" if figure["shipped"] else "trained for the protocol"),
+            figure["protocol"],
+            *format_cells(figure),
         )
-    return "\n".join(lines)
-
-
-def _pair(metric: str, form: str) -> tuple:
-    return ("loss", "{:.2f}"), (metric, form), ("val_loss", "{:.2f}"), (f"val_{metric}", form)
+        for figure in figures
+    ]
+    measured = make_markdown(held_out, ("on images not trained on", "protocol", *CELLS))
+    return "\n\n".join((f"## {claim.title}", make_markdown(history, header), measured))
 
 
 def _compare(figures: dict[str, list[dict]]) -> str:
-    lines = [
-        "## Table 5. Side by side",
-        "",
-        f"The second paper has {SECOND_PAPER_ACCURACY:.0%} over age, ethnicity and emotion on 120 photos of DataTurks.",
-        "",
-        "| attribute | first paper | second paper | facekit, honest protocols |",
-        "|---|---|---|---|",
-    ]
     claims = {claim.attribute: claim for claim in CLAIMS}
+    rows = []
     for attribute, found in figures.items():
         name = claims[attribute].figure if attribute in claims else "accuracy"
-        honest = "; ".join(
+        ours = [
             f"{each['source']} {each['value']:.1%}"
             for each in found
             if each["shipped"] and each["figure"] == name
-        )
+        ]
         first = f"{claims[attribute].accuracy:.0%}" if attribute in claims else UNKNOWN
         second = f"{SECOND_PAPER_ACCURACY:.0%}" if attribute in SECOND_PAPER else UNKNOWN
-        lines.append(f"| {attribute} | {first} | {second} | {honest} |")
-    return "\n".join(lines)
+        rows.append((attribute, first, second, "; ".join(ours)))
+    header = ("attribute", "first paper", "second paper", "facekit, protocols without leaks")
+    return "\n\n".join(
+        (
+            "## Table 5. Side by side",
+            f"The second paper reports {SECOND_PAPER_ACCURACY:.0%} over age, ethnicity and emotion "
+            "on 120 photos of DataTurks.",
+            make_markdown(rows, header),
+        )
+    )

@@ -1,45 +1,60 @@
-"""Read predictions, of facekit's own models or of anybody's, into the table that `figures`
-measures.
+"""Read tables of predictions, of facekit's models or of any other, for `figures` to measure.
 
-A file is CSV or Parquet with one row an image and these columns; the others are left as they are.
+A file is CSV or Parquet with one row per image and these columns. Other columns are kept.
 
 - `label`: the true label; for age, years.
 - `p_<class>`: the probability of each class, such as `p_female` and `p_male`, in any order; for age
-`p_0` to `p_100`, one a year.
-  Where a model gives none, `predicted` in their place: the label it told, or years.
-- `group` (optional): equal for images that belong together, such as those of one person; by default
-each image is alone. - `source`, `split` (optional): of the image; one source and `test` by default.
-Only `test` is measured. - `copied` (optional): whether the model may have trained on a copy.
+  `p_0` to `p_100`, one per year.
+- `predicted`, if there are no probabilities: the predicted label. `predicted_age` in its place:
+  predicted years.
+- `group` (optional): equal for images that belong together, such as those of one person. By default
+  rows with the same `image` belong together; without such a column each row is independent.
+- `source` (optional): the dataset of the image.
+- `split` (optional): one of `manifest.SPLITS`. Only `test` is measured, which is the default.
+- `copied` (optional): True where the model may have been trained on a copy of the image.
 
-Classes need not be facekit's own: those of another model are measured as they are.
+Classes need not be facekit's. No label is guessed to be an age: years are read where the attribute
+is given as `age`, where the column is called `predicted_age`, and from `p_0` to `p_100`. `0` and
+`1`, `True` and `False` are classes. `class_names` decides which spellings name one class.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from facekit.fusion import index_age_classes, measure_certainty
+from facekit.datasets.csv_reading import normalize_text, read_strict_table
+from facekit.datasets.manifest import SPLITS
+from facekit.evaluation.class_names import are_numbers, make_key, unify_spellings
+from facekit.fusion import compute_mean_age, index_age_classes, measure_certainty
 from facekit.taxonomy import AGES_YEARS, LABELS, name_age_ranges
 
 PREFIX = "p_"
-SUM_TOLERANCE = 0.02  # by which rounded probabilities may miss 1
-OTHER = "label"  # what an attribute is called that is none of facekit's
+SUM_TOLERANCE = 0.02  # rounded probabilities may miss 1 by so much
+OTHER = "label"  # the attribute of a model whose classes are not facekit's
+OLDEST_YEARS = 130
+YEARS_RULE = f"years from 0 to {OLDEST_YEARS}"
+TRUTHS = {"true": True, "false": False, "1": True, "0": False}
+NOTHING = ("nan", "none", "null", "na", "n/a", "<na>")  # no name of a group
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """A model's answers.
+    """The predictions of a model for labelled images.
 
     Attributes:
         attribute: A key of `taxonomy.LABELS`, or `OTHER`.
-        classes: In the order of the table's probabilities.
-        table: As `figures` describes it.
-        has_probabilities: Whether the model gave any; where it told labels alone, each counts as
-            sure.
+        classes: In the order of the probabilities in the table.
+        table: A table of predictions, as described in `figures`.
+        has_probabilities: Whether the file holds probabilities. Otherwise each predicted label has
+            the probability 1.
     """
 
     attribute: str
@@ -53,241 +68,372 @@ class Predictions:
         return self.table["label"].to_numpy()
 
     @property
-    def answers(self) -> np.ndarray:
-        """The probabilities, (images, classes)."""
+    def probabilities(self) -> np.ndarray:
+        """The probabilities, (images, classes) float64."""
         return self.table[[f"{PREFIX}{name}" for name in self.classes]].to_numpy(np.float64)
 
     def select(self, split: str) -> Predictions:
-        """Return the images of a split."""
-        return Predictions(
-            self.attribute,
-            self.classes,
-            self.table[self.table["split"] == split],
-            self.has_probabilities,
-        )
+        """Return the images of one split.
 
-    def name_answers(self) -> pd.DataFrame:
-        """Return what is true and what was told by name, one row an image; for age by class of the
-        default scheme.
+        Args:
+            split: One of `manifest.SPLITS`.
+        """
+        own = self.table[self.table["split"] == split]
+        return Predictions(self.attribute, self.classes, own, self.has_probabilities)
+
+    def name_predictions(self) -> pd.DataFrame:
+        """Return the true and the predicted class of each image; for age, of the default scheme.
 
         Returns:
-            `true`, `told`, both categories in the order of the classes; `certainty`, the
-            probability of what was told; and `right`.
+            `true` and `predicted`, categories in the order of the classes; `confidence`, the
+            probability of the predicted class; and `correct`.
         """
-        answers = self.answers
+        probabilities = self.probabilities
         if self.attribute == "age":
-            names, told = name_age_ranges(), index_age_classes(answers @ np.array(AGES_YEARS))
-            true = pd.Categorical.from_codes(index_age_classes(self.labels.astype(float)), names)
-            certainty = measure_certainty("age", answers)
+            names = name_age_ranges()
+            predicted = index_age_classes(compute_mean_age(probabilities))
+            true = pd.Categorical.from_codes(
+                index_age_classes(self.labels.astype(float)), pd.Index(names)
+            )
+            confidence = measure_certainty("age", probabilities)
         else:
-            names, told, certainty = self.classes, answers.argmax(axis=1), answers.max(axis=1)
-            true = pd.Categorical(self.labels, names)
-        named = pd.DataFrame(
-            {"true": true, "told": pd.Categorical.from_codes(told, names), "certainty": certainty},
-            self.table.index,
-        )
-        return named.assign(right=named["true"] == named["told"])
+            names, predicted = self.classes, probabilities.argmax(axis=1)
+            true, confidence = pd.Categorical(self.labels, names), probabilities.max(axis=1)
+        columns = {
+            "true": true,
+            "predicted": pd.Categorical.from_codes(predicted, pd.Index(names)),
+            "confidence": confidence,
+        }
+        named = pd.DataFrame(columns, self.table.index)
+        return named.assign(correct=named["true"] == named["predicted"])
 
 
 def read_predictions(path: str | Path, attribute: str = "") -> Predictions:
-    """Read and check a file of predictions.
+    r"""Read and check a file of predictions.
 
     Args:
         path: The file, `.csv` or `.parquet`.
-        attribute: A key of `taxonomy.LABELS`; by default what the classes say: facekit's own names,
-            or numbers for age.
+        attribute: A key of `taxonomy.LABELS`, or `OTHER` if the labels are other classes. By
+            default the classes decide: the attribute whose labels they are, else `OTHER`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a column is missing or does not hold what it must; the message names the
-            file, the column and the remedy.
+        ValueError: If a column is missing or does not fit, if the spelling of a class is ambiguous,
+            or if labels are numbers that may be years or classes. The message names the file, the
+            column, the line and the remedy.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "mine.csv")
+        >>> _ = path.write_text("label,predicted\nFemale,female\nmale,female\n")
+        >>> read = read_predictions(path)
+        >>> read.attribute, read.name_predictions()["correct"].tolist()
+        ('gender', [True, False])
     """
     path = Path(path)
-    if attribute and attribute not in LABELS:
+    if attribute and attribute not in (*LABELS, OTHER):
         raise ValueError(
-            f"`attribute` must be one of {', '.join(LABELS)}, or empty; got {attribute!r}."
+            f"`attribute` must be one of {', '.join(LABELS)}, `{OTHER}` for other classes, "
+            f"or empty; got {attribute!r}."
         )
     table = _read_table(path)
     if "label" not in table:
         raise ValueError(
-            f"{path}: the column `label` is missing; it holds the true label of each image. There are: {_list(table)}."
+            f"{path}: the column `label` is missing; it holds the true label of each image. "
+            f"There are: {_list(table)}."
         )
-    _require(
-        path,
-        table,
-        "label",
-        table["label"].notna(),
-        "a label in every row; leave rows without one out",
-    )
-    given = [name for name in table if str(name).startswith(PREFIX)]
+    given = [str(name) for name in table if str(name).startswith(PREFIX)]
     if given:
         table, classes, attribute = _take_probabilities(path, table, given, attribute)
-    elif "predicted" in table:
+    elif "predicted" in table or ("predicted_age" in table and attribute in ("", "age")):
+        if "predicted" not in table:
+            table, attribute = table.rename(columns={"predicted_age": "predicted"}), "age"
         table, classes, attribute = _take_labels(path, table, attribute)
     else:
         raise ValueError(
-            f"{path}: has neither probabilities, a column `{PREFIX}<class>` for each class, nor a column `predicted` with the label told; "
-            f"add one of the two. There are: {_list(table)}."
+            f"{path}: has neither probabilities, a column `{PREFIX}<class>` for each class, "
+            "nor a column `predicted` with the predicted label; add one of the two. "
+            f"There are: {_list(table)}."
         )
-    return Predictions(attribute, classes, _fill(path, table), bool(given))
+    table = _fill(path, table).reset_index(drop=True)
+    return Predictions(attribute, classes, table, bool(given))
+
+
+# === The table ===
 
 
 def _read_table(path: Path) -> pd.DataFrame:
+    """Return the file with columns of numbers or of text; its index is named if it holds lines."""
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such file; name a .csv or .parquet of predictions. Those of shipped models come with a git checkout."
-        )
-    try:
-        table = (
-            pd.read_parquet(path)
-            if path.suffix.lower() == ".parquet"
-            else pd.read_csv(path, skipinitialspace=True)
-        )
-    except (ValueError, OSError) as error:  # the errors of pandas and pyarrow are ValueErrors
-        raise ValueError(
-            f"{path}: is no table ({str(error).strip()}); save it as CSV in UTF-8, separated by commas."
-        ) from None
+        kind = "a folder" if path.is_dir() else "no such file"
+        raise FileNotFoundError(f"{path}: {kind}; name a .csv or .parquet file of predictions.")
+    if path.suffix.lower() == ".parquet":
+        try:
+            table = pd.read_parquet(path)
+        except (ValueError, OSError) as error:  # the errors of pandas and pyarrow are ValueErrors
+            reason = str(error).strip()
+            raise ValueError(f"{path}: not a Parquet table ({reason}); save it again.") from None
+        if not isinstance(table.index, pd.RangeIndex):
+            table = table.reset_index(drop=table.index.names == [None])
+        table = table.rename(columns=lambda name: normalize_text(str(name)))
+        table = _make_plain_columns(path, table.reset_index(drop=True))
+    else:
+        table = read_strict_table(path)
     if table.empty:
         raise ValueError(
-            f"{path}: holds no rows; save one an image, below a line with the names of the columns."
+            f"{path}: holds no rows; save one per image, below a line with the column names."
         )
-    return table.rename(columns=str)
+    return table
+
+
+def _make_plain_columns(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Turn the columns of a Parquet file into numbers or text, as a CSV file has."""
+    counts = Counter(str(name).casefold() for name in table)
+    repeated = [name for name in table if counts[str(name).casefold()] > 1]
+    if repeated:
+        raise ValueError(
+            f"{path}: the columns {', '.join(map(repr, repeated))} have the same name; "
+            "rename or remove all but one."
+        )
+    for name in table:
+        column = table[name]
+        is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+        if not is_number:
+            table[name] = _make_text(column)
+    return table
+
+
+def _make_text(column: pd.Series) -> pd.Series:
+    """Return a column as text as a CSV file would hold it: missing values are empty."""
+
+    def write(value: object) -> str:
+        if isinstance(value, float | np.floating) and float(value).is_integer():
+            value = int(value)  # a column of whole numbers with a gap holds 1.0 for 1
+        return normalize_text(str(value))
+
+    known = column.notna()
+    return pd.Series(
+        [write(value) if full else "" for value, full in zip(column, known, strict=True)],
+        column.index,
+        dtype=object,
+    )
 
 
 def _list(table: pd.DataFrame) -> str:
     return ", ".join(f"`{name}`" for name in table.columns[:12]) + ", ..." * (table.shape[1] > 12)
 
 
-def _require(path: Path, table: pd.DataFrame, column: str, valid: pd.Series, rule: str) -> None:
+def _require(
+    path: Path, table: pd.DataFrame, column: str, valid: pd.Series | np.ndarray, rule: str
+) -> None:
+    """Raise an error that names the first row of a column that is not valid."""
+    valid = np.asarray(valid, bool)
     if not valid.all():
-        row = int(np.argmin(valid.to_numpy()))
+        row = int(np.argmin(valid))
         value = table[column].iloc[row]
-        told = repr(value) if isinstance(value, str) else value
+        shown = repr(value) if isinstance(value, str) else value
         raise ValueError(
-            f"{path}: the column `{column}` must hold {rule}; got {told} in row {row + 2}."
+            f"{path}: the column `{column}` must hold {rule}; "
+            f"got {shown} in {_name_row(table, row)}."
         )
 
 
+def _name_row(table: pd.DataFrame, row: int) -> str:
+    """Return where a row stands: its line in a CSV file, else its number from 1."""
+    return f"line {table.index[row]}" if table.index.name == "line" else f"row {row + 1}"
+
+
 def _require_numbers(
-    path: Path, table: pd.DataFrame, column: str, low: float, high: float, what: str
+    path: Path, table: pd.DataFrame, column: str, high: float, rule: str
 ) -> pd.Series:
-    numbers = pd.to_numeric(table[column], errors="coerce")
-    _require(path, table, column, numbers.between(low, high), what)
-    return numbers.astype("float64")
+    """Return a column as numbers from 0 to `high`."""
+    numbers = pd.to_numeric(table[column], errors="coerce").astype("float64")
+    valid = numbers.between(0, high)
+    if not valid.all():
+        bad = table[column].iloc[int(np.argmin(valid.to_numpy()))]
+        _require(path, table, column, valid, rule + _suggest(str(bad), high))
+    return numbers
+
+
+def _suggest(text: str, high: float) -> str:
+    """Return the remedy for a text that is not a number in range, as far as it shows one."""
+    if re.fullmatch(r"[0-9]+,[0-9]+ *%?", text):
+        return ", with a point for the decimal comma"
+    if text.endswith("%") or (high == 1 and re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", text)):
+        return " (percentages must be divided by 100)"
+    return "" if text else " in every row; leave rows without one out"
+
+
+# === Labels and probabilities ===
+
+
+def _unify(path: Path, texts: Iterable[str], attribute: str) -> dict[str, str]:
+    try:
+        return unify_spellings(texts, attribute)
+    except ValueError as error:
+        raise ValueError(f"{path}: the labels {error}.") from None
+
+
+def _ask_about_numbers(path: Path, classes: Sequence[str], attribute: str) -> None:
+    if not attribute and are_numbers(classes):
+        raise ValueError(
+            f"{path}: the labels are numbers, such as {classes[0]}. If they are years, set "
+            f"`attribute` to age; if they are classes, set it to {OTHER} "
+            "(--parameters attribute=...), or write the names of the classes."
+        )
+
+
+def _find_attribute(classes: Iterable[str], complete: bool) -> str:
+    """Return the attribute that has these labels, all of them if `complete`; else `OTHER`."""
+    found = set(classes)
+    for known, labels in LABELS.items():
+        names = {str(label) for label in labels}
+        if found == names or (not complete and known != "age" and found <= names):
+            return known
+    return OTHER
+
+
+def _take_texts(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
+    texts = _make_text(table[column])
+    rule = "a label in every row; leave rows without one out"
+    _require(path, table, column, texts != "", rule)
+    return texts
+
+
+def _take_years(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
+    return _require_numbers(path, table, column, OLDEST_YEARS, YEARS_RULE)
 
 
 def _take_probabilities(
     path: Path, table: pd.DataFrame, given: list[str], attribute: str
 ) -> tuple[pd.DataFrame, tuple, str]:
-    names = {name.removeprefix(PREFIX) for name in given}
-    fitting = [
-        known for known, labels in LABELS.items() if {str(label) for label in labels} == names
-    ]
-    attribute = attribute or (fitting[0] if fitting else OTHER)
-    classes = LABELS.get(attribute, tuple(name.removeprefix(PREFIX) for name in given))
+    texts = _take_texts(path, table, "label")
+    names = [name.removeprefix(PREFIX).strip() for name in given]
+    is_age = attribute == "age" or (not attribute and _find_attribute(names, True) == "age")
+    if not is_age:
+        _ask_about_numbers(path, [*names, *texts], attribute)
+    own = _unify(path, names if is_age else [*names, *texts], attribute)
+    names = [own[name] for name in names]
+    attribute = attribute or _find_attribute(names, True)
+    classes = LABELS.get(attribute, tuple(names))
     missing = [f"`{PREFIX}{name}`" for name in classes if str(name) not in names]
-    foreign = sorted(names - {str(name) for name in classes})
+    foreign = sorted(set(names) - {str(name) for name in classes})
     if missing:
         raise ValueError(
-            f"{path}: the columns {', '.join(missing[:8])} are missing; {attribute} has one for each of its classes."
+            f"{path}: the columns {', '.join(missing[:8])} are missing; "
+            f"{attribute} has one for each of its classes."
         )
     if foreign:
         raise ValueError(
-            f"{path}: the column `{PREFIX}{foreign[0]}` is of no class of {attribute}; rename it, or leave it out."
+            f"{path}: the column `{PREFIX}{foreign[0]}` is of no class of {attribute}; "
+            "rename it, or leave it out."
         )
-    if attribute == OTHER and len(classes) < 2:
+    if len(names) != len(set(names)):
+        raise ValueError(f"{path}: two columns `{PREFIX}<class>` are of the same class; keep one.")
+    if len(classes) < 2:
         raise ValueError(
             f"{path}: the column `{given[0]}` is alone; add the probability of every other class."
         )
-    columns = [f"{PREFIX}{name}" for name in classes]
+    rule = "probabilities from 0 to 1"
     numbers = {
-        column: _require_numbers(path, table, column, 0, 1, "probabilities from 0 to 1")
-        for column in columns
+        f"{PREFIX}{name}": _require_numbers(path, table, column, 1, rule)
+        for name, column in zip(names, given, strict=True)
     }
-    table = table.drop(columns=given).join(pd.DataFrame(numbers))
-    sums = table[columns].sum(axis=1)
-    if (sums.sub(1).abs() > SUM_TOLERANCE).any():
-        row = int(np.argmax(sums.sub(1).abs() > SUM_TOLERANCE))
+    columns = [f"{PREFIX}{name}" for name in classes]
+    probabilities = pd.DataFrame(numbers)[columns]
+    sums = probabilities.sum(axis=1)
+    wrong = (sums.sub(1).abs() > SUM_TOLERANCE).to_numpy()
+    if wrong.any():
+        row = int(np.argmax(wrong))
         raise ValueError(
-            f"{path}: the columns `{PREFIX}<class>` must sum to 1 in each row; got {sums.iloc[row]:.3f} in row {row + 2}."
+            f"{path}: the columns `{PREFIX}<class>` must sum to 1 in each row; "
+            f"got {sums.iloc[row]:.3f} in {_name_row(table, row)}."
         )
     if attribute == "age":
-        return table.assign(label=_require_years(path, table, "label")), classes, attribute
-    table = table.assign(label=table["label"].astype(str))
-    _require(
-        path,
-        table,
-        "label",
-        table["label"].isin(classes),
-        f"one of {', '.join(classes)}, as the columns `{PREFIX}<class>` are called",
-    )
-    return table, classes, attribute
-
-
-def _require_years(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
-    return _require_numbers(path, table, column, 0, 130, "years from 0 to 130")
+        labels = _take_years(path, table, "label")
+    else:
+        labels = texts.map(own)
+        rule = f"one of {', '.join(map(str, classes))}, as the columns `{PREFIX}<class>` are called"
+        _require(path, table, "label", labels.isin(classes), rule)
+    others = table.drop(columns=given).assign(label=labels)
+    return others.join(probabilities), classes, attribute
 
 
 def _take_labels(
     path: Path, table: pd.DataFrame, attribute: str
 ) -> tuple[pd.DataFrame, tuple, str]:
-    """Turn labels told into probabilities: 1 for the label; years are shared by the two whole ones about them, which keeps the mean."""
-    both = table[["label", "predicted"]]
-    _require(
-        path,
-        table,
-        "predicted",
-        table["predicted"].notna(),
-        "a label in every row; leave rows without one out",
-    )
-    if not attribute and all(pd.api.types.is_numeric_dtype(both[name]) for name in both):
-        attribute = "age"
+    """Turn predicted labels into probabilities of 0 and 1.
+
+    Predicted years are shared by the two whole years around them, which keeps their mean.
+    """
+    texts = {column: _take_texts(path, table, column) for column in ("label", "predicted")}
     if attribute == "age":
-        told = _require_years(path, table, "predicted").clip(0, AGES_YEARS[-1]).to_numpy()
-        whole = np.minimum(np.floor(told).astype(int), AGES_YEARS[-1] - 1)
-        answers = np.zeros((len(table), len(AGES_YEARS)))
-        rows = np.arange(len(table))
-        answers[rows, whole], answers[rows, whole + 1] = 1 - (told - whole), told - whole
-        classes, table = AGES_YEARS, table.assign(label=_require_years(path, table, "label"))
+        labels = _take_years(path, table, "label")
+        predicted = _take_years(path, table, "predicted").clip(0, AGES_YEARS[-1]).to_numpy()
+        whole = np.minimum(np.floor(predicted).astype(int), AGES_YEARS[-1] - 1)
+        rows, answers = np.arange(len(table)), np.zeros((len(table), len(AGES_YEARS)))
+        answers[rows, whole] = 1 - (predicted - whole)
+        answers[rows, whole + 1] = predicted - whole
+        classes: tuple = AGES_YEARS
+        table = table.assign(label=labels)
     else:
-        both = both.astype(str)
-        found = set(both.to_numpy().ravel())
-        attribute = attribute or next(
-            (known for known in LABELS if known != "age" and found <= set(LABELS[known])), OTHER
+        _ask_about_numbers(path, [*texts["label"], *texts["predicted"]], attribute)
+        own = _unify(path, [text for column in texts.values() for text in column], attribute)
+        named = pd.DataFrame({column: each.map(own) for column, each in texts.items()})
+        found = sorted(set(named.to_numpy().ravel()))
+        attribute = attribute or _find_attribute(found, complete=False)
+        classes = LABELS.get(attribute, tuple(found))
+        for column in texts:
+            rule = f"one of {', '.join(map(str, classes))}"
+            _require(path, table, column, named[column].isin(classes), rule)
+        if attribute == OTHER:
+            _require_common_classes(path, named)
+        answers = (named["predicted"].to_numpy()[:, None] == np.array(classes)).astype(float)
+        table = table.assign(**named)
+    columns = [f"{PREFIX}{name}" for name in classes]
+    return table.join(pd.DataFrame(answers, table.index, columns)), classes, attribute
+
+
+def _require_common_classes(path: Path, named: pd.DataFrame) -> None:
+    """Raise an error if no predicted class is ever true: then the columns name different things."""
+    true, predicted = set(named["label"]), set(named["predicted"])
+    binary = {make_key(text) for text in true | predicted} <= {0.0, 1.0}
+    if not true & predicted and not binary:
+        raise ValueError(
+            f"{path}: no label in `predicted` ({', '.join(sorted(predicted)[:5])}) is among the "
+            f"true ones ({', '.join(sorted(true)[:5])}); name the classes in the same way."
         )
-        classes = LABELS.get(attribute, tuple(sorted(found)))
-        for column in both:
-            _require(path, both, column, both[column].isin(classes), f"one of {', '.join(classes)}")
-        answers = (both["predicted"].to_numpy()[:, None] == np.array(classes)).astype(float)
-        table = table.assign(**both)
-    return (
-        table.join(pd.DataFrame(answers, columns=[f"{PREFIX}{name}" for name in classes])),
-        classes,
-        attribute,
-    )
+
+
+# === Optional columns ===
 
 
 def _fill(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """Add what is optional; nothing is measured where no row is of the test split."""
-    defaults = {
+    """Check optional columns and add those that are missing."""
+    for column in ("image", "source", "split", "copied"):
+        if column in table:
+            table[column] = _make_text(table[column])
+    rule = "a name in every row; leave the column out if there are none"
+    for column in ("source", "group"):
+        if column in table:  # groups may be numbers
+            known = ~table[column].astype(str).str.casefold().isin(("", *NOTHING))
+            _require(path, table, column, known, rule)
+    if "split" in table:
+        _require(path, table, "split", table["split"].isin(SPLITS), f"one of {', '.join(SPLITS)}")
+        if not (table["split"] == "test").any():
+            raise ValueError(
+                f"{path}: the column `split` must hold `test` for the images to measure; "
+                "no row does. Leave the column out to measure all images."
+            )
+    if "copied" in table:
+        copied = table["copied"].str.casefold().map(TRUTHS)
+        _require(path, table, "copied", copied.notna(), "True or False")
+        table["copied"] = copied.astype(bool)
+    defaults: dict[str, Any] = {
+        "group": table["image"] if "image" in table else np.arange(len(table)),
         "image": table.index.astype(str),
         "source": path.stem,
         "split": "test",
         "copied": False,
-        "group": table.index,
     }
-    table = table.assign(**{name: value for name, value in defaults.items() if name not in table})
-    if not (table["split"] == "test").any():
-        raise ValueError(
-            f"{path}: the column `split` must say `test` where an image is to be measured; got none. Leave it out for all."
-        )
-    _require(path, table, "copied", table["copied"].isin((True, False)), "True or False")
-    for column in ("source", "group"):
-        _require(
-            path,
-            table,
-            column,
-            table[column].notna(),
-            "a name in every row; leave the column out where there are none",
-        )
-    return table
+    return table.assign(**{name: value for name, value in defaults.items() if name not in table})

@@ -13,9 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from facekit.commands import main
-from facekit.evaluation.figures import format_figure
 from facekit.faces import COLUMNS
-from facekit.registry import find_model
 from facekit.video import VideoWriter
 
 
@@ -428,22 +426,6 @@ def test_demo_of_a_missing_photo(tmp_path):
     assert "me.jpg: no such file" in result.stderr
 
 
-def test_evaluate_prints_the_figures_of_the_index():
-    result = run("evaluate", "gender")
-    assert result.exit_code == 0
-    figures = find_model("gender")[0].metrics["figures"]
-    assert figures
-    for figure in figures:
-        assert f"| utkface test | group_disjoint | {format_figure(figure)} |" in result.stdout
-
-
-def test_evaluate_prints_the_papers_tables():
-    result = run("evaluate", "paper-tables")
-    assert result.exit_code == 0
-    assert (
-        next(line for line in result.stdout.splitlines() if line.startswith("## Table"))
-        == "## Table 2. Age"
-    )
 
 
 @pytest.mark.slow

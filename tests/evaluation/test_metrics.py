@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 
 from facekit.evaluation.metrics import (
+    BY_GROUP,
+    WILSON,
+    WILSON_BY_GROUP,
     bootstrap_interval,
     compute_calibration_error,
     compute_wilson_interval,
@@ -42,7 +45,7 @@ class TestWilson:
     def test_errors(self, right, count):
         with pytest.raises(
             ValueError,
-            match=f"`right` must be from 0 to `count`, which must be above 0; got {right} of {count}",
+            match=f"`right` must be from 0 to `count`, .* got {right} of {count}",
         ):
             compute_wilson_interval(right, count)
 
@@ -100,7 +103,7 @@ class TestCalibrationError:
             4.54 / 6 - 0.5
         )
 
-    def test_who_is_right_as_often_as_told_has_none(self):
+    def test_a_calibrated_model_has_none(self):
         assert compute_calibration_error(
             np.full(4, 0.75), np.array([True, True, True, False])
         ) == pytest.approx(0)
@@ -112,7 +115,7 @@ class TestThresholds:
         np.array([False, True, False, True]),
     )
 
-    def test_what_becomes_of_a_decision(self):
+    def test_counts_and_rates_at_each_threshold(self):
         table = tabulate_thresholds(self.PROBABILITIES, self.IS_POSITIVE, (0.0, 0.5, 0.9, 1.0))
         assert table.index.tolist() == [0.0, 0.5, 0.9, 1.0]
         assert table.loc[0.5].to_dict() == {
@@ -121,7 +124,7 @@ class TestThresholds:
         }  # fmt: skip
         assert table["true_positives"].tolist() == [2, 1, 1, 0]
         assert table["accuracy"].tolist() == [0.5, 0.5, 0.75, 0.5]
-        assert table["precision"].fillna(-1).tolist() == [0.5, 0.5, 1, -1]  # at 1 none is told
+        assert table["precision"].fillna(-1).tolist() == [0.5, 0.5, 1, -1]  # at 1 none is predicted
         assert table["recall"].tolist() == [1, 0.5, 0.5, 0]
         assert table["false_positive_rate"].tolist() == [1, 0.5, 0, 0]
 
@@ -142,6 +145,32 @@ class TestGroups:
         assert tuple(table.loc["b", ["low", "high"]]) == pytest.approx(
             compute_wilson_interval(2, 3)
         )
+
+    def test_images_that_belong_together_are_drawn_together(self):
+        right = np.array([True, True, False, False] * 5)
+        names = np.full(20, "a")
+        people = np.array([0, 0, 1, 1] * 5)
+        alone = tabulate_groups(right, names, np.arange(20)).loc["a"]
+        together = tabulate_groups(right, names, people).loc["a"]
+        assert (alone["interval"], together["interval"]) == (WILSON, BY_GROUP)
+        assert (alone["low"], alone["high"]) == pytest.approx(compute_wilson_interval(10, 20))
+        assert (together["low"], together["high"]) == (0, 1)
+        assert "interval" not in tabulate_groups(right, names)
+
+    def test_all_correct_is_only_as_certain_as_there_are_people(self):
+        row = tabulate_groups(np.ones(20, bool), np.zeros(20), np.arange(20) % 2).loc[0]
+        assert row["interval"] == WILSON_BY_GROUP
+        assert (row["low"], row["high"]) == pytest.approx(compute_wilson_interval(2, 2))
+
+    def test_calibration_by_people(self):
+        table = tabulate_calibration(np.full(4, 0.9), np.array([1, 1, 0, 0]), 10, [0, 0, 1, 1])
+        assert table["interval"].tolist() == [BY_GROUP]
+
+    def test_lengths_must_fit(self):
+        with pytest.raises(ValueError, match="one entry per image; got 2, 2 and 1"):
+            tabulate_groups(np.ones(2, bool), np.zeros(2), np.zeros(1))
+        with pytest.raises(ValueError, match="at least one; got 0 and 0"):
+            bootstrap_interval(np.zeros(0), np.zeros(0))
 
     def test_no_answers_no_groups(self):
         assert tabulate_groups(np.zeros(0, bool), np.zeros(0, str)).empty

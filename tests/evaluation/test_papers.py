@@ -16,7 +16,7 @@ SOURCES = {"age": "utkface", "gender": "utkface", "emotion": "fer2013", "ethnici
 
 
 def make_table(attribute: str, source: str, right: int, count: int = 10) -> pd.DataFrame:
-    """Predictions of a first label that is told right so often, and as the last label otherwise."""
+    """Predictions of a first label that is predicted correctly `right` times, else as the last."""
     labels = LABELS[attribute]
     answer = np.zeros((count, len(labels)))
     answer[:right, 0] = answer[right:, -1] = 1
@@ -87,7 +87,7 @@ def test_a_history_marks_the_epoch_that_was_kept(models):
     assert history["kept"].tolist() == [False, True, False]
 
 
-def test_a_history_of_several_attributes_is_told_for_one(models):
+def test_a_history_of_several_attributes_is_read_for_one(models):
     columns = {
         "epoch": [0, 1],
         "age_loss": 1.5,
@@ -123,20 +123,20 @@ def test_a_history_of_several_attributes_is_told_for_one(models):
 
 
 def test_tables_hold_both_sides(models):
-    text = tabulate_papers(models)
+    text = "\n".join(" ".join(line.split()) for line in tabulate_papers(models).splitlines())
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         *(f"## {claim.title}" for claim in CLAIMS),
         "## Table 5. Side by side",
     ]
-    assert "| paper, CK+48, random frames | - | - | - | 99% right |" in text
+    assert "| paper, CK+48, random frames | - | - | - | 99% correct |" in text
     assert (
         "| ck_plus, trained for the protocol | subject_disjoint | 10 | accuracy | 90.0% |" in text
     )
-    assert "epoch 2; training crops are changed | 1.00 | 60.0% | 0.90 | 65.0% |" in text
+    assert "epoch 2; training crops are augmented | 1.00 | 60.0% | 0.90 | 65.0% |" in text
     assert "| emotion | 99% | 58% | fer2013 70.0% |" in text
     assert "| ethnicity | - | 58% | utkface 70.0% |" in text
 
 
-def test_without_predictions_there_is_nothing_to_tell(tmp_path):
+def test_without_predictions_the_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="predictions"):
         tabulate_papers(tmp_path)

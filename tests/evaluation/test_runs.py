@@ -39,9 +39,9 @@ def test_summary_is_of_the_epoch_kept():
 @pytest.mark.parametrize(
     ("rows", "reading"),
     [
-        (COURSE, "learning by heart"),
-        (COURSE[:3], "more epochs may do better"),
-        (COURSE.assign(val_loss=[2, 1.6, 1.2, 1.21]), "had settled"),
+        (COURSE, "overfitting"),
+        (COURSE[:3], "more epochs may improve"),
+        (COURSE.assign(val_loss=[2, 1.6, 1.2, 1.21]), "was stable at the end"),
     ],
 )
 def test_judgement(rows, reading):
@@ -67,17 +67,39 @@ def test_what_is_not_there_is_named(tmp_path):
     assert find_predictions(tmp_path) == {}
     with pytest.raises(
         FileNotFoundError,
-        match=r"history.csv: no such file; name the folder that `facekit train --run` filled",
+        match=r"history.csv: no such file. Name the folder that `facekit train --run` wrote",
     ):
         read_history(tmp_path)
     with pytest.raises(ValueError, match="`attribute` must be one of"):
         find_run(attribute="height")
 
 
+def test_folders_and_texts_in_place_of_numbers(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"`run` must be a folder .*nowhere is not a folder"
+    ):
+        find_run(tmp_path / "nowhere")
+    (tmp_path / "history.csv").write_text("epoch,loss,val_loss\n0,low,1\n")
+    with pytest.raises(ValueError, match=r"history.csv: the column `loss` must hold numbers"):
+        read_history(tmp_path)
+    (tmp_path / "history.csv").write_text("epoch,loss,val_loss\n0,1,\n")
+    with pytest.raises(ValueError, match=r"history.csv: the column `val_loss` must hold numbers"):
+        read_history(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("[1]", "must hold a JSON object"), ("{", "not JSON")]
+)
+def test_settings_that_do_not_fit(tmp_path, content, message):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ValueError, match=f"config.json: {message}"):
+        read_settings(tmp_path)
+
+
 @pytest.mark.parametrize("content", ["epoch,loss\n0,1\n", "epoch,loss,val_loss\n", ""])
 def test_histories_that_do_not_fit(tmp_path, content):
     (tmp_path / "history.csv").write_text(content)
-    with pytest.raises(ValueError, match=r"history.csv: (must have a row an epoch|is no table)"):
+    with pytest.raises(ValueError, match=r"history.csv: (must have one row per epoch|not a table)"):
         read_history(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Reports as users make them: real notebooks run by papermill in a kernel of their own, on small inputs."""
+"""Reports as users make them: small notebooks, run by papermill in a kernel of their own."""
 
 import json
 import re
@@ -10,16 +10,14 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from PIL import Image
 
-from facekit.commands import main
 from facekit.registry import hash_file
 from facekit.reports import (
     BROWSERS,
     NUMBERS_MIME,
     REPORTS,
+    ParameterError,
     ReportError,
     choose_parameters,
     collect_numbers,
@@ -27,17 +25,23 @@ from facekit.reports import (
     find_notebook,
     make_plain,
     read_parameters,
+    render_page,
+    report_inputs,
+    report_numbers,
     run_report,
     take_fingerprint,
     tell,
+    tell_inputs,
 )
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = "count = 3  # of rows\nname = 'a'\nshare = 0.5\nmarked = False\nseed = 7"
-TOLD = (
-    "from facekit.reports import tell, tell_inputs\nimport numpy as np\nimport pandas as pd\n"
-    "tell_inputs({'pixels': np.zeros(3)})\n"
-    "tell('rows', pd.DataFrame({'row': range(count), 'x': np.random.default_rng(seed).random(count)}))"
+CELLS = (
+    "from facekit.reports import report_inputs, report_numbers\n"
+    "import numpy as np\nimport pandas as pd\n"
+    "report_inputs({'pixels': np.zeros(3)})\n"
+    "numbers = np.random.default_rng(seed).random(count)\n"
+    "report_numbers('rows', pd.DataFrame({'row': range(count), 'x': numbers}))"
 )
 
 
@@ -58,10 +62,6 @@ def make_notebook(path, *sources):
         path,
     )
     return path
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, ["report", *map(str, arguments)])
 
 
 def load(path, without="provenance"):
@@ -87,10 +87,13 @@ def test_numbers_become_plain():
     assert make_plain(pd.DataFrame()) == []
 
 
-def test_tell_shows_what_it_keeps(monkeypatch):
+def test_what_is_kept_is_shown(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
-    tell("figures", pd.DataFrame({"value": [0.123456789]}), pd.DataFrame({"value": ["12%"]}))
+    assert (tell, tell_inputs) == (report_numbers, report_inputs)  # names in use
+    report_numbers(
+        "figures", pd.DataFrame({"value": [0.123456789]}), pd.DataFrame({"value": ["12%"]})
+    )
     assert shown[0][NUMBERS_MIME] == {"figures": [{"value": 0.123457}]}
     assert "12%" in shown[0]["text/html"]
     assert "12%" in shown[0]["text/plain"]
@@ -152,7 +155,7 @@ def test_notebooks_are_shipped(name):
 def twice(tmp_path_factory):
     """The same small report, made twice, once where the path has braces and a space."""
     folder = tmp_path_factory.mktemp("small")
-    notebook = make_notebook(folder / "source.ipynb", "## Rows\n\nLook & see.", TOLD)
+    notebook = make_notebook(folder / "source.ipynb", "## Rows\n\nLook & see.", CELLS)
     return [
         run_report("small", folder / place, {"count": "4"}, notebook)
         for place in ("first", "second {place}")
@@ -179,20 +182,20 @@ def test_running_twice_gives_the_same_numbers(twice):
     assert parts[0] == parts[1]
 
 
-def test_provenance_is_told(twice):
+def test_provenance_is_shown(twice):
     provenance = json.loads(twice[0].numbers.read_text(encoding="utf-8"))["provenance"]
     assert provenance["seed"] == 7
     assert provenance["packages"]["numpy"] == np.__version__
     assert provenance["python"] == ".".join(map(str, sys.version_info[:3]))
     page = twice[0].page.read_text(encoding="utf-8")
-    for told in (
+    for shown in (
         provenance["created"],
         provenance["created"][:10],
         f"facekit {provenance['facekit']}",
         "seed 7",
         take_fingerprint(np.zeros(3)),
     ):
-        assert told in page
+        assert shown in page
     assert provenance["commit"] is None or provenance["commit"] in page
 
 
@@ -200,7 +203,7 @@ def test_page_stands_alone_and_has_no_code(twice):
     page = twice[0].page.read_text(encoding="utf-8")
     assert "<title>A small report</title>" in page
     assert "Look &amp; see." in page
-    assert "tell_inputs" not in page
+    assert "report_inputs" not in page
     assert "default_rng" not in page
     assert not re.search(r"<script|<link|(src|href)=\"(?!#|data:)", page)
 
@@ -222,7 +225,7 @@ def test_a_failing_cell_leaves_what_was_done(tmp_path):
     notebook = make_notebook(
         tmp_path / "source.ipynb",
         "## Rows",
-        TOLD,
+        CELLS,
         "## Worse\n\nNow it fails.",
         "raise ValueError('x.csv: <no> good')",
         "print('later')",
@@ -232,169 +235,107 @@ def test_a_failing_cell_leaves_what_was_done(tmp_path):
         new_output("display_data", {NUMBERS_MIME: {"stored": 1}, "text/plain": "of an earlier run"})
     ]
     nbformat.write(stored, notebook)
-    (tmp_path / "small.json").write_text("of an earlier run")
-    (tmp_path / "small.pdf").write_text("of an earlier run")
     with pytest.raises(
         ReportError,
-        match=r"Cell 6 \(In \[3\], under 'Worse'\) failed: ValueError: x.csv: <no> good\n.*small.html",
+        match=(
+            r"Cell 6 \(In \[3\], under 'Worse'\) failed: ValueError: x.csv: <no> good\n"
+            r"The report up to there is in .*small-incomplete.html"
+        ),
     ):
         run_report("small", tmp_path, {}, notebook)
-    page = (tmp_path / "small.html").read_text(encoding="utf-8")
+    page = (tmp_path / "small-incomplete.html").read_text(encoding="utf-8")
     assert "This report is not complete." in page
     assert "Cell 6 (In [3]" in page
     assert "&lt;no&gt; good" in page
     assert "<td>2</td>" in page  # the table of rows
-    assert not (tmp_path / "small.json").exists()
-    assert not (tmp_path / "small.pdf").exists()
-    executed = nbformat.read(tmp_path / "small.ipynb", 4)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "source.ipynb",
+        "small-incomplete.html",
+        "small-incomplete.ipynb",
+    }
+    executed = nbformat.read(tmp_path / "small-incomplete.ipynb", 4)
     assert collect_numbers(executed).keys() == {"inputs", "rows"}
 
 
-def test_a_dying_kernel_is_told(tmp_path):
+def test_a_dying_kernel_is_reported(tmp_path):
     notebook = make_notebook(tmp_path / "source.ipynb", "## Rows", "import os\nos._exit(1)")
     with pytest.raises(ReportError, match=r"Cell 4 \(.*under 'Rows'\) failed: the kernel died"):
         run_report("small", tmp_path, {}, notebook)
-    assert "not complete" in (tmp_path / "small.html").read_text(encoding="utf-8")
+    assert "not complete" in (tmp_path / "small-incomplete.html").read_text(encoding="utf-8")
 
 
-# === The command ===
+# === Files of the user ===
+
+
+def test_a_report_replaces_its_own_files_only(tmp_path):
+    notebook = make_notebook(tmp_path / "source.ipynb", "## Rows", CELLS)
+    made = run_report("small", tmp_path / "made", {}, notebook)
+    again = run_report("small", tmp_path / "made", {"count": "5"}, notebook)
+    assert again == made
+    assert load(again.numbers)["parameters"]["count"] == 5
+    names = {path.name for path in (tmp_path / "made").iterdir()}
+    assert names <= {f"small.{end}" for end in ("html", "ipynb", "json", "pdf")}
+    before = {path: path.read_bytes() for path in (tmp_path / "made").iterdir()}
+    broken = make_notebook(tmp_path / "broken.ipynb", "## Rows", "raise ValueError('no')")
+    for _ in range(2):  # a failing report leaves the last complete one as it is
+        with pytest.raises(ReportError, match=r"small-incomplete.html"):
+            run_report("small", tmp_path / "made", {}, broken)
+        assert {path: path.read_bytes() for path in before} == before
+        assert len(list((tmp_path / "made").iterdir())) == len(before) + 2
+    run_report("small", tmp_path / "made", {}, notebook)
+    assert set((tmp_path / "made").iterdir()) == set(before)
+
+
+@pytest.mark.parametrize("ending", ["html", "ipynb", "json", "pdf"])
+def test_foreign_files_are_never_replaced(tmp_path, ending):
+    notebook = make_notebook(tmp_path / "source.ipynb", "## Rows", CELLS)
+    mine = tmp_path / f"small.{ending}"
+    mine.write_text('{"metadata": {}}')
+    with pytest.raises(ReportError, match=rf"small.{ending}: exists, and was not written by"):
+        run_report("small", tmp_path, {}, notebook)
+    assert mine.read_text() == '{"metadata": {}}'
+    assert set(tmp_path.iterdir()) == {notebook, mine}
+
+
+def test_folders_and_links_in_place_of_files_are_refused(tmp_path):
+    notebook = make_notebook(tmp_path / "source.ipynb", "## Rows", CELLS)
+    (tmp_path / "small.html").mkdir()
+    (tmp_path / "other.json").symlink_to(tmp_path / "nowhere")
+    for name in ("small", "other"):
+        with pytest.raises(ReportError, match="choose another folder"):
+            run_report(name, tmp_path, {}, notebook)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("error", "message"),
     [
-        (("photo", "--parameters", "photo"), 2, "has not the form NAME=VALUE"),
+        ("raise ParameterError('The parameter count is odd.')", "^The parameter count is odd.$"),
         (
-            ("photo", "--parameters", "foto=x.jpg"),
-            1,
-            "no parameter 'foto'; it has photo, attributes, min_face",
+            "with explain_parameter('name'):\n    open('none.txt')",
+            "^The parameter name does not fit: .*none.txt",
         ),
-        (("photo", "--predictions", "x.csv"), 2, "--predictions is for evaluation"),
-        (("evaluation", "--predictions", "none.csv"), 1, "none.csv: no such file"),
-        (("weather",), 2, "is not one of 'evaluation', 'dataset', 'photo', 'training'"),
+        ("require_number('seed', 'x', 0, 9)", "^The parameter seed must be .* 0 to 9; got 'x'.$"),
     ],
 )
-def test_wrong_lines(tmp_path, monkeypatch, arguments, code, message):
-    monkeypatch.chdir(tmp_path)
-    result = run(*arguments, "--output", "made")
-    assert (result.exit_code, "Traceback" in result.output) == (code, False)
-    assert message in result.output
-
-
-def test_predictions_that_do_not_fit(tmp_path):
-    (tmp_path / "mine.csv").write_text("label,p_male\nmale,0.9\n")
-    result = run(
-        "evaluation", "--predictions", tmp_path / "mine.csv", "--output", tmp_path / "made"
-    )
-    assert result.exit_code == 1
-    assert (
-        "mine.csv: the column `p_male` is alone; add the probability of every other class."
-        in result.output
-    )
+def test_a_wrong_parameter_is_one_sentence(tmp_path, error, message):
+    names = "ParameterError, explain_parameter, require_number"
+    cell = f"from facekit.reports import {names}\n{error}"
+    notebook = make_notebook(tmp_path / "source.ipynb", "## Rows", cell)
+    with pytest.raises(ParameterError, match=message):
+        run_report("small", tmp_path / "made", {}, notebook)
     assert not (tmp_path / "made").exists()
 
 
-def test_missing_packages(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "papermill", None)
-    result = run("photo", "--output", tmp_path)
-    assert result.exit_code == 1
-    assert "Reports need papermill; run: pip install 'facekit[notebooks]'" in result.output
+def test_a_notebook_without_parameters(tmp_path):
+    notebook = nbformat.read(make_notebook(tmp_path / "a.ipynb"), 4)
+    notebook.cells = notebook.cells[:1]
+    with pytest.raises(ReportError, match="a cell with the tag `parameters`"):
+        read_parameters(notebook)
 
 
-@pytest.mark.slow
-def test_evaluation_of_anybodys_model(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    random = np.random.default_rng(0)
-    labels = random.choice(["happy", "other", "sad"], 90)
-    table = pd.DataFrame(
-        {
-            "label": labels,
-            "predicted": np.where(random.random(90) < 0.8, labels, "sad"),
-            "camera": random.choice(["a", "b"], 90),
-        }
-    )
-    table.to_csv("mine.csv", index=False)
-    result = run(
-        "evaluation", "--predictions", "mine.csv", "--parameters", "by=camera", "--output", "made"
-    )
-    assert result.exit_code == 0, result.output
-    numbers = load(tmp_path / "made" / "evaluation.json")
-    assert numbers["inputs"] == [
-        {"input": "mine.csv", "files": 1, "sha256": hash_file(tmp_path / "mine.csv")}
-    ]
-    (figure,) = numbers["numbers"]["figures"]
-    assert figure["value"] == pytest.approx((table["label"] == table["predicted"]).mean(), abs=1e-4)
-    assert [row["class"] for row in numbers["numbers"]["classes"]] == ["happy", "other", "sad"]
-    for row in numbers["numbers"]["groups"]:
-        own = table[table["camera"] == row["group"]]
-        assert (row["count"], row["share"]) == (
-            len(own),
-            pytest.approx((own["label"] == own["predicted"]).mean(), abs=1e-5),
-        )
-    assert numbers["numbers"]["areas"] == numbers["numbers"]["calibration"] == []
-
-
-@pytest.mark.slow
-def test_photos_with_and_without_faces(tmp_path, monkeypatch, portraits):
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(portraits["astronaut.png"]).save("a.png")
-    Image.fromarray(np.full((80, 90, 3), 120, np.uint8)).save("flat.png")
-    for name, faces in (("a", 1), ("flat", 0)):
-        result = run("photo", "--parameters", f"photo={name}.png", "--output", name)
-        assert result.exit_code == 0, result.output
-        assert len(load(tmp_path / name / "photo.json")["numbers"]["faces"]) == faces
-    assert load(tmp_path / "a" / "photo.json")["inputs"][0]["sha256"] == hash_file(
-        tmp_path / "a.png"
-    )
-    result = run("photo", "photo=none.png", "--output", "none")
-    assert result.exit_code == 1
-    assert re.search(r"Cell \d+ \(In \[\d+\], under .*FileNotFoundError: none.png", result.output)
-    assert "not complete" in (tmp_path / "none" / "photo.html").read_text(encoding="utf-8")
-
-
-@pytest.mark.slow
-def test_dataset_drawn_and_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    result = run(
-        "dataset", "--parameters", "count=40", "--parameters", "pictures=2", "--output", "drawn"
-    )
-    assert result.exit_code == 0, result.output
-    drawn = load(tmp_path / "drawn" / "dataset.json")["numbers"]
-    genders = [row for row in drawn["labels"] if row["attribute"] == "gender"]
-    assert sum(row[split] for row in genders for split in ("train", "validation", "test")) == 40
-    for index in range(6):
-        Image.fromarray(np.random.default_rng(index).integers(0, 255, (48, 48, 3), np.uint8)).save(
-            f"{index}.png"
-        )
-    pd.DataFrame(
-        {"path": [f"{index}.png" for index in range(6)], "emotion": ["fear", "anger"] * 3}
-    ).to_csv("mine.csv", index=False)
-    result = run("dataset", "--parameters", "dataset=mine.csv", "--output", "own")
-    assert result.exit_code == 0, result.output
-    assert [row["input"] for row in load(tmp_path / "own" / "dataset.json")["inputs"]] == [
-        "pictures",
-        "mine.csv",
-    ]
-
-
-@pytest.mark.slow
-def test_training_of_a_run(tmp_path):
-    history = pd.DataFrame(
-        {
-            "epoch": range(3),
-            "loss": [3, 2, 1.5],
-            "val_loss": [3, 2, 2.5],
-            "years_off": [9, 7, 6],
-            "val_years_off": [9, 8, 8.5],
-        }
-    )
-    history.to_csv(tmp_path / "history.csv", index=False)
-    (tmp_path / "config.json").write_text(json.dumps({"seed": 3, "epochs": 5, "tasks": ["age"]}))
-    result = run("training", "--parameters", f"run={tmp_path}", "--output", tmp_path / "made")
-    assert result.exit_code == 0, result.output
-    made = json.loads((tmp_path / "made" / "training.json").read_text(encoding="utf-8"))
-    assert made["provenance"]["seed"] == 3
-    assert made["numbers"]["course"][1] == {
-        "metric": "years_off", "training": 7, "validation": 8, "gap": 1, "last_training": 6, "last_validation": 8.5,
-    }  # fmt: skip
-    assert made["numbers"]["figures"] == []
+def test_the_frame_of_a_page():
+    page = render_page("Faces <1>", "<p>none</p>", 'a "program"')
+    assert "<title>Faces &lt;1&gt;</title>" in page
+    assert "<p>none</p>" in page
+    assert page.count("<style>") == 1
+    assert "a &quot;program&quot;" in page
