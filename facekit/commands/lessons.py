@@ -42,5 +42,6 @@ def lessons(folder: Path) -> None:
     if importlib.util.find_spec("jupyterlab") is None:
         click.echo("JupyterLab is not installed. Run: pip install 'facekit[notebooks]'")
     if importlib.util.find_spec("tensorflow") is None:
-        click.echo("Lessons 04, 05 and 06 train networks. For them run: pip install 'facekit[train]'")
-
+        click.echo(
+            "Lessons 04, 05 and 06 train networks. For them run: pip install 'facekit[train]'"
+        )

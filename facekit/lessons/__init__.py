@@ -1,7 +1,7 @@
 """What lessons need besides the subject they teach, and the course itself as files.
 
-`parameters` checks what a user sets, `faces` gives faces to learn from, `courseware` copies the
-course out of the package. `require_training` and `show` come from `training.backend` and
+`parameters` checks what a user sets, `faces` gives faces to learn from, `films` reads a film,
+`courseware` copies the course out of the package. `require_training` and `show` come from `training.backend` and
 `plotting.display`.
 """
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from facekit.lessons.courseware import copy_course
 from facekit.lessons.faces import load_faces, read_dataset, require_labels
+from facekit.lessons.films import read_film
 from facekit.lessons.parameters import (
     ParameterError,
     check_parameters,
@@ -30,6 +31,7 @@ __all__ = [
     "copy_course",
     "load_faces",
     "read_dataset",
+    "read_film",
     "require_faces",
     "require_frames",
     "require_index",

@@ -86,7 +86,9 @@ def copy_course(folder: str | Path) -> CourseCopy:
     copied: list[Path] = []
     same: list[Path] = []
     kept: list[Path] = []
-    created = [path for path in (folder / "solutions", folder, *folder.parents) if not _exists(path)]
+    created = [
+        path for path in (folder / "solutions", folder, *folder.parents) if not _exists(path)
+    ]
     try:
         for name in list_course(source):
             target = folder / name

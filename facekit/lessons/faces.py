@@ -45,29 +45,40 @@ def require_labels(
     splits: tuple[str, ...] = SPLITS,
     parameter: str = "dataset",
 ) -> None:
-    """Stop a lesson whose dataset gives a split no faces, or fewer than two labels to train on.
+    """Stop a lesson whose dataset has too few labelled faces to learn from.
 
     Args:
         manifest: The faces of the lesson, with the columns `split` and `column`.
         column: The column with the labels that the lesson learns.
-        splits: The splits that the lesson uses.
+        splits: The splits that the lesson uses, the training split first. Without any, only the
+            labels of all faces are checked.
         parameter: Name of the parameter that chose the dataset.
 
     Raises:
-        ParameterError: If a split has no labelled faces, or training faces share one label.
+        ParameterError: If a split has no labelled faces, or the training faces have fewer than two
+            labels or lack a label of the other splits.
     """
     labelled = manifest[manifest[column].notna()]
+    remedy = "Choose another dataset or a larger `count`."
     counts = labelled["split"].value_counts()
     empty = [split for split in splits if not counts.get(split)]
     if empty:
         raise ParameterError(
-            f"`{parameter}` gives no faces with {column} for the split {' and '.join(empty)}; "
-            "choose a larger dataset or a larger `count`."
+            f"`{parameter}` gives no faces with {column} in the split {' and '.join(empty)}. "
+            f"{remedy}"
         )
-    if labelled.loc[labelled["split"] == splits[0], column].nunique() < 2:
+    learned = labelled[labelled["split"] == splits[0]] if splits else labelled
+    known = set(learned[column])
+    if len(known) < 2:
         raise ParameterError(
-            f"`{parameter}` must have two or more labels of {column} in the split {splits[0]}; "
-            "choose a larger dataset or a larger `count`."
+            f"`{parameter}` must give faces with two or more labels of {column} to learn from; "
+            f"it gives {len(known)}. {remedy}"
+        )
+    unknown = set(labelled[column]) - known if column != "age" else set()
+    if unknown:
+        raise ParameterError(
+            f"`{parameter}` gives no training faces with {column} "
+            f"{' and '.join(sorted(map(str, unknown)))}. {remedy}"
         )
 
 

@@ -140,8 +140,8 @@ def require_frames(count: int, at_least: int, parameter: str = "source") -> None
     """
     if count < at_least:
         raise ParameterError(
-            f"`{parameter}` must have at least {at_least} frames for this lesson; it has {count}. "
-            "Choose a longer film."
+            f"`{parameter}` must be a film of at least {at_least} frames for this lesson; it has "
+            f"{count}. Choose a longer film."
         )
 
 
