@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from facekit.datasets.adapters import find_dataset
+from facekit.datasets.adapters import CATALOGUE, DATASETS
 from facekit.images import read_image
 from facekit.taxonomy import ATTRIBUTES, ETHNICITIES
 from facekit.video import open_video
@@ -172,7 +172,7 @@ def _check_number(name: str, value: object, own_least: float | None) -> None:
     fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     if not (fits and math.isfinite(value) and least <= value <= most):  # type: ignore[arg-type, operator]
         kind = "a whole number" if whole else "a number"
-        bounds = f"of {least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
+        bounds = f"of {least:,} or more" if most == math.inf else f"from {least:,} to {most:,}"
         raise ParameterError(f"`{name}` must be {kind} {bounds}; got {value!r}.")
 
 
@@ -211,7 +211,12 @@ def _check_dataset(name: str, data_dir: str) -> None:
         if not Path(name).is_file():
             raise FileNotFoundError(f"{name}: no such file; check the spelling.")
         return
-    dataset = find_dataset(name)
+    if name not in DATASETS:
+        raise ValueError(
+            f"{name!r} is no dataset. Choose synthetic, {', '.join(each.name for each in CATALOGUE)}, "
+            "or the path of a table of your own."
+        )
+    dataset = DATASETS[name]
     folder = Path(data_dir, dataset.folder)
     if not folder.is_dir():
         raise FileNotFoundError(
