@@ -82,10 +82,16 @@ def serve_app(
 
     os.environ[OPTIONS] = json.dumps(options)
     settings = {
-        "Voila.ip": host, "Voila.port": port, "Voila.port_retries": 0, "Voila.token": token, "Voila.open_browser": False,
-        "Voila.log_level": "ERROR", "VoilaConfiguration.theme": theme,
-        "MappingKernelManager.cull_idle_timeout": IDLE_SECONDS, "MappingKernelManager.cull_interval": IDLE_SECONDS // 4,
-    }  # fmt: skip
+        "Voila.ip": host,
+        "Voila.port": port,
+        "Voila.port_retries": 0,
+        "Voila.token": token,
+        "Voila.open_browser": False,
+        "Voila.log_level": "ERROR",
+        "VoilaConfiguration.theme": theme,
+        "MappingKernelManager.cull_idle_timeout": IDLE_SECONDS,
+        "MappingKernelManager.cull_interval": IDLE_SECONDS // 4,
+    }
     server = Voila.instance()
     server.initialize([str(NOTEBOOK), *(f"--{name}={value}" for name, value in settings.items())])
     server.tornado_settings = {"headers": {"Content-Security-Policy": CONTENT_POLICY}}

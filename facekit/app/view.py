@@ -161,7 +161,7 @@ class ShopCamera(WebcamAnalyzer):
         source: A video file; the camera by default.
     """
 
-    choices = List(DEFAULT_ATTRIBUTES, read_only=True).tag(sync=True)
+    choices: List = List(list(DEFAULT_ATTRIBUTES), read_only=True).tag(sync=True)
     instead = Unicode(
         "show a film or a folder of pictures: facekit app photos/", read_only=True
     ).tag(sync=True)

@@ -12,8 +12,8 @@ from facekit.commands.errors import explain_errors
 from facekit.commands.numbers import FiniteRange
 from facekit.video import VIDEO_SUFFIXES, measure_frame_rate
 
-APP_HELP = """Serve a page that shows who is in view: a large card for each face with age range, gender, emotion and
-confidence, and counts over the last minutes.
+APP_HELP = """Serve a page that shows who is in view: a large card for each face with age range,
+gender, emotion and confidence, and counts over the last minutes.
 
 \b
   facekit app                      the browser's camera
@@ -21,9 +21,9 @@ confidence, and counts over the last minutes.
   facekit app film.mp4             a film in place of the camera
   facekit app --host 0.0.0.0       for other devices, such as a phone in the same network
 
-The page opens only with its token. Pictures go only to this machine, and nothing is stored. Browsers allow
-the camera only on https pages and on localhost: to use a phone's camera, put a server with a certificate in
-front of this one (Caddy, nginx), or forward the port to the device.
+The page opens only with its token. Pictures go only to this machine, and nothing is stored.
+Browsers allow the camera only on https pages and on localhost: to use a phone's camera, put a
+server with a certificate in front of this one (Caddy, nginx), or forward the port to the device.
 
 This command needs: pip install 'facekit[notebooks]'
 """

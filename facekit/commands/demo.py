@@ -15,8 +15,8 @@ DEMO_HELP = """Analyse photos and write a page with the photos, boxes, labels an
   facekit demo party.jpg me.png      your own photos
   facekit demo --output page/        another folder
 
-The folder gets `index.html`, `faces.csv` and the pictures. Files of yours in it are not changed. The sample
-photos need: pip install 'facekit[demo]'. Your own photos need no extra.
+The folder gets `index.html`, `faces.csv` and the pictures. Files of yours in it are not changed.
+The sample photos need: pip install 'facekit[demo]'. Your own photos need no extra.
 """
 
 

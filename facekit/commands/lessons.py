@@ -10,15 +10,16 @@ import click
 
 from facekit.commands.errors import explain_errors
 
-LESSONS_HELP = """Copy the course into a folder: Jupyter lessons, and their solutions in the folder `solutions`.
+LESSONS_HELP = """Copy the course into a folder: Jupyter lessons, and their solutions in the
+folder `solutions`.
 
 \b
   facekit lessons course           copy the course into the folder `course`
   jupyter lab course               open it
 
-Files that exist already are never changed. To get a fresh copy of a lesson, rename yours and run the command
-again. JupyterLab is part of the extra `notebooks`; lessons 04, 05 and 06 also train networks and need the
-extra `train`.
+Files that exist already are never changed. To get a fresh copy of a lesson, rename yours and run
+the command again. JupyterLab is part of the extra `notebooks`; lessons 04, 05 and 06 also train
+networks and need the extra `train`.
 """
 
 

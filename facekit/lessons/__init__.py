@@ -1,8 +1,8 @@
 """What lessons need besides the subject they teach, and the course itself as files.
 
 `parameters` checks what a user sets, `faces` gives faces to learn from, `films` reads a film,
-`courseware` copies the course out of the package. `require_training` and `show` come from `training.backend` and
-`plotting.display`.
+`courseware` copies the course out of the package. `require_training` comes from
+`training.backend`, and `show` from `plotting.display`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import `show` when it is used: matplotlib is in an extra, and copying the course needs none."""
+    """Import `show` on use: matplotlib is in an extra, and copying the course needs no extra."""
     if name == "show":
         from facekit.plotting.display import show
 

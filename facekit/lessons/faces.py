@@ -34,7 +34,7 @@ def read_dataset(name: str, data_dir: str | Path, seed: int = 0) -> pd.DataFrame
     from facekit.datasets import adapters
 
     try:
-        return adapters.read_dataset(name, data_dir, seed)
+        return adapters.read_dataset(name, Path(data_dir), seed)
     except (ValueError, OSError) as error:
         raise name_parameter("dataset", error) from None
 

@@ -70,7 +70,7 @@ def check_parameters(
         >>> check_parameters(seed="first")
         Traceback (most recent call last):
         ...
-        facekit.lessons.parameters.ParameterError: `seed` must be a whole number of 0 or more; ...
+        facekit.lessons.parameters.ParameterError: `seed` must be a whole number from 0 to ...
     """
     for name, value in parameters.items():
         if name in NUMBERS:
@@ -213,8 +213,8 @@ def _check_dataset(name: str, data_dir: str) -> None:
         return
     if name not in DATASETS:
         raise ValueError(
-            f"{name!r} is no dataset. Choose synthetic, {', '.join(each.name for each in CATALOGUE)}, "
-            "or the path of a table of your own."
+            f"{name!r} is not a dataset. Choose synthetic, "
+            f"{', '.join(each.name for each in CATALOGUE)}, or the path of a table of your own."
         )
     dataset = DATASETS[name]
     folder = Path(data_dir, dataset.folder)

@@ -26,6 +26,7 @@ def show(figure: Figure | Axes, alt: str) -> None:
     from IPython.display import Image, display
 
     shown = figure if isinstance(figure, Figure) else figure.get_figure(root=True)
+    assert isinstance(shown, Figure)  # axes stay in one until they are removed
     file = io.BytesIO()
     shown.savefig(file, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
     plt.close(shown)

@@ -33,7 +33,8 @@ QUALITY = 88  # of JPEG
 
 LABEL_KEYS = {
     "female": "f", "male": "m",
-    "anger": "a", "disgust": "d", "fear": "e", "happiness": "h", "neutral": "n", "sadness": "s", "surprise": "u",
+    "anger": "a", "disgust": "d", "fear": "e", "happiness": "h", "neutral": "n", "sadness": "s",
+    "surprise": "u",
     "white": "w", "black": "b", "asian": "y", "indian": "i", "other": "o",
 }  # fmt: skip
 ATTRIBUTE_OF_KEY = {
@@ -120,7 +121,7 @@ class Labeler(anywidget.AnyWidget):
         encoding="utf-8"
     )
 
-    choices = List().tag(sync=True)
+    choices: List = List().tag(sync=True)
     position = Int(0, min=0).tag(sync=True)
     count = Int(0, min=0).tag(sync=True)
     judged = Dict().tag(sync=True)
@@ -146,7 +147,7 @@ class Labeler(anywidget.AnyWidget):
                 "attribute": name,
                 "labels": []
                 if name == "age"
-                else [[label, LABEL_KEYS[label]] for label in LABELS[name]],
+                else [[label, LABEL_KEYS[str(label)]] for label in LABELS[name]],
             }
             for name in self.labelling.attributes
         ]
@@ -201,7 +202,7 @@ class Labeler(anywidget.AnyWidget):
         self._typed = typed
 
     def _receive(self, _, message: dict, __) -> None:
-        """Handle a message of the page: a key, the content of the age field, or a request for a face."""
+        """Handle a message of the page: a key, the age field, or a request for a face."""
         if message["position"] != self.labelling.position:
             return
         if "press" in message:
@@ -215,7 +216,7 @@ class Labeler(anywidget.AnyWidget):
 
     def _publish(self, message: str = "") -> None:
         labelling = self.labelling
-        row = dict.fromkeys(("path", *LABELS)) if labelling.is_done else labelling.row
+        row: dict = dict.fromkeys(("path", *LABELS)) if labelling.is_done else labelling.row
         with self.hold_sync():
             self.position, self.message = labelling.position, message
             self.judged = {
@@ -231,10 +232,8 @@ class Labeler(anywidget.AnyWidget):
     def _send_face(self) -> None:
         if self.labelling.is_done:
             return
-        row, about = (
-            self.labelling.row,
-            {"position": self.labelling.position, "box": [], "error": ""},
-        )
+        row = self.labelling.row
+        about = {"position": self.labelling.position, "box": [], "error": ""}
         try:
             face, photo, about["box"] = draw_face(
                 row["path"], np.array([row[side] for side in BOX], float)

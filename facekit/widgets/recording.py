@@ -100,7 +100,7 @@ class LiveModel(HasTraits):
         rows: Number of rows in the recording.
     """
 
-    attributes = List(Enum(ATTRIBUTES), DEFAULT_ATTRIBUTES, minlen=1).tag(sync=True)
+    attributes = List(Enum(ATTRIBUTES), list(DEFAULT_ATTRIBUTES), minlen=1).tag(sync=True)
     recording = Bool(False).tag(sync=True)
     record_to = Unicode("webcam.csv").tag(sync=True)
     recorded = Unicode("").tag(sync=True)
@@ -216,5 +216,5 @@ def decode_jpeg(data: bytes | memoryview) -> np.ndarray:
         return decode_image(bytes(data), CAMERA)
     except ImageError as error:
         raise ImageError(
-            f"`data` must be a JPEG picture; got {len(data)} bytes ({error}). Press Start again."
+            f"`data` must be a JPEG picture; got {len(data)} bytes. {error} Press Start again."
         ) from None

@@ -85,7 +85,7 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
     film = Unicode("", read_only=True).tag(sync=True)
     film_rate = Float(0.0, read_only=True).tag(sync=True)
     colours = Dict(EMOTION_COLOURS, read_only=True).tag(sync=True)
-    choices = List(ATTRIBUTES, read_only=True).tag(sync=True)
+    choices: List = List(list(ATTRIBUTES), read_only=True).tag(sync=True)
     # What the page advises where the camera cannot be used.
     instead = Unicode('use a film instead: WebcamAnalyzer(source="film.mp4").', read_only=True).tag(
         sync=True

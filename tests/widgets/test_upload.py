@@ -14,7 +14,7 @@ from facekit.drawing import EMOTION_COLOURS
 from facekit.faces import COLUMNS
 from facekit.pipeline import FaceAnalyzer
 from facekit.widgets import upload
-from facekit.widgets.upload import HERE, UploadAnalyzer, analyze_picture, draw_picture
+from facekit.widgets.upload import HERE, UploadAnalyzer
 
 ANALYZER = FaceAnalyzer(min_face_size=60)
 
@@ -80,51 +80,6 @@ class Page:
                 await self.send(f"k{index}", name, content)
 
         asyncio.run(send())
-
-
-class TestAnalyzePicture:
-    def test_faces(self, contents):
-        picture = analyze_picture(contents["portrait.jpg"], "portrait.jpg", ANALYZER)
-        assert (picture.error, picture.size_hw, len(picture.analysis), len(picture.crops)) == (
-            "",
-            (512, 512),
-            1,
-            1,
-        )
-        assert picture.analysis.image == "portrait.jpg"
-        assert picture.analysis.pixels is None
-        assert decode(picture.crops[0]).shape == (upload.CROP_SIDE, upload.CROP_SIDE, 3)
-
-    def test_no_faces(self, contents):
-        picture = analyze_picture(contents["plain.png"], "plain.png", ANALYZER)
-        assert (picture.error, len(picture.analysis), picture.crops) == ("", 0, ())
-        assert decode(picture.preview).shape == (40, 60, 3)
-
-    @pytest.mark.parametrize(
-        ("name", "message"),
-        [
-            ("cut.jpg", "damaged"),
-            ("empty.png", "empty"),
-            ("notes.txt", "not a picture that can be read"),
-        ],
-    )
-    def test_broken(self, contents, name, message):
-        picture = analyze_picture(contents[name], name, ANALYZER)
-        assert picture.analysis is None
-        assert picture.error.startswith(f"{name}: ")
-        assert message in picture.error
-
-    def test_large_pictures_are_shown_small(self):
-        picture = analyze_picture(encode(np.zeros((300, 3000, 3), np.uint8)), "wide.jpg", ANALYZER)
-        assert decode(picture.preview).shape == (128, upload.VIEW_SIDE, 3)
-        assert picture.size_hw == (300, 3000)
-
-
-def test_drawing_has_the_pictures_own_size(contents):
-    picture = analyze_picture(contents["portrait.jpg"], "portrait.jpg", ANALYZER)
-    drawn = decode(draw_picture(contents["portrait.jpg"], picture.analysis))
-    assert drawn.shape == (640, 640, 3)  # small pictures come out enlarged
-    assert (drawn != decode(contents["portrait.jpg"])[0, 0]).any()
 
 
 def test_good_and_broken_pictures(monkeypatch, contents):
@@ -230,7 +185,9 @@ def test_removing(monkeypatch, contents):
 def test_a_file_too_large(monkeypatch, contents):
     page = Page(monkeypatch, largest_bytes=1_000_000)
     told, _ = asyncio.run(page.send("a", "huge.tif", b"0" * 2_000_000))
-    assert told["error"] == "huge.tif: has 2 MB, more than the 1 MB taken; make it smaller first."
+    assert (
+        told["error"] == "huge.tif: has 2 MB, more than the limit of 1 MB; make it smaller first."
+    )
 
 
 def test_an_upload_that_another_interrupts(monkeypatch, contents):
@@ -239,7 +196,7 @@ def test_an_upload_that_another_interrupts(monkeypatch, contents):
     page.upload._receive(None, {"kind": "chunk", "start": 0} | message, [b"0" * 20_000])
     asyncio.run(page.send("b", "b.png", contents["plain.png"]))
     page.upload._receive(None, {"kind": "chunk", "start": 20_000} | message, [b"0" * 10_000])
-    assert page.told[-1][0]["error"] == "a.jpg: was interrupted on its way here; add it again."
+    assert page.told[-1][0]["error"] == "a.jpg: the upload was interrupted; add it again."
     assert [bool(picture.error) for picture in page.upload.value] == [False, True]
 
 
