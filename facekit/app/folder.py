@@ -29,6 +29,13 @@ class FolderWatch:
         folder: Folder of the pictures. Folders inside it count; hidden files and folders do not.
         board: The board that shows them.
         analyzer: The analyzer to use.
+
+    Example:
+        >>> import tempfile
+        >>> from facekit.app.view import ShopBoard
+        >>> board = ShopBoard()
+        >>> FolderWatch(Path(tempfile.mkdtemp("photos")), board).step()
+        False
     """
 
     def __init__(

@@ -35,6 +35,9 @@ def check_address(host: str, port: int) -> None:
 
     Raises:
         OSError: If the address is not one of this machine, or the port is in use.
+
+    Example:
+        >>> check_address("localhost", 0)  # any free port
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -77,6 +80,9 @@ def serve_app(
 
     Raises:
         ModuleNotFoundError: If Voila is not installed.
+
+    Example:
+        >>> serve_app({"minutes": 5}, "localhost", 8866, "open-sesame")  # doctest: +SKIP
     """
     from voila.app import Voila
 

@@ -159,6 +159,13 @@ class ShopCamera(WebcamAnalyzer):
     Args:
         board: The board that shows the faces.
         source: A video file; the camera by default.
+
+    Example:
+        >>> camera = ShopCamera(ShopBoard())
+        >>> camera.recording = True
+        >>> camera.recording
+        False
+        >>> camera.close()
     """
 
     choices: List = List(list(DEFAULT_ATTRIBUTES), read_only=True).tag(sync=True)

@@ -30,6 +30,9 @@ def read_dataset(name: str, data_dir: str | Path, seed: int = 0) -> pd.DataFrame
 
     Raises:
         ParameterError: If the dataset is missing, unknown or cannot be read.
+
+    Example:
+        >>> read_dataset("utkface", "data/raw")  # doctest: +SKIP
     """
     from facekit.datasets import adapters
 
@@ -57,6 +60,10 @@ def require_labels(
     Raises:
         ParameterError: If a split has no labelled faces, or the training faces have fewer than two
             labels or lack a label of the other splits.
+
+    Example:
+        >>> table = pd.DataFrame({"split": ["train", "train"], "gender": ["female", "male"]})
+        >>> require_labels(table, "gender", ("train",))
     """
     labelled = manifest[manifest[column].notna()]
     remedy = "Choose another dataset or a larger `count`."
@@ -110,6 +117,13 @@ def load_faces(
 
     Raises:
         ParameterError: If the dataset is missing, unknown, or lacks labels of the task.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> task = SimpleNamespace(name="emotion", channels=1, equalise=True)
+        >>> manifest, crops = load_faces(task, "synthetic", "", count=4)
+        >>> crops.shape
+        (4, 64, 64, 1)
     """
     if dataset == "synthetic":
         return _draw_faces(task, count, seed, bias)

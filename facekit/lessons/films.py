@@ -29,6 +29,14 @@ def read_film(path: str | Path, at_least: int = 1, parameter: str = "source") ->
 
     Raises:
         ParameterError: If the film cannot be read or is too short.
+
+    Example:
+        >>> import tempfile
+        >>> from facekit.demo import make_film
+        >>> path = Path(tempfile.mkdtemp(), "film.mp4")
+        >>> _ = make_film(path, seconds=0.2)
+        >>> read_film(path).shape
+        (3, 360, 640, 3)
     """
     try:
         frames = [_shrink(pixels) for _, pixels in itertools.islice(read_frames(path), MOST_FRAMES)]

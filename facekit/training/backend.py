@@ -32,6 +32,9 @@ def require_training(what: str = "This lesson trains a network") -> None:
 
     Raises:
         MissingPackageError: If TensorFlow is not installed. The message names the remedy.
+
+    Example:
+        >>> require_training("This cell augments faces")  # doctest: +SKIP
     """
     if importlib.util.find_spec("tensorflow") is None:
         raise MissingPackageError(

@@ -35,7 +35,7 @@ from facekit.training.backend import require_training
 from facekit.widgets.controls import Choice, Control, Field, Slider
 
 COLUMN_WIDTH = "340px"  # the least width of a slider with its name
-MOST_BOXES = 300  # drawn per stage: more cannot be told apart, and take seconds
+MOST_BOXES = 300  # drawn per stage: more cannot be distinguished, and take seconds
 # Lower thresholds of P-Net let thousands of candidates pass, and detection takes minutes.
 LEAST_PNET = 0.2
 MOST_CLASSES = 20  # of age: more cannot be read
@@ -237,6 +237,10 @@ def explore_augmentation(crop: np.ndarray, count: int = 11, **bounds: float) -> 
 
     Raises:
         MissingPackageError: If TensorFlow is not installed.
+
+    Example:
+        >>> crop = np.zeros((64, 64, 1), np.uint8)
+        >>> explore_augmentation(crop, blur=0.0)  # doctest: +SKIP
     """
     require_training("Augmentation runs as it does in training")
     from facekit.training.augmentation import Augmentation, preview_augmentation

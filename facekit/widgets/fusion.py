@@ -69,6 +69,10 @@ def explore_strength(answers: dict[str, np.ndarray], constants: FusionConstants)
     Args:
         answers: Calibrated probabilities of each attribute, (1, classes).
         constants: Constants with the table of correlations and the first value of the strength.
+
+    Example:
+        >>> answers = {"age": np.full((1, 101), 1 / 101), "gender": np.array([[0.6, 0.4]])}
+        >>> explore_strength(answers, load_constants())  # doctest: +SKIP
     """
 
     def draw(strength: float) -> tuple[Figure, str]:
@@ -92,6 +96,10 @@ def explore_confidence(answers: dict[str, np.ndarray], constants: FusionConstant
     Args:
         answers: Calibrated and correlated probabilities of each attribute, (1, classes).
         constants: Constants with the ranges of certainty and the first values of the weights.
+
+    Example:
+        >>> answers = {"age": np.full((1, 101), 1 / 101), "gender": np.array([[0.6, 0.4]])}
+        >>> explore_confidence(answers, load_constants())  # doctest: +SKIP
     """
 
     def draw(**weights: float) -> tuple[Axes | None, str]:

@@ -169,7 +169,7 @@ def test_a_kernel_that_was_restarted(open_notebook, files):
     page.wait_for_timeout(3000)
     page.set_input_files(".facekit-upload input[type=file]", files["astronaut.png"])
     page.get_by_text(
-        "astronaut.png: not analysed. The kernel has gone or was restarted: run this cell again."
+        "astronaut.png: not analysed. The kernel stopped or was restarted: run this cell again."
     ).wait_for(timeout=30_000)
     notebook.take_screenshot("upload-restarted")
     notebook.run_all()

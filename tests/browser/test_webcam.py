@@ -1,4 +1,4 @@
-"""The live view in JupyterLab: what the camera sees is told in the page, in Python and in the csv. Times are printed, never judged."""
+"""The live view in JupyterLab: the page, Python and the csv show the same faces. Times are printed, never judged."""
 
 import csv
 import os
@@ -136,10 +136,10 @@ def test_without_https(open_notebook):
     alert = notebook.page.locator(".webcam [role=alert]")
     alert.wait_for(timeout=SHOWN)
     assert alert.inner_text().startswith(
-        "Browsers give the camera to https pages and to localhost alone"
+        "Browsers allow the camera only on https pages and on localhost"
     )
     assert alert.inner_text().endswith(
-        'let a film stand in for it: WebcamAnalyzer(source="film.mp4").'
+        'use a film instead: WebcamAnalyzer(source="film.mp4").'
     )
 
 
