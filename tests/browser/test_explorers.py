@@ -9,7 +9,8 @@ from facekit.fusion import load_constants
 from facekit.registry import get_models_dir
 from facekit.widgets import explorers, fusion
 portrait = load_portraits()["group.jpg"]
-tables = {name: pd.read_parquet(get_models_dir() / name / "predictions.parquet") for name in ("age", "gender")}
+folder = get_models_dir()
+tables = {name: pd.read_parquet(folder / name / "predictions.parquet") for name in ("age", "gender")}
 answers = facekit.FaceAnalyzer().infer(portrait, facekit.detect_faces(portrait)[[0]])"""
 CELLS = (
     "explorers.explore_cascade(portrait)",

@@ -1,4 +1,4 @@
-"""The model, without a page: what the page would send is put into it, what it would be sent is caught."""
+"""The model without a page: tests send the messages of a page, and catch the answers."""
 
 import asyncio
 import csv
