@@ -163,7 +163,7 @@ def make_camera_film(
 
 @pytest.fixture(scope="session")
 def launch_chromium() -> Iterator[Callable]:
-    """Return a function that starts Chromium with a film as its camera, or with two test cameras."""
+    """Return a function that starts Chromium with a film as its camera, or two test cameras."""
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="Playwright is not installed: pip install 'facekit[dev]'"
     )

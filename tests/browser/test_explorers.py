@@ -10,7 +10,8 @@ from facekit.registry import get_models_dir
 from facekit.widgets import explorers, fusion
 portrait = load_portraits()["group.jpg"]
 folder = get_models_dir()
-tables = {name: pd.read_parquet(folder / name / "predictions.parquet") for name in ("age", "gender")}
+names = ("age", "gender")
+tables = {name: pd.read_parquet(folder / name / "predictions.parquet") for name in names}
 answers = facekit.FaceAnalyzer().infer(portrait, facekit.detect_faces(portrait)[[0]])"""
 CELLS = (
     "explorers.explore_cascade(portrait)",
