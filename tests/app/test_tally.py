@@ -30,22 +30,22 @@ def test_a_card_says_when_it_is_not_sure(profile, sure):
 
 class TestTally:
     def test_nobody(self):
-        told = Tally().count(0)
-        assert (told["faces"], told["unsure"], sum(told["emotion"].values())) == (0, 0, 0)
+        counts = Tally().count(0)
+        assert (counts["faces"], counts["unsure"], sum(counts["emotion"].values())) == (0, 0, 0)
 
     def test_a_face_counts_once_and_as_last_seen(self):
         tally = Tally()
         for second, profile in enumerate((DOUBTFUL, HAPPY, HAPPY)):
             tally.see("a", describe_face(0, profile), second)
         tally.see("b", describe_face(1, DOUBTFUL), 2)
-        told = tally.count(2)
-        assert (told["faces"], told["unsure"]) == (2, 1)
+        counts = tally.count(2)
+        assert (counts["faces"], counts["unsure"]) == (2, 1)
         assert (
-            told["age_range"]["21-27"],
-            told["gender"]["female"],
-            told["emotion"]["happiness"],
+            counts["age_range"]["21-27"],
+            counts["gender"]["female"],
+            counts["emotion"]["happiness"],
         ) == (1, 1, 1)
-        assert (told["age_range"]["66+"], told["gender"]["male"]) == (
+        assert (counts["age_range"]["66+"], counts["gender"]["male"]) == (
             0,
             0,
         )  # what is not sure is not counted as if it were

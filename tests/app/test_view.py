@@ -56,11 +56,11 @@ class TestBoard:
 
     def test_who_was_sure_does_not_flicker(self):
         board = ShopBoard(sure_from=0.5)
-        told = []
+        sure = []
         for second, confidence in enumerate((0.48, 0.5, 0.48, 0.44, 0.48)):
             board.show(make_analysis(replace(HAPPY, confidence_score=confidence)), seconds=second)
-            told.append(board.cards[0]["sure"])
-        assert told == [False, True, True, False, False]
+            sure.append(board.cards[0]["sure"])
+        assert sure == [False, True, True, False, False]
 
     def test_what_is_not_sure_is_not_drawn(self):
         assert ShopBoard().hide_unsure(make_analysis(HAPPY, DOUBTFUL)).profiles == (
@@ -107,9 +107,9 @@ class TestCamera:
 
 class TestApp:
     def test_defaults_are_those_that_the_command_tells(self):
-        told = CliRunner().invoke(main, ["app", "--help"]).output
-        assert f"[default: {app.SURE_FROM:g}]" in told
-        assert f"[default: {app.MINUTES:g}]" in told
+        text = CliRunner().invoke(main, ["app", "--help"]).output
+        assert f"[default: {app.SURE_FROM:g}]" in text
+        assert f"[default: {app.MINUTES:g}]" in text
 
     def test_camera(self):
         camera, board = show_app(sure_from=0.7, minutes=3).children

@@ -86,8 +86,8 @@ class TestThreshold:
 class TestAgeClasses:
     @pytest.fixture
     def predictions(self) -> pd.DataFrame:
-        told = np.eye(len(AGES_YEARS))[[5, 19, 40, 70]]
-        return pd.DataFrame(told, columns=[f"p_{year}" for year in AGES_YEARS]).assign(
+        answer = np.eye(len(AGES_YEARS))[[5, 19, 40, 70]]
+        return pd.DataFrame(answer, columns=[f"p_{year}" for year in AGES_YEARS]).assign(
             label=[5, 17, 41, 66]
         )
 
