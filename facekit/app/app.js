@@ -1,4 +1,4 @@
-// The view of app.py's ShopBoard: a card for each face in view, what was counted, and a folder's picture where there is one.
+// The view of ShopBoard in view.py: a card for each face in view, the counts, and the picture of a folder.
 
 const READ_OUT_SECONDS = 5; // between sentences for screen readers
 const TITLES = { age_range: "Age", gender: "Gender", emotion: "Emotion" };
@@ -16,7 +16,7 @@ function make(tag, properties = {}, ...children) {
 const percent = (share) => `${Math.round(100 * share)}%`;
 const count = (number) => `${number} ${number === 1 ? "face" : "faces"}`;
 const years = (range) => range && `${range.replace("-", "–")} years`;
-const tell = ({ age_range, gender, emotion }) => [years(age_range), gender, emotion].filter(Boolean).join(", ");
+const describe = ({ age_range, gender, emotion }) => [years(age_range), gender, emotion].filter(Boolean).join(", ");
 
 function makeBar(name, share, number, emotion = null) {
   const track = make("span", { className: "facekit-track", "aria-hidden": "true" });
@@ -34,7 +34,7 @@ function makeCard(card) {
     if (card.gender) node.append(make("p", { className: "app-gender" }, card.gender));
     if (card.emotion) node.append(make("p", { className: "app-emotion" }, make("span", { className: "facekit-chip" }, card.emotion)));
   } else {
-    node.append(make("p", { className: "app-age" }, "Not sure"), make("p", { className: "app-perhaps facekit-quiet" }, `perhaps ${tell(card)}`));
+    node.append(make("p", { className: "app-age" }, "Not sure"), make("p", { className: "app-perhaps facekit-quiet" }, `perhaps ${describe(card)}`));
   }
   node.append(make("div", { className: "facekit-bars", role: "list" }, makeBar("confidence", card.confidence, percent(card.confidence))));
   return node;
@@ -42,7 +42,7 @@ function makeCard(card) {
 
 function render({ model, el }) {
   if (!document.querySelector("meta[name=viewport]")) {
-    document.head.append(make("meta", { name: "viewport", content: "width=device-width, initial-scale=1" })); // a phone's width is its own
+    document.head.append(make("meta", { name: "viewport", content: "width=device-width, initial-scale=1" })); // otherwise a phone shows the page as wide as a desktop's
   }
   const message = make("p", { className: "facekit-notice facekit-notice-unsure", role: "status" });
   const image = make("img");
@@ -55,8 +55,8 @@ function render({ model, el }) {
   const counts = make("div", { className: "app-counts" });
   const since = make("h2", { className: "facekit-title" });
   const privacy = make("p", { className: "facekit-notice facekit-notice-privacy" },
-    "Pictures go to the computer that runs this page and nowhere else, and are thrown away once looked at. Nothing is stored: counts are numbers "
-    + "in memory, and are gone when the page is closed; a face that goes and comes back counts again. Age, gender and emotion are guesses from a "
+    "Pictures go only to the computer that runs this page, and are deleted after analysis. Nothing is stored: counts are numbers "
+    + "in memory, and are deleted when the page is closed; a face that leaves and returns is counted again. Age, gender and emotion are predicted from a "
     + "face, and can be wrong.");
   el.append(make("div", { className: "facekit-widget app-board" }, message, picture,
     make("section", { "aria-label": "Faces in view" }, heading, cards), spoken,
@@ -81,26 +81,26 @@ function render({ model, el }) {
   }
 
   function drawCards() {
-    const told = model.get("cards");
-    heading.textContent = told.length ? `In view: ${count(told.length)}` : "Nobody in view";
-    cards.replaceChildren(...told.map(makeCard));
+    const shown = model.get("cards");
+    heading.textContent = shown.length ? `In view: ${count(shown.length)}` : "Nobody in view";
+    cards.replaceChildren(...shown.map(makeCard));
     if (Date.now() - spokenAt < 1000 * READ_OUT_SECONDS) return;
     spokenAt = Date.now();
-    const words = told.map((card) => (card.sure ? tell(card) : "not sure")).join("; ");
+    const words = shown.map((card) => (card.sure ? describe(card) : "not sure")).join("; ");
     if (spoken.textContent !== words) spoken.textContent = words;
   }
 
   function drawCounts() {
-    const told = model.get("counts");
-    since.textContent = told.minutes === 1 ? "The last minute" : `The last ${told.minutes} minutes`;
-    const left = told.unsure === told.faces ? "any" : `${told.unsure}, which ${told.unsure === 1 ? "is" : "are"} not counted below`;
-    total.replaceChildren(make("strong", {}, told.faces), ` ${told.faces === 1 ? "face" : "faces"}`,
-      make("span", { className: "facekit-quiet" }, told.unsure ? ` · not sure of ${left}` : ""));
-    counts.hidden = told.faces === told.unsure;
-    const sure = Math.max(told.faces - told.unsure, 1);
+    const shown = model.get("counts");
+    since.textContent = shown.minutes === 1 ? "The last minute" : `The last ${shown.minutes} minutes`;
+    const left = shown.unsure === shown.faces ? "any" : `${shown.unsure}, which ${shown.unsure === 1 ? "is" : "are"} not counted below`;
+    total.replaceChildren(make("strong", {}, shown.faces), ` ${shown.faces === 1 ? "face" : "faces"}`,
+      make("span", { className: "facekit-quiet" }, shown.unsure ? ` · not sure of ${left}` : ""));
+    counts.hidden = shown.faces === shown.unsure;
+    const sure = Math.max(shown.faces - shown.unsure, 1);
     counts.replaceChildren(...Object.entries(TITLES).map(([name, title]) => make("div", { className: "facekit-card" },
       make("h3", { className: "facekit-quiet" }, title),
-      make("div", { className: "facekit-bars", role: "list", ariaLabel: title }, ...Object.entries(told[name]).map(([label, number]) =>
+      make("div", { className: "facekit-bars", role: "list", ariaLabel: title }, ...Object.entries(shown[name]).map(([label, number]) =>
         makeBar(name === "age_range" ? label.replace("-", "–") : label, number / sure, number, name === "emotion" ? label : null))))));
   }
 

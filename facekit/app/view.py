@@ -1,146 +1,89 @@
-"""The shop floor's view: a live camera, a film or a folder; a large card for each face; counts over
-the last minutes.
+"""The page of the app: a live camera, a film or a folder, a large card for each face, and counts.
 
-`Tally` counts, `describe_face` says what a card says, `ShopBoard` is the model of what is shown and
-`app.js` its view. Frames come from `webcam`, a folder's pictures from `FolderWatch`; `serving` puts
-all of it on a page. Nothing is stored: counts are numbers in memory, forgotten when they are older
-than the minutes shown, and neither pictures nor rows are kept.
+`ShopBoard` is the model of what the page shows, and `app.js` its view. Frames come from
+`widgets.webcam`, the pictures of a folder from `folder`. Neither pictures nor rows are stored.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
-import threading
 import time
-from collections import Counter
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable
+from dataclasses import replace
 from pathlib import Path
 
 import anywidget
+import numpy as np
 from ipywidgets import Box
-from PIL import Image
-from traitlets import Bool, Bytes, Dict, Float, List, Unicode, observe, validate
+from traitlets import (
+    Bool,
+    Bytes,
+    Dict,
+    Float,
+    List,
+    TraitError,
+    Unicode,
+    observe,
+    validate,
+)
 
-from facekit.analysis import VIEW_SIDE, Analysis
+from facekit.analysis import Analysis
+from facekit.app.folder import FolderWatch
+from facekit.app.tally import MINUTES, SURE_FROM, Tally, describe_face
 from facekit.faces import Profile
-from facekit.images import IMAGE_SUFFIXES, ImageError
-from facekit.pipeline import FaceAnalyzer
-from facekit.registry import ModelError
-from facekit.taxonomy import DEFAULT_ATTRIBUTES, EMOTIONS, GENDERS, name_age_ranges
+from facekit.taxonomy import DEFAULT_ATTRIBUTES
 from facekit.widgets.webcam import CAMERA, WebcamAnalyzer
+
+__all__ = [
+    "MINUTES",
+    "OPTIONS",
+    "SURE_FROM",
+    "FolderWatch",
+    "ShopBoard",
+    "ShopCamera",
+    "Tally",
+    "describe_face",
+    "show_app",
+    "show_served_app",
+]
 
 HERE = Path(__file__).parent
 LOOK = HERE.parent / "widgets" / "look.css"  # shared with the widgets
-# the environment variable by which `serving` hands options to the page's notebook, as JSON
-OPTIONS = "FACEKIT_APP"
-# Of UTKFace's test faces, age class and gender are both right in 38% of those less confident than
-# this, and in 62% of the others.
-SURE_FROM = 0.5
-MINUTES = 10.0
-# by which the confidence must fall below it until a face that was sure is not: else cards would
-# flicker
+OPTIONS = "FACEKIT_APP"  # environment variable with options from `serving`, as JSON
+# A face that was sure stays so until its confidence is this much lower; otherwise cards flicker.
 SURE_SLACK = 0.05
-UPDATE_SECONDS = 0.5  # between changes of the cards: quicker ones cannot be read
-LEAST_SIGHTINGS = (
-    5  # frames of a camera until a face counts: what flashes up in one may be a shadow
-)
-SHOW_SECONDS = 4.0  # that each picture of a folder stays
-
-
-def describe_face(number: int, profile: Profile, sure_from: float = SURE_FROM) -> dict:
-    """Return what a face's card says.
-
-    Args:
-        number: Of the face.
-        profile: What is told of it.
-        sure_from: Confidence below which the card says that it is not sure.
-
-    Returns:
-        `number`, `sure`, `confidence`, and what is told: `age_range`, `gender`, `emotion`; `None`
-            where not asked for.
-    """
-    confidence = profile.confidence_score or 0.0
-    told = {name: getattr(profile, name) for name in ("age_range", "gender", "emotion")}
-    return {
-        "number": number,
-        "sure": confidence >= sure_from,
-        "confidence": round(confidence, 2),
-    } | told
-
-
-@dataclass
-class Tally:
-    """Who was seen in the last minutes; what is older is forgotten.
-
-    Attributes:
-        minutes: How long a face counts after it was last seen.
-        least_sightings: How often it must have been seen to count.
-    """
-
-    minutes: float = MINUTES
-    least_sightings: int = 1
-    _seen: dict[Hashable, tuple[int, float, dict]] = field(
-        default_factory=dict, repr=False
-    )  # how often, when last, the last card
-
-    def __post_init__(self) -> None:
-        if not self.minutes > 0:
-            raise ValueError(f"`minutes` must be above 0; got {self.minutes}.")
-
-    def see(self, key: Hashable, card: dict, seconds: float) -> None:
-        """Take note of a face.
-
-        Args:
-            key: Which face it is.
-            card: Of `describe_face`.
-            seconds: The time.
-        """
-        times = self._seen.get(key, (0,))[0] + 1
-        self._seen[key] = times, seconds, card
-
-    def count(self, seconds: float) -> dict:
-        """Return how many faces count at a time, and of those that were sure how many have each
-        label.
-
-        Returns:
-            `minutes`, `faces`, `unsure`, and `age_range`, `gender`, `emotion`: one number a label,
-                all labels in their order.
-        """
-        oldest = seconds - 60 * self.minutes
-        self._seen = {key: entry for key, entry in self._seen.items() if entry[1] >= oldest}
-        cards = [card for times, _, card in self._seen.values() if times >= self.least_sightings]
-        sure = [card for card in cards if card["sure"]]
-        told = {"minutes": self.minutes, "faces": len(cards), "unsure": len(cards) - len(sure)}
-        for name, labels in (
-            ("age_range", name_age_ranges()),
-            ("gender", GENDERS),
-            ("emotion", EMOTIONS),
-        ):
-            counts = Counter(card[name] for card in sure)
-            told[name] = {label: counts[label] for label in labels}
-        return told
+UPDATE_SECONDS = 0.5  # between changes of the cards: faster changes cannot be read
+LEAST_SIGHTINGS = 5  # frames of a camera until a face counts: a single one may be a shadow
 
 
 class ShopBoard(anywidget.AnyWidget):
     """The cards of the faces in view, and the counts.
 
+    Args:
+        tally: Counts the faces.
+
     Attributes:
-        sure_from: Confidence below which a card says that it is not sure.
-        cards: Of `describe_face`, one a face in view.
-        counts: Of `Tally.count`.
-        picture: JPEG of a folder's picture, annotated; empty where a camera shows itself.
-        caption: Its name.
-        message: What went wrong, or what is waited for.
+        sure_from: Confidence, 0 to 1, below which a card says "Not sure".
+        cards: One card per face in view, from `describe_face`.
+        counts: Counts of the last minutes, from `Tally.count`.
+        picture: JPEG of a folder's picture, annotated; empty for a camera or a film.
+        caption: Name of that picture.
+        message: What went wrong, or what the page waits for.
+
+    Raises:
+        TraitError: If an option is out of its range.
+
+    Example:
+        >>> board = ShopBoard(Tally(minutes=5))
+        >>> board.counts["faces"], board.counts["minutes"]
+        (0, 5)
     """
 
     _esm = HERE / "app.js"
     _css = "\n".join(path.read_text(encoding="utf-8") for path in (LOOK, HERE / "app.css"))
 
-    sure_from = Float(SURE_FROM, min=0, max=1)
+    sure_from = Float(SURE_FROM)
     cards = List(Dict()).tag(sync=True)
     counts = Dict().tag(sync=True)
     picture = Bytes(b"").tag(sync=True)
@@ -153,6 +96,12 @@ class ShopBoard(anywidget.AnyWidget):
         self._sure: set[tuple[Hashable, int]] = set()  # the faces in view that were sure
         super().__init__(**{"counts": self.tally.count(0)} | traits)
 
+    @validate("sure_from")
+    def _check_sure_from(self, proposal) -> float:
+        if not 0 <= proposal["value"] <= 1:  # also false for NaN
+            raise TraitError(f"`sure_from` must be from 0 to 1; got {proposal['value']}.")
+        return proposal["value"]
+
     def show(
         self,
         analysis: Analysis,
@@ -164,11 +113,11 @@ class ShopBoard(anywidget.AnyWidget):
         """Show the faces of a picture, and count them.
 
         Args:
-            analysis: Of the picture.
-            source: What the picture was taken from; faces of equal numbers from the same source are
+            analysis: Analysis of the picture.
+            source: Where the picture comes from. Faces with the same number and the same source are
                 the same face.
-            seconds: The time; that of the clock by default.
-            at_once: Whether the cards change even where they changed just before.
+            seconds: The time; by default that of the clock.
+            at_once: Whether the cards change even shortly after the last change.
         """
         seconds = time.monotonic() if seconds is None else seconds
         cards = [
@@ -184,7 +133,7 @@ class ShopBoard(anywidget.AnyWidget):
             self.counts = self.tally.count(seconds)
 
     def hide_unsure(self, analysis: Analysis, source: Hashable = "") -> Analysis:
-        """Return the analysis without what is told of faces that are not sure, to be drawn."""
+        """Return the analysis without the attributes of faces that are not sure, for drawing."""
         bounds = self._list_bounds(analysis, source)
         profiles = tuple(
             profile if describe_face(number, profile, bound)["sure"] else Profile()
@@ -205,15 +154,23 @@ class ShopBoard(anywidget.AnyWidget):
 
 
 class ShopCamera(WebcamAnalyzer):
-    """A `WebcamAnalyzer` that tells a board, and can store nothing, whatever the page asks for.
+    """A `WebcamAnalyzer` that shows its faces on a board, and can store nothing.
 
-    Attributes:
-        board: What is told.
+    Args:
+        board: The board that shows the faces.
+        source: A video file; the camera by default.
+
+    Example:
+        >>> camera = ShopCamera(ShopBoard())
+        >>> camera.recording = True
+        >>> camera.recording
+        False
+        >>> camera.close()
     """
 
-    choices = List(DEFAULT_ATTRIBUTES, read_only=True).tag(sync=True)
+    choices: List = List(list(DEFAULT_ATTRIBUTES), read_only=True).tag(sync=True)
     instead = Unicode(
-        "serve a film or a folder of pictures: facekit app photos/", read_only=True
+        "show a film or a folder of pictures: facekit app photos/", read_only=True
     ).tag(sync=True)
     recording = Bool(False).tag(sync=True)
 
@@ -229,100 +186,42 @@ class ShopCamera(WebcamAnalyzer):
     def _clear_board(self, _) -> None:
         self.board.cards = []
 
-    def take(self, pixels, seconds: float, source: str = CAMERA) -> Analysis:
-        """Analyse the next frame, and tell the board unless the camera was stopped."""
+    def take(self, pixels: np.ndarray, seconds: float, source: str = CAMERA) -> Analysis:
+        """Analyse the next frame, and show its faces on the board unless the camera was stopped."""
         analysis = super().take(pixels, seconds, source)
-        if self.running:  # a frame may still be under way when the camera stops
+        if self.running:  # a frame may arrive after the camera was stopped
             self.board.show(analysis)
         return analysis
 
     def keep(self) -> None:
         """Keep nothing."""
 
-    def _tell_faces(self, analysis: Analysis) -> list[dict]:
-        faces = super()._tell_faces(self.board.hide_unsure(analysis))
+    def _describe_faces(self, analysis: Analysis) -> list[dict]:
+        faces = super()._describe_faces(self.board.hide_unsure(analysis))
         return [face if face["lines"] else face | {"lines": ["not sure"]} for face in faces]
-
-
-class FolderWatch:
-    """Show a folder's pictures one after the other, the newest first, and go on with those that
-    come.
-
-    Args:
-        folder: Where pictures are; folders below it count.
-        board: What shows them.
-        analyzer: What to look for.
-    """
-
-    def __init__(
-        self, folder: Path, board: ShopBoard, analyzer: FaceAnalyzer | None = None
-    ) -> None:
-        self.folder, self.board, self.analyzer = folder, board, analyzer or FaceAnalyzer()
-        self._done: set[tuple[Path, float]] = set()
-        self._ended = threading.Event()
-
-    def step(self) -> bool:
-        """Show the next picture.
-
-        Returns:
-            Whether there was one.
-        """
-        found = set(self._list_pictures())
-        waiting = found - self._done
-        self._done &= found
-        if not waiting:
-            if not self._done:
-                self.board.message = f"Waiting for pictures in {self.folder.name}."
-            return False
-        path, modified = max(waiting, key=lambda each: each[1])
-        self._done.add((path, modified))
-        try:
-            analysis = self.analyzer.analyze(path)
-        except (ImageError, ModelError, OSError, MemoryError) as error:
-            self.board.message = (
-                str(error).replace(str(path), path.name)
-                or f"{path.name}: is too large for this machine's memory."
-            )
-            return True
-        picture = Image.fromarray(self.board.hide_unsure(analysis).draw())
-        picture.thumbnail((VIEW_SIDE, VIEW_SIDE))
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=85)
-        with self.board.hold_sync():  # all of it arrives at once
-            self.board.message = ""
-            self.board.picture, self.board.caption = file.getvalue(), path.name
-            self.board.show(analysis, (path, modified), at_once=True)
-        return True
-
-    def _list_pictures(self) -> Iterator[tuple[Path, float]]:
-        for path in self.folder.rglob("*"):
-            if path.name.lower().endswith(IMAGE_SUFFIXES) and not path.name.startswith("."):
-                with contextlib.suppress(OSError):  # it has gone meanwhile
-                    yield path, path.stat().st_mtime
-
-    def start(self) -> None:
-        """Go on in a thread."""
-        threading.Thread(target=self._run, name="facekit-folder", daemon=True).start()
-
-    def stop(self) -> None:
-        """End after the picture at hand."""
-        self._ended.set()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            self.step()
-            self._ended.wait(SHOW_SECONDS)
 
 
 def show_app(
     source: str | Path = "", sure_from: float = SURE_FROM, minutes: float = MINUTES
 ) -> Box:
-    """Return the shop floor's view, to be shown in a notebook or served by `facekit app`.
+    """Return the page of the app, to be shown in a notebook or served by `facekit app`.
 
     Args:
         source: A folder of pictures or a video file; the browser's camera by default.
-        sure_from: Confidence below which a card says that it is not sure, 0 to 1.
+        sure_from: Confidence, 0 to 1, below which a card says "Not sure".
         minutes: How long a face counts.
+
+    Raises:
+        TraitError: If `sure_from` is out of its range.
+        ValueError: If `minutes` is out of its range.
+        FileNotFoundError: If the source does not exist.
+        VideoError: If the video cannot be read.
+
+    Example:
+        >>> camera, board = show_app(minutes=3).children
+        >>> board.counts["minutes"]
+        3
+        >>> camera.close()
     """
     folder = Path(source) if source and Path(source).is_dir() else None
     board = ShopBoard(Tally(minutes, 1 if folder else LEAST_SIGHTINGS), sure_from=sure_from)
@@ -335,5 +234,5 @@ def show_app(
 
 
 def show_served_app() -> Box:
-    """Return the view with the options that `facekit app` was given."""
+    """Return the page with the options of the command `facekit app`."""
     return show_app(**json.loads(os.environ.get(OPTIONS, "{}")))

@@ -9,6 +9,7 @@ from facekit.commands.app import app
 from facekit.commands.data import data
 from facekit.commands.demo import demo
 from facekit.commands.evaluate import evaluate
+from facekit.commands.lessons import lessons
 from facekit.commands.report import report
 from facekit.commands.train import crossvalidate, train
 
@@ -33,5 +34,5 @@ def main() -> None:
     """Group the commands."""
 
 
-for command in (analyze, demo, evaluate, report, data, train, crossvalidate, app):
+for command in (analyze, demo, lessons, evaluate, report, data, train, crossvalidate, app):
     main.add_command(command)

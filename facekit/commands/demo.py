@@ -6,11 +6,21 @@ from pathlib import Path
 
 import click
 
-from facekit.images import ImageError
-from facekit.registry import ModelError
+from facekit.commands.errors import explain_errors
+
+DEMO_HELP = """Analyse photos and write a page with the photos, boxes, labels and a table.
+
+\b
+  facekit demo                       sample photos of scikit-image and matplotlib
+  facekit demo party.jpg me.png      your own photos
+  facekit demo --output page/        another folder
+
+The folder gets `index.html`, `faces.csv` and the pictures. Files of yours in it are not changed.
+The sample photos need: pip install 'facekit[demo]'. Your own photos need no extra.
+"""
 
 
-@click.command(short_help="Analyse sample photos and make a page of it.")
+@click.command(help=DEMO_HELP, short_help="Analyse sample photos and write a page about them.")
 @click.argument("photos", metavar="[PHOTO]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--output",
@@ -20,12 +30,10 @@ from facekit.registry import ModelError
     show_default=True,
     help="Folder to write to.",
 )
-def demo(photos, output) -> None:
-    """Analyse photos that come with scikit-image and matplotlib, or your own, and make a page of it."""
-    from facekit.demo import run_demo
+def demo(photos: tuple[Path, ...], output: Path) -> None:
+    """Analyse photos, and print where the page is."""
+    with explain_errors("demo"):
+        from facekit.demo import run_demo
 
-    try:
         page, faces = run_demo(photos, output)
-    except (ImageError, ModelError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(f"{faces} faces found; open {page}")
+    click.echo(f"{faces} {'face' if faces == 1 else 'faces'} found; open {page}")

@@ -45,7 +45,8 @@ def compute_wilson_interval(right: int, count: int, z: float = 1.96) -> tuple[fl
     share = right / count
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    # At 0% and 100%, rounding must not leave the share itself outside.
+    return max(0.0, min(share, float(centre - half))), min(1.0, max(share, float(centre + half)))
 
 
 def bootstrap_interval(

@@ -1,1 +1,4 @@
-"""What can be moved in a notebook: sliders, uploads, cameras. Each shows what another module computes."""
+"""Interactive parts of notebooks: sliders, uploads, cameras, labelling.
+
+Each widget shows what a function of another module computes.
+"""

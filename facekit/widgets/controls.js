@@ -1,4 +1,4 @@
-// The page's part of `Slider`, `Choice` and `Field`: one of HTML's own inputs with its name, and a slider's number beside it.
+// The view of `Slider`, `Choice` and `Field`: an HTML input with its name, and the number of a slider beside it.
 
 function render({ model, el }) {
   const has = (name) => model.get(name) !== undefined;
@@ -19,24 +19,24 @@ function render({ model, el }) {
   field.append(name, input);
   const root = document.createElement("div");
   root.className = "facekit-widget facekit-control";
-  root.setAttribute("data-lm-suppress-shortcuts", "true"); // or the notebook takes letters and arrows for commands
-  number.setAttribute("aria-hidden", "true"); // the slider says it
+  root.setAttribute("data-lm-suppress-shortcuts", "true"); // otherwise the notebook reads letters and arrows as commands
+  number.setAttribute("aria-hidden", "true"); // screen readers announce the slider itself
   root.append(field);
   if (slides) root.append(number);
   el.append(root);
 
   const digits = slides ? Math.min(Math.max(-Math.floor(Math.log10(model.get("step")) + 1e-9), 0), 4) : 0;
-  const tell = () => { if (slides) number.textContent = Number(input.value).toFixed(digits); };
+  const writeNumber = () => { if (slides) number.textContent = Number(input.value).toFixed(digits); };
   const update = () => {
     input.value = model.get("value");
-    tell();
+    writeNumber();
   };
   const send = () => {
     model.set("value", slides ? Number(input.value) : input.value);
     model.save_changes();
   };
   input.addEventListener("input", () => {
-    tell();
+    writeNumber();
     if (model.get("continuous_update")) send();
   });
   input.addEventListener("change", send);

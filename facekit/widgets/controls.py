@@ -1,8 +1,7 @@
-"""Sliders, choices and fields with names that a screen reader can tell, in the look of `look.css`;
-for `explorers`.
+"""Sliders, choices and text fields for explorers, with names that screen readers announce.
 
-They stand wherever ipywidgets' own do. Those have no accessible name as of version 8.1, and a look
-of their own.
+They can replace the controls of ipywidgets anywhere. Those have no accessible name (as of version
+8.1), and do not have the look of `look.css`.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ HERE = Path(__file__).parent
 
 
 class Control(anywidget.AnyWidget, ValueWidget):
-    """Something with a name and a value.
+    """A control with a name and a value.
 
     Attributes:
-        description: Its name.
-        value: What it says.
-        continuous_update: Whether the value changes while the slider is dragged, or the text is
-            typed; otherwise once that is done.
+        description: Name of the control.
+        value: Its value.
+        continuous_update: Whether the value changes while the user drags the slider or types the
+            text, or only afterwards.
     """
 
     _esm = HERE / "controls.js"
@@ -36,7 +35,15 @@ class Control(anywidget.AnyWidget, ValueWidget):
 
 
 class Slider(Control):
-    """A number from `min` to `max`, in steps."""
+    """A number from `min` to `max`, in steps.
+
+    Raises:
+        TraitError: If the value is out of its range.
+
+    Example:
+        >>> Slider(value=0.3, description="threshold").value
+        0.3
+    """
 
     min = Float(0.0).tag(sync=True)
     max = Float(1.0).tag(sync=True)
@@ -53,7 +60,15 @@ class Slider(Control):
 
 
 class Choice(Control):
-    """One of several words."""
+    """One of several words.
+
+    Raises:
+        TraitError: If the value is not one of `options`.
+
+    Example:
+        >>> Choice(options=["red", "blue"], value="red").value
+        'red'
+    """
 
     options = List(Unicode(), minlen=1).tag(sync=True)
     value = Unicode("").tag(sync=True)
@@ -68,6 +83,11 @@ class Choice(Control):
 
 
 class Field(Control):
-    """A line of text."""
+    """A line of text.
+
+    Example:
+        >>> Field(value="0, 18").value
+        '0, 18'
+    """
 
     value = Unicode("").tag(sync=True)

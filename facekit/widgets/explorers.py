@@ -1,8 +1,7 @@
-"""Sliders over what other modules compute: the detector's cascade, a decision's threshold, classes
-of age, changes of training crops.
+"""Sliders over functions of other modules: the cascade, a threshold, age classes, augmentation.
 
-Each explorer is one function call, which its docstring names, and one plot, at whatever the sliders
-say. Those over fusion are in `fusion`.
+Each explorer calls one function, named in its docstring, with the values of its sliders, and plots
+the result. Explorers of `facekit.fusion` are in `widgets.fusion`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from matplotlib.figure import Figure
 from facekit.detection import MTCNN
 from facekit.evaluation.figures import measure_classes, tabulate_age_classes
 from facekit.evaluation.metrics import tabulate_thresholds
-from facekit.lessons import require_training, show
 from facekit.plotting import (
     MARKED_COLOUR,
     PLAIN_COLOUR,
@@ -31,43 +29,47 @@ from facekit.plotting import (
     plot_separation,
     plot_thresholds,
 )
+from facekit.plotting.display import show
 from facekit.taxonomy import AGE_SCHEMES, DEFAULT_AGE_SCHEME
+from facekit.training.backend import require_training
 from facekit.widgets.controls import Choice, Control, Field, Slider
 
-COLUMN_WIDTH = "340px"  # of a slider with its name, at the least
-MOST_BOXES = 300  # drawn a stage: more are a blot, and take seconds
-LEAST_PNET = (
-    0.2  # threshold; below it candidates come by the thousand, and the answer takes minutes
-)
+COLUMN_WIDTH = "340px"  # the least width of a slider with its name
+MOST_BOXES = 300  # drawn per stage: more cannot be distinguished, and take seconds
+# Lower thresholds of P-Net let thousands of candidates pass, and detection takes minutes.
+LEAST_PNET = 0.2
 MOST_CLASSES = 20  # of age: more cannot be read
 THRESHOLDS = np.round(np.linspace(0, 1, 101), 2)
-# How far each slider of augmentation goes; twice the default's and a little more, where there is no
-# natural end.
+# Greatest value of each slider of augmentation: a little more than twice the default, where the
+# value has no natural end.
 FURTHEST = {
-    "rotation_degrees": 45, "shift": 0.3, "zoom": 0.5, "brightness": 0.5, "contrast": 0.9, "gamma": 2, "tint": 0.5, "grey": 1,
-    "blur": 1, "noise": 0.3, "jpeg": 8, "hidden": 1,
+    "rotation_degrees": 45, "shift": 0.3, "zoom": 0.5, "brightness": 0.5, "contrast": 0.9,
+    "gamma": 2, "tint": 0.5, "grey": 1, "blur": 1, "noise": 0.3, "jpeg": 8, "hidden": 1,
 }  # fmt: skip
 
 
 def explore(
     draw: Callable[..., tuple[Figure | Axes | None, str]], **controls: Control
 ) -> interactive:
-    """Return controls in as many columns as there is room for, with a figure of their values below
-    them, and a sentence below that.
+    """Return controls in columns, with a figure of their values and a sentence below them.
 
     Args:
-        draw: Called with the controls' values by name; returns the figure, if there is one, and
-            what is to be seen in it.
-        **controls: By the names of its arguments.
+        draw: Function that takes the controls' values by name. It returns a figure, or `None` if
+            the values allow none, and a sentence that describes it.
+        **controls: The controls, by the names of the function's arguments.
+
+    Example:
+        >>> draw = lambda size: (None, f"Size {size:g}")
+        >>> explore(draw, size=Slider(value=0.5))  # doctest: +SKIP
     """
 
-    def draw_and_tell(**values) -> None:
-        figure, told = draw(**values)
+    def draw_and_describe(**values) -> None:
+        figure, sentence = draw(**values)
         if figure:
-            show(figure, told)
-        print(told)  # JupyterLab 4.6 shows no text in place of a picture
+            show(figure, sentence)
+        print(sentence)  # JupyterLab 4.6 does not show the text alternative of a picture
 
-    widget = interactive(draw_and_tell, **controls)
+    widget = interactive(draw_and_describe, **controls)
     columns = f"repeat(auto-fit, minmax(min({COLUMN_WIDTH}, 100%), 1fr))"
     grid = GridBox(
         widget.kwargs_widgets, layout=Layout(grid_template_columns=columns, grid_gap="0 24px")
@@ -77,12 +79,16 @@ def explore(
 
 
 def explore_cascade(image: np.ndarray, min_face_size: float = 40) -> interactive:
-    """Return sliders over MTCNN's options, with what each of its stages leaves of a picture, as
-    `MTCNN.trace` tells it.
+    """Return sliders over MTCNN's options, with the candidates that each stage keeps.
+
+    The candidates come from `MTCNN.trace`.
 
     Args:
         image: HxWx3 RGB uint8.
-        min_face_size: To start with, pixels.
+        min_face_size: First value of the smallest face size, in pixels.
+
+    Example:
+        >>> explore_cascade(facekit.read_image("party.jpg"))  # doctest: +SKIP
     """
 
     def draw(min_face_size: float, pnet: float, rnet: float, onet: float) -> tuple[Figure, str]:
@@ -98,22 +104,28 @@ def explore_cascade(image: np.ndarray, min_face_size: float = 40) -> interactive
             landmarks = faces.landmarks_xy if name == "O-Net" else None
             plot_boxes(image, boxes[:MOST_BOXES], landmarks_xy=landmarks, colour=colour, ax=ax)
             drawn = f" ({MOST_BOXES} drawn)" if len(boxes) > MOST_BOXES else ""
-            ax.set_title(f"{name} leaves {len(boxes):,}{drawn}", loc="left", fontweight="bold")
-        counts = ", ".join(f"{name} leaves {len(boxes):,}" for name, boxes in stages.items())
-        return figure, f"Of {cascade.count_windows(image.shape[:2]):,} windows {counts}. {cascade}"
+            ax.set_title(f"{name} keeps {len(boxes):,}{drawn}", loc="left", fontweight="bold")
+        counts = ", ".join(f"{name} keeps {len(boxes):,}" for name, boxes in stages.items())
+        windows = cascade.count_windows((image.shape[0], image.shape[1]))
+        return figure, f"Of {windows:,} windows {counts}. {cascade}"
 
-    slow = {"continuous_update": False}
     sizes = Slider(
         value=min_face_size,
         min=12,
         max=max(200, min_face_size),
         step=1,
         description="smallest face",
-        **slow,
+        continuous_update=False,
     )
     stages = zip(("P-Net", "R-Net", "O-Net"), MTCNN().thresholds, (LEAST_PNET, 0, 0), strict=True)
     pnet, rnet, onet = (
-        Slider(value=value, min=least, max=0.99, description=f"{name} threshold", **slow)
+        Slider(
+            value=value,
+            min=least,
+            max=0.99,
+            description=f"{name} threshold",
+            continuous_update=False,
+        )
         for name, value, least in stages
     )
     return explore(draw, min_face_size=sizes, pnet=pnet, rnet=rnet, onet=onet)
@@ -122,42 +134,54 @@ def explore_cascade(image: np.ndarray, min_face_size: float = 40) -> interactive
 def explore_threshold(
     predictions: pd.DataFrame, label: str = "", threshold: float = 0.5
 ) -> interactive:
-    """Return a slider over the probability from which on a label is told, with the mistakes made,
-    as `tabulate_thresholds` counts them.
+    """Return a slider over the decision threshold of a label, with the mistakes that it makes.
+
+    The mistakes come from `tabulate_thresholds`.
 
     Args:
-        predictions: A table of predictions (see `evaluation.figures`) of any attribute but age.
-        label: To start with; the first class by default.
-        threshold: To start with.
+        predictions: A table of predictions (see `evaluation.figures`) of any attribute except age.
+        label: First value of the label; by default the first class.
+        threshold: First value of the threshold.
+
+    Example:
+        >>> table = pd.DataFrame({"label": ["cat", "dog"], "p_cat": [0.9, 0.2], "p_dog": [0.1, 1]})
+        >>> explore_threshold(table, "cat")  # doctest: +SKIP
     """
-    labels = [name.removeprefix("p_") for name in predictions if name.startswith("p_")]
+    names = map(str, predictions.columns)
+    labels = [name.removeprefix("p_") for name in names if name.startswith("p_")]
 
     def draw(label: str, threshold: float) -> tuple[Figure, str]:
-        probabilities, is_positive = (
-            predictions[f"p_{label}"].to_numpy(),
-            (predictions["label"] == label).to_numpy(),
-        )
+        probabilities = predictions[f"p_{label}"].to_numpy()
+        is_positive = (predictions["label"] == label).to_numpy()
         threshold = round(threshold, 2)
-        table = tabulate_thresholds(probabilities, is_positive, THRESHOLDS)
+        table = tabulate_thresholds(probabilities, is_positive, THRESHOLDS.tolist())
         figure, axes = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained")
         plot_separation(probabilities, is_positive, label, threshold, ax=axes[0])
         plot_thresholds(table, threshold, ax=axes[1])
         at = table.loc[threshold]
-        told = f"From {threshold:.2f} on, {at['true_positives'] + at['false_positives']:,.0f} faces are told as {label}"
-        wrong = f"{at['false_positives']:,.0f} of them are false alarms, and {at['false_negatives']:,.0f} others are missed"
-        return figure, f"{told}; {wrong}."
+        positives = at["true_positives"] + at["false_positives"]
+        return figure, (
+            f"At threshold {threshold:.2f}, {positives:,.0f} faces are predicted as {label}; "
+            f"{at['false_positives']:,.0f} of them are false positives, and "
+            f"{at['false_negatives']:,.0f} other faces are false negatives."
+        )
 
     choice = Choice(options=labels, value=label or labels[0], description="label")
     return explore(draw, label=choice, threshold=Slider(value=threshold, description="threshold"))
 
 
 def explore_age_classes(predictions: pd.DataFrame, scheme: str = DEFAULT_AGE_SCHEME) -> interactive:
-    """Return a choice of age ranges, with what is right in them, as `tabulate_age_classes` counts
-    it; the years told stay the same.
+    """Return a choice of age ranges, with the accuracy in these classes.
+
+    The accuracy comes from `tabulate_age_classes`. The predicted years stay the same.
 
     Args:
         predictions: A table of predictions (see `evaluation.figures`) of age.
-        scheme: Key of `taxonomy.AGE_SCHEMES`, to start with.
+        scheme: First value of the scheme, a key of `taxonomy.AGE_SCHEMES`.
+
+    Example:
+        >>> table = pd.read_parquet("models/age/predictions.parquet")  # doctest: +SKIP
+        >>> explore_age_classes(table)  # doctest: +SKIP
     """
 
     def draw(scheme: str, first_years: str) -> tuple[Axes | None, str]:
@@ -170,13 +194,13 @@ def explore_age_classes(predictions: pd.DataFrame, scheme: str = DEFAULT_AGE_SCH
         ax = plot_confusion(
             counts.div(counts.sum(axis=1).clip(lower=1), axis=0), ax=figure.subplots()
         )
-        told = f"{len(counts)} classes: {shares['right']:.0%} right, {shares['within_one']:.0%} within one class"
-        ax.set_title(told, loc="left", fontweight="bold")
-        ax.set(xlabel="told, years", ylabel="true, years")
-        return (
-            ax,
-            f"{told}; who always guesses the commonest is right on {shares['by_guessing']:.0%}.",
+        accuracy = (
+            f"{len(counts)} classes: accuracy {shares['right']:.0%}, "
+            f"{shares['within_one']:.0%} within one class"
         )
+        ax.set_title(accuracy, loc="left", fontweight="bold")
+        ax.set(xlabel="predicted, years", ylabel="true, years")
+        return ax, f"{accuracy}; always the most frequent class: {shares['by_guessing']:.0%}."
 
     years = Field(value=_write_years(scheme), description="first years", continuous_update=False)
     schemes = Choice(options=list(AGE_SCHEMES), value=scheme, description="ranges")
@@ -193,32 +217,38 @@ def _read_years(text: str) -> tuple[int, ...]:
         years = tuple(int(part) for part in text.replace(",", " ").split())
     except ValueError:
         raise ValueError(
-            f"The first year of each class, please, such as {_write_years('stages')}; got {text}."
+            "`first years` must be the first year of each class, such as "
+            f"{_write_years('stages')}; got {text}."
         ) from None
     if not 2 <= len(years) <= MOST_CLASSES:
-        raise ValueError(f"From 2 to {MOST_CLASSES} classes, please; got {len(years)}.")
+        raise ValueError(f"`first years` must give 2 to {MOST_CLASSES} classes; got {len(years)}.")
     return years
 
 
 def explore_augmentation(crop: np.ndarray, count: int = 11, **bounds: float) -> interactive:
-    """Return sliders over how far training changes a face, with some such changes, as
-    `preview_augmentation` makes them.
+    """Return sliders over the strength of augmentation, with examples of one changed face.
+
+    The examples come from `preview_augmentation`.
 
     Args:
-        crop: (side, side, channels) uint8, of `images.cut_crops`; `side` is a multiple of 8.
-        count: How many changes are shown beside the crop as it is.
-        **bounds: Fields of `training.augmentation.Augmentation`, to start with.
+        crop: (side, side, channels) uint8, from `images.cut_crops`; `side` is a multiple of 8.
+        count: Number of changed faces that are shown beside the original.
+        **bounds: First values of fields of `training.augmentation.Augmentation`.
 
     Raises:
         MissingPackageError: If TensorFlow is not installed.
+
+    Example:
+        >>> crop = np.zeros((64, 64, 1), np.uint8)
+        >>> explore_augmentation(crop, blur=0.0)  # doctest: +SKIP
     """
     require_training("Augmentation runs as it does in training")
     from facekit.training.augmentation import Augmentation, preview_augmentation
 
     def draw(seed: float, **bounds: float) -> tuple[Axes, str]:
         changed = preview_augmentation(crop, Augmentation(**bounds), count, int(seed))
-        ax = plot_pictures(np.concatenate([crop[None], changed]), ["as it is", *[""] * count])
-        return ax, f"A face as it is, and {count} times as training sees it."
+        ax = plot_pictures(np.concatenate([crop[None], changed]), ["original", *[""] * count])
+        return ax, f"A face and {count} augmented versions of it, as the network sees in training."
 
     sliders = {
         name: Slider(

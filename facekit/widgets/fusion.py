@@ -1,4 +1,4 @@
-"""Sliders over the constants of `fusion`, to see what each of its steps does to one face. What is drawn is left to `plotting`."""
+"""Sliders over the constants of `facekit.fusion`, to see the effect of each step on one face."""
 
 from __future__ import annotations
 
@@ -22,28 +22,33 @@ from facekit.widgets.controls import Slider
 from facekit.widgets.explorers import explore
 
 FIGURE_INCHES = (7, 3)
-BEFORE = "as the network says"
-LEAST_TEMPERATURE, GREATEST_TEMPERATURE = 0.2, 4  # beyond them little changes any more
+BEFORE = "as predicted"
+LEAST_TEMPERATURE, GREATEST_TEMPERATURE = 0.2, 4  # little changes beyond them
 
 
 def explore_temperature(attribute: str, answer: np.ndarray, temperature: float) -> interactive:
-    """Return a slider over an attribute's temperature, with the answer before and after below it.
+    """Return a slider over an attribute's temperature, with the probabilities before and after.
 
     Args:
         attribute: A key of `taxonomy.LABELS`.
-        answer: Probabilities, (classes,).
-        temperature: To start with.
+        answer: Predicted probabilities, (classes,).
+        temperature: First value of the temperature.
+
+    Example:
+        >>> answer = np.array([0.8, 0.2])
+        >>> explore_temperature("gender", answer, 1.5)  # doctest: +SKIP
     """
 
     def draw(temperature: float) -> tuple[Axes, str]:
         ax = plt.subplots(figsize=FIGURE_INCHES, layout="constrained")[1]
         answers = {BEFORE: answer, f"at {temperature:.2f}": calibrate(answer[None], temperature)[0]}
-        sure = " and ".join(
+        certainties = " and ".join(
             f"{measure_certainty(attribute, each[None])[0]:.0%}" for each in answers.values()
         )
-        return plot_answers(
-            attribute, answers, ax=ax
-        ), f"How sure of {attribute}, {BEFORE} and at temperature {temperature:.2f}: {sure}."
+        return plot_answers(attribute, answers, ax=ax), (
+            f"Certainty of {attribute}, {BEFORE} and at temperature {temperature:.2f}: "
+            f"{certainties}."
+        )
 
     return explore(
         draw,
@@ -57,12 +62,17 @@ def explore_temperature(attribute: str, answer: np.ndarray, temperature: float) 
 
 
 def explore_strength(answers: dict[str, np.ndarray], constants: FusionConstants) -> interactive:
-    """Return a slider over the strength of the table of labels that meet, with one face's answers
-    before and after below it.
+    """Return a slider over the strength of the correlations between attributes.
+
+    Below it are one face's probabilities before and after `fusion.correlate`.
 
     Args:
         answers: Calibrated probabilities of each attribute, (1, classes).
-        constants: With the table, and the strength to start with.
+        constants: Constants with the table of correlations and the first value of the strength.
+
+    Example:
+        >>> answers = {"age": np.full((1, 101), 1 / 101), "gender": np.array([[0.6, 0.4]])}
+        >>> explore_strength(answers, load_constants())  # doctest: +SKIP
     """
 
     def draw(strength: float) -> tuple[Figure, str]:
@@ -74,24 +84,27 @@ def explore_strength(answers: dict[str, np.ndarray], constants: FusionConstants)
             plot_answers(name, {"alone": answers[name][0], "correlated": fused[name][0]}, ax=ax)
         return (
             figure,
-            f"{', '.join(answers)}: each alone, and pulled by the others at strength {strength:.2f}.",
+            f"{', '.join(answers)}: each alone, and correlated at strength {strength:.2f}.",
         )
 
     return explore(draw, strength=Slider(value=constants.strength, description="strength"))
 
 
 def explore_confidence(answers: dict[str, np.ndarray], constants: FusionConstants) -> interactive:
-    """Return a slider over each attribute's weight, with what it adds to one face's confidence
-    below them.
+    """Return a slider over the weight of each attribute, with its part of one face's confidence.
 
     Args:
         answers: Calibrated and correlated probabilities of each attribute, (1, classes).
-        constants: With the ranges of certainty, and the reliabilities to start with.
+        constants: Constants with the ranges of certainty and the first values of the weights.
+
+    Example:
+        >>> answers = {"age": np.full((1, 101), 1 / 101), "gender": np.array([[0.6, 0.4]])}
+        >>> explore_confidence(answers, load_constants())  # doctest: +SKIP
     """
 
     def draw(**weights: float) -> tuple[Axes | None, str]:
         if not any(weights.values()):
-            return None, "Nobody is asked: give at least one attribute a weight."
+            return None, "All weights are 0: give at least one attribute a weight."
         parts = {
             name: float(part[0])
             for name, part in split_confidence(

@@ -1,4 +1,4 @@
-// The page's part of `Labeler`: shows one face, its labels and their keys, and sends every key on. What a key means is known to Python.
+// The view of `Labeler`: shows one face, its labels and their keys, and sends every key to Python, which knows what it means.
 
 const TOUCHES = { left: "ArrowLeft", right: "ArrowRight", undo: "z", skip: "k", reject: "x", accept: "Enter" };
 const SPEAKING = /^([0-9a-z]|Backspace|Enter|ArrowLeft|ArrowRight)$/i;
@@ -20,7 +20,7 @@ function render({ model, el }) {
     make("button", { type: "button", className: `facekit-button ${kind}`, onclick: () => press(key), "aria-keyshortcuts": key },
       make("kbd", { ariaHidden: "true" }, shown), text);
 
-  // === What is there ===
+  // === Elements ===
 
   const title = make("h3", { className: "facekit-title" });
   const badge = make("span", { className: "facekit-badge" });
@@ -56,7 +56,7 @@ function render({ model, el }) {
   const summary = make("p");
   const train = make("code", {}, `facekit train ${model.get("choices")[0].attribute} --manifest ${model.get("file")}`);
   const end = make("div", { className: "facekit-notice facekit-labeler-end", hidden: true }, summary,
-    make("p", {}, "Learn from them: ", train), make("p", {}, "Hand them on: ", make("code", {}, "labeler.export_dataturks(FOLDER)")));
+    make("p", {}, "Train a network on them: ", train), make("p", {}, "Export them: ", make("code", {}, "labeler.export_dataturks(FOLDER)")));
   const message = make("p", { className: "facekit-notice facekit-notice-unsure", hidden: true });
   const status = make("p", { className: "facekit-hidden", role: "status" });
   const privacy = make("p", { className: "facekit-notice facekit-notice-privacy" },
@@ -66,30 +66,30 @@ function render({ model, el }) {
     progress, work, end, message, privacy, status);
   el.append(root);
 
-  // === What the keys do ===
+  // === Keys ===
 
   root.addEventListener("keydown", (event) => {
-    event.stopPropagation(); // or the notebook takes letters for commands
-    const pressing = event.target.tagName === "BUTTON" && event.key === "Enter"; // the button itself is meant
+    event.stopPropagation(); // otherwise the notebook reads letters as commands
+    const pressing = event.target.tagName === "BUTTON" && event.key === "Enter"; // Enter presses the focused button
     if (pressing || event.altKey || event.metaKey || (event.ctrlKey && event.key !== "z") || !SPEAKING.test(event.key)) return;
     event.preventDefault();
     if (!event.repeat || event.key === "Backspace") press(event.key);
   });
   root.addEventListener("click", (event) => {
-    // A mouse's click shall not leave the focus on a button, where Enter means that button.
+    // After a mouse click, move the focus away from the button, because Enter would press it again.
     if (event.detail && event.target !== age && !getSelection().toString()) root.focus({ preventScroll: true });
   });
-  age.addEventListener("input", () => { // of keyboards on screens, which name no keys
+  age.addEventListener("input", () => { // keyboards on screens do not name their keys
     model.send({ age: age.value, position: model.get("position") });
   });
 
-  // === What Python says ===
+  // === Updates from Python ===
 
   let urls = [];
   let shown = -1;
 
   function update() {
-    const [position, count, state, told, judged] = ["position", "count", "state", "labels", "judged"].map((name) => model.get(name));
+    const [position, count, state, known, judged] = ["position", "count", "state", "labels", "judged"].map((name) => model.get(name));
     const done = position === count;
     const total = Object.values(judged).reduce((sum, number) => sum + number, 0);
     title.textContent = done ? `All ${count} faces are done` : `Face ${position + 1} of ${count}`;
@@ -99,13 +99,13 @@ function render({ model, el }) {
     where.textContent = model.get("name");
     progress.max = count;
     progress.value = total;
-    const proposes = state === "open" && Object.keys(told).length > 0;
+    const proposes = state === "open" && Object.keys(known).length > 0;
     root.classList.toggle("facekit-proposes", proposes);
     for (const [name, button] of buttons) {
       const [attribute, label] = name.split(" ");
-      button.ariaPressed = String(told[attribute] === label);
+      button.ariaPressed = String(known[attribute] === label);
     }
-    age.value = told.age ?? "";
+    age.value = known.age ?? "";
     accept.lastChild.textContent = proposes ? "Accept" : "Next";
     work.hidden = done;
     right.disabled = done;
@@ -113,12 +113,12 @@ function render({ model, el }) {
     end.hidden = !done;
     const counts = Object.entries(judged).filter(([, number]) => number).map(([name, number]) => `${number} ${name}`).join(", ");
     summary.textContent = `${counts}.`;
-    hint.textContent = proposes ? "Dashed labels are proposed: Enter accepts them, other keys change them."
-      : "Type the age, give labels by their keys; the same key again takes one away. Enter goes on to the next face to do.";
+    hint.textContent = proposes ? "Dashed labels are proposals: Enter accepts them, other keys change them."
+      : "Type the age, and set labels with their keys; the same key again removes a label. Enter shows the next open face.";
     message.textContent = model.get("message");
     message.hidden = !message.textContent;
-    const said = Object.entries(told).map(([name, value]) => (name === "age" ? `${value} years` : value)).join(", ");
-    status.textContent = `${title.textContent}. ${message.textContent || `${STATE_BADGES[state]}${said ? `: ${said}` : ""}`}`;
+    const spoken = Object.entries(known).map(([name, value]) => (name === "age" ? `${value} years` : value)).join(", ");
+    status.textContent = `${title.textContent}. ${message.textContent || `${STATE_BADGES[state]}${spoken ? `: ${spoken}` : ""}`}`;
     if (!done && position !== shown) {
       picture.classList.add("facekit-waiting");
       model.send({ show: true, position });
@@ -127,11 +127,11 @@ function render({ model, el }) {
   }
 
   function take(content, buffers) {
-    if (content.position !== shown) return; // of a face that was left already
+    if (content.position !== shown) return; // of a face that is no longer shown
     urls.forEach((url) => URL.revokeObjectURL(url));
     urls = buffers.map((buffer) => (buffer.byteLength ? URL.createObjectURL(new Blob([buffer], { type: "image/jpeg" })) : ""));
     picture.classList.remove("facekit-waiting");
-    broken.textContent = content.error && `${content.error} Skip this face to go on.`;
+    broken.textContent = content.error && `${content.error} Skip this face to continue.`;
     broken.hidden = !content.error;
     face.hidden = Boolean(content.error);
     face.src = urls[0] ?? "";

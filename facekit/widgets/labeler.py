@@ -1,15 +1,14 @@
 """Label faces in a notebook with the keyboard: one face at a time, saved after each key.
 
-`datasets.labelling.Labelling` keeps labels and file; `Labeler` is the model, which gives keys their
-meaning and knows no page; `labeler.js` the view. The page is sent one face at a time, and says of
-which face it speaks, so that a key pressed in haste never labels a face that nobody has seen yet.
-Pictures stay out of the state that a notebook's file may save.
+`datasets.labelling.Labelling` keeps the labels and the file; `Labeler` is the model, which knows
+what each key means and knows no page; `labeler.js` is the view. The page receives one face at a
+time, and each of its messages names the face it shows, so that a key pressed too early never labels
+a face that nobody has seen. Pictures are not part of the state that a notebook's file may save.
 """
 
 from __future__ import annotations
 
 import functools
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,16 +22,19 @@ from facekit.datasets.annotations import write_dataturks
 from facekit.datasets.labelling import LABELLED, NOT_A_FACE, SKIPPED, STATES, Labelling, Source
 from facekit.datasets.manifest import BOX, OLDEST_YEARS
 from facekit.images import ImageError, read_image
+from facekit.images.encoding import encode_jpeg
 from facekit.taxonomy import DEFAULT_ATTRIBUTES, LABELS
 
 HERE = Path(__file__).parent
-FACE_SIDE = 420  # pixels; of the face that is shown
-PHOTO_SIDE = 560  # pixels; the longest that the photo around it is
-MARGIN = 0.35  # of a box's sides, shown around it: hair and chin tell a lot
+FACE_SIDE = 420  # pixels; longer side of the face
+PHOTO_SIDE = 560  # pixels; longer side of the photo around it
+MARGIN = 0.35  # shown around a box, as a share of its sides: hair and chin help to label
+QUALITY = 88  # of JPEG
 
 LABEL_KEYS = {
     "female": "f", "male": "m",
-    "anger": "a", "disgust": "d", "fear": "e", "happiness": "h", "neutral": "n", "sadness": "s", "surprise": "u",
+    "anger": "a", "disgust": "d", "fear": "e", "happiness": "h", "neutral": "n", "sadness": "s",
+    "surprise": "u",
     "white": "w", "black": "b", "asian": "y", "indian": "i", "other": "o",
 }  # fmt: skip
 ATTRIBUTE_OF_KEY = {
@@ -47,42 +49,32 @@ def draw_face(path: str, box_xyxy: np.ndarray) -> tuple[bytes, bytes, list[float
     """Return what a page shows of a face.
 
     Args:
-        path: Of its photo.
-        box_xyxy: (4,) pixels, or NaN where the photo is one face.
+        path: Path of the photo.
+        box_xyxy: (4,) pixels, or NaN if the photo is a cropped face.
 
     Returns:
-        JPEG of the face; JPEG of the photo, empty where it is one face; and left, top, width and
+        JPEG of the face; JPEG of the photo, empty for a cropped face; and left, top, width and
         height of the face as shares of the photo.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ImageError: If it cannot be read.
+        FileNotFoundError: If the photo does not exist.
+        ImageError: If the photo cannot be read.
     """
     image, photo = _open_photo(path)
     if np.isnan(box_xyxy).any():
         return _encode(image, FACE_SIDE), b"", []
     left, top, right, bottom = box_xyxy
     half = max(right - left, bottom - top, 2) * (0.5 + MARGIN)
-    x, y = np.clip(
-        [(left + right) / 2, (top + bottom) / 2], 0, image.size
-    )  # a wrong box may lie beside the photo
-    around = [
-        max(x - half, 0),
-        max(y - half, 0),
-        min(x + half, image.width),
-        min(y + half, image.height),
-    ]
-    shares = np.array([left, top, right - left, bottom - top]) / (
-        image.width,
-        image.height,
-        image.width,
-        image.height,
+    # A wrong box may lie beside the photo.
+    x, y = np.clip([(left + right) / 2, (top + bottom) / 2], 0, image.size)
+    around = (
+        round(max(x - half, 0)),
+        round(max(y - half, 0)),
+        round(min(x + half, image.width)),
+        round(min(y + half, image.height)),
     )
-    return (
-        _encode(image.crop([round(side) for side in around]), FACE_SIDE),
-        photo,
-        shares.round(4).tolist(),
-    )
+    shares = np.array([left, top, right - left, bottom - top]) / (image.size * 2)
+    return _encode(image.crop(around), FACE_SIDE), photo, shares.round(4).tolist()
 
 
 @functools.lru_cache(maxsize=1)  # the faces of one photo follow each other
@@ -93,32 +85,35 @@ def _open_photo(path: str) -> tuple[Image.Image, bytes]:
 
 def _encode(image: Image.Image, side: int) -> bytes:
     scale = side / max(image.size)
-    size = [max(round(length * scale), 1) for length in image.size]
-    file = io.BytesIO()
-    image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2).save(file, "JPEG", quality=88)
-    return file.getvalue()
+    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+    resized = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2)
+    return encode_jpeg(np.asarray(resized), QUALITY)
 
 
 class Labeler(anywidget.AnyWidget):
     """Label faces, or correct their labels, with the keyboard.
 
         labeler = Labeler("photos", "mine.parquet")
-        labeler                                  # the widget
-        labeler.labelling.to_manifest()          # what has been labelled so far, as it is in the
-        file
+        labeler                             # shows the widget
+        labeler.labelling.to_manifest()     # the labels so far, as they are in the file
+
+    Args:
+        source: The faces to label; see `facekit.datasets.labelling`.
+        path: File that the labels are saved to.
+        attributes: Attributes to label, from `taxonomy.ATTRIBUTES`.
+        seed: Seed of the order of the faces.
 
     Attributes:
-        labelling: The faces and their labels; `facekit.datasets.labelling` says what `source` may
-            be.
-        choices: Each attribute's labels and their keys.
-        position: Of the face shown, from 0; `count` when all are judged.
-        count: Of the faces.
-        judged: How many are in each state.
-        name: Of the face's photo.
-        labels: Of the face, by attribute, as texts.
-        state: One of `datasets.labelling.STATES`.
-        message: What went wrong, and what to do about it.
-        file: That the labels are saved to.
+        labelling: The faces and their labels.
+        choices: Labels of each attribute with their keys.
+        position: Index of the face that is shown; equal to `count` when all faces are done.
+        count: Number of faces.
+        judged: Number of faces in each state.
+        name: File name of the face's photo.
+        labels: Labels of the face by attribute, as text.
+        state: State of the face, one of `datasets.labelling.STATES`.
+        message: What went wrong, and the remedy.
+        file: File that the labels are saved to.
     """
 
     _esm = HERE / "labeler.js"
@@ -126,7 +121,7 @@ class Labeler(anywidget.AnyWidget):
         encoding="utf-8"
     )
 
-    choices = List().tag(sync=True)
+    choices: List = List().tag(sync=True)
     position = Int(0, min=0).tag(sync=True)
     count = Int(0, min=0).tag(sync=True)
     judged = Dict().tag(sync=True)
@@ -145,27 +140,27 @@ class Labeler(anywidget.AnyWidget):
         **traits,
     ) -> None:
         self.labelling = Labelling(source, path, attributes, seed)
-        self._typed = ""  # of an age
+        self._typed = ""  # digits of an age
         super().__init__(**traits)
         self.choices = [
             {
                 "attribute": name,
                 "labels": []
                 if name == "age"
-                else [[label, LABEL_KEYS[label]] for label in LABELS[name]],
+                else [[label, LABEL_KEYS[str(label)]] for label in LABELS[name]],
             }
             for name in self.labelling.attributes
         ]
         self.count, self.file = len(self.labelling), str(path)
-        self._tell()
+        self._publish()
         self.on_msg(self._receive)
 
     def press(self, key: str) -> None:
-        """Do what a key stands for; one that stands for nothing does nothing.
+        """Carry out the command of a key. Keys without a command do nothing.
 
         Args:
-            key: As browsers call it: a digit or a letter, `Backspace`, `Enter`, `ArrowLeft` or
-                `ArrowRight`.
+            key: The browser's name of the key: a digit or a letter, `Backspace`, `Enter`,
+                `ArrowLeft` or `ArrowRight`.
         """
         labelling, message = self.labelling, ""
         key = key.lower() if len(key) == 1 else key
@@ -195,35 +190,33 @@ class Labeler(anywidget.AnyWidget):
                 self._take_age(whole if int(whole) <= OLDEST_YEARS else key, typed)
         except (ValueError, OSError) as error:  # the file may lie where nothing can be written
             message = str(error)
-        self._tell(message)
+        self._publish(message)
 
     def export_dataturks(self, folder: str | Path) -> Path:
-        """Write what has been labelled so far in DataTurks' form, as `annotations.write_dataturks` does."""
+        """Write the labels so far in DataTurks' format, with `annotations.write_dataturks`."""
         return write_dataturks(self.labelling.to_manifest(), Path(folder))
 
     def _take_age(self, typed: str, before: str) -> None:
-        """Label the age typed so far; `undo` takes a whole number back, not its last digit."""
+        """Label the age typed so far. `undo` takes back the whole number, not its last digit."""
         self.labelling.label("age", int(typed) if typed else None, remember=not before)
         self._typed = typed
 
     def _receive(self, _, message: dict, __) -> None:
-        """Answer the page: a key, or a field's age, for the face that it shows; or the wish to be sent that face."""
+        """Handle a message of the page: a key, the age field, or a request for a face."""
         if message["position"] != self.labelling.position:
             return
         if "press" in message:
             self.press(message["press"])
-        elif (
-            "age" in message
-        ):  # all that the field holds, from a keyboard on a screen, which names no keys
+        elif "age" in message:  # the whole field: keyboards on a screen do not name their keys
             self._typed = ""
             for key in ("Backspace", *re.findall("[0-9]", message["age"])):
                 self.press(key)
         else:
             self._send_face()
 
-    def _tell(self, message: str = "") -> None:
+    def _publish(self, message: str = "") -> None:
         labelling = self.labelling
-        row = dict.fromkeys(("path", *LABELS)) if labelling.is_done else labelling.row
+        row: dict = dict.fromkeys(("path", *LABELS)) if labelling.is_done else labelling.row
         with self.hold_sync():
             self.position, self.message = labelling.position, message
             self.judged = {
@@ -231,18 +224,16 @@ class Labeler(anywidget.AnyWidget):
             }
             self.state = LABELLED if labelling.is_done else labelling.state
             self.name = Path(row["path"]).name if row["path"] else ""
-            told = {name: row[name] for name in labelling.attributes if row[name] is not None}
+            known = {name: row[name] for name in labelling.attributes if row[name] is not None}
             self.labels = {
-                name: f"{value:g}" if name == "age" else value for name, value in told.items()
+                name: f"{value:g}" if name == "age" else value for name, value in known.items()
             }
 
     def _send_face(self) -> None:
         if self.labelling.is_done:
             return
-        row, about = (
-            self.labelling.row,
-            {"position": self.labelling.position, "box": [], "error": ""},
-        )
+        row = self.labelling.row
+        about = {"position": self.labelling.position, "box": [], "error": ""}
         try:
             face, photo, about["box"] = draw_face(
                 row["path"], np.array([row[side] for side in BOX], float)

@@ -1,9 +1,9 @@
-// The page's part of `UploadAnalyzer`: takes pictures, sends them one by one in chunks, shows what Python answers.
-// Every view keeps what it has been told; a new one says hello and is told all. Files stay with the browser until they are sent.
+// The view of `UploadAnalyzer`: takes pictures, sends them one by one in chunks, and shows the answers of Python.
+// Each view keeps the pictures that it received; a new view says hello and receives all of them. Files stay in the browser until they are sent.
 
-const PATIENCE = 15_000; // milliseconds that a chunk is under way before the page says that the kernel is busy
-const BUSY = "Waiting for the kernel, which is busy.";
-const LOST = "The kernel has gone or was restarted: run this cell again.";
+const PATIENCE = 15_000; // milliseconds without an answer to a chunk, after which the page reports a busy kernel
+const BUSY = "The kernel is busy; waiting for it.";
+const LOST = "The kernel stopped or was restarted: run this cell again.";
 
 function make(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
@@ -38,36 +38,36 @@ function makeBar(name, share, { emotion = null, best = false } = {}) {
 const makeChip = (emotion) => make("span", { className: "facekit-chip", "data-emotion": emotion }, emotion);
 
 function render({ model, el }) {
-  const page = Math.random().toString(36).slice(2); // tells this view's requests from those of others
+  const page = Math.random().toString(36).slice(2); // distinguishes this view's requests from those of other views
   const pictures = new Map(); // key: { name, file, state, error, rows, sizes, urls, figure }
-  const queue = []; // of { key, draw }: pictures to be analysed, or to be drawn in full size
-  const takings = new Map(); // key: what waits for Python to take a chunk of it
-  const endings = new Map(); // key: what waits for what comes of it
-  let note = ""; // what went wrong last, until something new is begun
-  let sending = null; // what is taken from the queue
+  const queue = []; // of { key, draw }: pictures to analyse, or to draw in full size
+  const takings = new Map(); // key: resolves when Python has received a chunk
+  const endings = new Map(); // key: resolves when Python has finished with the picture
+  let note = ""; // the last error, until the next action
+  let sending = null; // the item of the queue that is being sent
   let done = 0;
   let opened = null; // the face in the dialog: [key, index]
-  let opener = null; // what had the focus before
+  let opener = null; // the element that had the focus before
 
-  // Say something to Python; return whether it has been sent.
-  function tell(content, buffers = []) {
+  // Send a message to Python; return whether that worked.
+  function post(content, buffers = []) {
     try {
       model.send(content, undefined, buffers);
       return true;
-    } catch { // the widget's other end has gone with its kernel
+    } catch { // the kernel stopped, and the Python side with it
       warn(LOST);
       return false;
     }
   }
 
-  // === What is there ===
+  // === Elements ===
 
   const chooser = make("input", { type: "file", hidden: true, onchange: () => { add(chooser.files); chooser.value = ""; } });
   const choose = button("Choose pictures", () => chooser.click(), "facekit-button-primary");
   const paste = button("Paste", pasteFromClipboard);
   const drop = make("div", { className: "facekit-drop" },
     make("p", { className: "facekit-title" }, "Drop pictures here"),
-    make("p", { className: "facekit-quiet" }, "or choose them, or paste one that you have copied"),
+    make("p", { className: "facekit-quiet" }, "or choose them, or paste a copied picture"),
     make("div", { className: "facekit-toolbar" }, choose, paste), chooser);
   const privacy = make("p", { className: "facekit-notice facekit-notice-privacy" },
     "Pictures go to this notebook’s kernel and nowhere else. Nothing is stored.");
@@ -75,9 +75,9 @@ function render({ model, el }) {
   const progress = make("progress", { className: "facekit-progress", "aria-label": "Pictures analysed" });
   const work = make("div", { className: "facekit-work", hidden: true }, progress, stop);
   const status = make("p", { className: "facekit-quiet", role: "status" });
-  const csv = button("CSV", () => tell({ kind: "table", form: "csv", page }), "", { ariaLabel: "Download the table as CSV" });
-  const json = button("JSON", () => tell({ kind: "table", form: "json", page }), "", { ariaLabel: "Download the table as JSON" });
-  const clear = button("Clear", () => tell({ kind: "clear" }), "facekit-button-quiet", { ariaLabel: "Remove all pictures" });
+  const csv = button("CSV", () => post({ kind: "table", form: "csv", page }), "", { ariaLabel: "Download the table as CSV" });
+  const json = button("JSON", () => post({ kind: "table", form: "json", page }), "", { ariaLabel: "Download the table as JSON" });
+  const clear = button("Clear", () => post({ kind: "clear" }), "facekit-button-quiet", { ariaLabel: "Remove all pictures" });
   const gallery = make("ul", { className: "facekit-gallery", ariaLabel: "Pictures" });
   const body = make("tbody");
   const heads = ["Face", "Picture", "Age", "Gender", "Emotion", "Confidence"];
@@ -134,11 +134,11 @@ function render({ model, el }) {
       try {
         chunk = await file.slice(start, start + step).arrayBuffer();
       } catch {
-        const error = `${name}: the browser cannot read it; it may be a folder, or have been moved.`;
+        const error = `${name}: the browser cannot read the file; it may be a folder, or it was moved.`;
         return draw ? warn(error) : take({ picture: key, name, rows: [], error }, []);
       }
       const taking = new Promise((resolve) => takings.set(key, resolve));
-      if (!tell({ ...about, start }, [chunk])) {
+      if (!post({ ...about, start }, [chunk])) {
         return draw ? warn(LOST) : take({ picture: key, name, rows: [], error: `${name}: not analysed. ${LOST}` }, []);
       }
       const waiting = setTimeout(() => warn(BUSY), PATIENCE);
@@ -149,7 +149,7 @@ function render({ model, el }) {
     await ending;
   }
 
-  // Python has let go of the pixels: the picture is sent once more, before those that wait.
+  // Python has deleted the pixels: send the picture once more, before those that wait.
   function drawInFull(key) {
     note = "";
     queue.unshift({ key, draw: true });
@@ -165,7 +165,7 @@ function render({ model, el }) {
         if (type) files.push(new File([await item.getType(type)], `pasted.${type.slice(6)}`, { type }));
       }
       if (files.length) add(files);
-      else warn("The clipboard holds no picture; copy one first.");
+      else warn("The clipboard holds no picture; copy a picture first.");
     } catch {
       warn("The browser does not let the page read the clipboard; click here and press Ctrl+V instead.");
     }
@@ -179,9 +179,9 @@ function render({ model, el }) {
   root.addEventListener("dragleave", (event) => { if (!root.contains(event.relatedTarget)) drop.classList.remove("facekit-over"); });
   root.addEventListener("drop", (event) => { stopEvent(event); drop.classList.remove("facekit-over"); add(event.dataTransfer.files); });
 
-  // === Hearing from Python ===
+  // === Messages from Python ===
 
-  function hear(message, buffers = []) {
+  function receive(message, buffers = []) {
     if (message.kind === "picture") take(message, buffers);
     if (message.kind === "removed") forget(message.picture);
     if (message.kind === "cleared") for (const [key, { state }] of pictures) if (state === "done") forget(key);
@@ -263,7 +263,7 @@ function render({ model, el }) {
           { ariaLabel: `Enlarge ${picture.name}`, "aria-pressed": "false" });
         caption.append(large);
       }
-      caption.append(button("×", () => tell({ kind: "remove", picture: key }), "facekit-button-quiet", { ariaLabel: `Remove ${picture.name}` }));
+      caption.append(button("×", () => post({ kind: "remove", picture: key }), "facekit-button-quiet", { ariaLabel: `Remove ${picture.name}` }));
     }
     figure.append(caption);
     if (picture.figure) picture.figure.replaceWith(figure);
@@ -331,8 +331,8 @@ function render({ model, el }) {
     }
     others.append(makeBar("confidence", row.confidence_score));
     const maps = make("div", { className: "facekit-maps", role: "status" });
-    maps.append(make("p", { className: "facekit-quiet" }, explains ? "Computing …" : "Grad-CAM: give the widget an `explain` function to see it here."));
-    if (explains) tell({ kind: "explain", picture: key, face });
+    maps.append(make("p", { className: "facekit-quiet" }, explains ? "Computing …" : "Set the widget's `explain` to a function to see explanations such as Grad-CAM here."));
+    if (explains) post({ kind: "explain", picture: key, face });
     const title = make("h2", { className: "facekit-title", id: `facekit-${page}` }, `Face ${face} of ${name}`);
     const close = button("×", () => dialog.close(), "facekit-button-quiet", { ariaLabel: "Close" });
     const previous = button("‹", () => turn(-1), "", { ariaLabel: "Previous face" });
@@ -342,7 +342,7 @@ function render({ model, el }) {
     dialog.setAttribute("aria-labelledby", title.id);
     dialog.replaceChildren(
       make("div", { className: "facekit-toolbar" }, title, make("span", { className: "facekit-push" }), previous, next, close),
-      make("div", { className: "facekit-told" },
+      make("div", { className: "facekit-predictions" },
         make("div", { className: "facekit-seen" }, make("img", { src: urls[1 + face], alt: `The face, upright: ${describe(row)}` }), makeAge(row)),
         make("div", { className: "facekit-shares" }, bars, others)),
       maps);
@@ -361,7 +361,7 @@ function render({ model, el }) {
     line.style.setProperty("--mean", row.age_years / 100);
     line.style.setProperty("--high", row.age_high / 100);
     return make("div", {}, make("p", {}, make("strong", {}, `${mean} years`), ` · class ${row.age_range}`), line,
-      make("p", { className: "facekit-quiet" }, `${low} to ${high}, four times in five`));
+      make("p", { className: "facekit-quiet" }, `predicted range: ${low} to ${high} years`));
   }
 
   function showMaps({ picture, face, names, error }, buffers) {
@@ -370,12 +370,12 @@ function render({ model, el }) {
     if (error) return maps.replaceChildren(make("p", { className: "facekit-notice facekit-notice-error" }, error));
     const urls = buffers.map((buffer) => URL.createObjectURL(new Blob([buffer], { type: "image/png" })));
     maps.replaceChildren(...names.map((name, index) => make("figure", {},
-      make("img", { src: urls[index], alt: `What told the ${name}`, onload: () => URL.revokeObjectURL(urls[index]) }),
+      make("img", { src: urls[index], alt: `Explanation of the predicted ${name}`, onload: () => URL.revokeObjectURL(urls[index]) }),
       make("figcaption", { className: "facekit-quiet" }, name))));
   }
 
   dialog.addEventListener("close", () => { opened = null; });
-  dialog.addEventListener("close", () => (opener.isConnected ? opener : root).focus()); // JupyterLab would take the focus for its cell
+  dialog.addEventListener("close", () => (opener.isConnected ? opener : root).focus()); // otherwise JupyterLab moves the focus to its cell
   dialog.addEventListener("keydown", (event) => {
     event.stopPropagation();
     if (event.key === "ArrowLeft") turn(-1);
@@ -390,18 +390,18 @@ function render({ model, el }) {
     chooser.multiple = model.get("multiple");
     choose.disabled = paste.disabled = model.get("disabled");
     choose.textContent = model.get("multiple") ? "Choose pictures" : "Choose a picture";
-    paste.hidden = !navigator.clipboard?.read; // there for https and localhost only
+    paste.hidden = !navigator.clipboard?.read; // exists for https and localhost only
   }
 
   for (const trait of ["accept", "multiple", "disabled"]) model.on(`change:${trait}`, follow);
-  model.on("msg:custom", hear);
+  model.on("msg:custom", receive);
   follow();
   report();
-  tell({ kind: "hello" });
+  post({ kind: "hello" });
 
   return () => {
     for (const trait of ["accept", "multiple", "disabled"]) model.off(`change:${trait}`, follow);
-    model.off("msg:custom", hear);
+    model.off("msg:custom", receive);
     for (const { urls } of pictures.values()) urls.forEach((url) => URL.revokeObjectURL(url));
   };
 }

@@ -1,35 +1,35 @@
 // The view of webcam.py's WebcamAnalyzer.
 //
-// `Live` is one a model, however many views there are: it has the camera, sends frames, takes answers. `View` draws what `Live` knows.
-// A frame is sent only when the one before was answered (or the one before that, with `in_flight` 2), so that nothing ever queues.
+// There is one `Live` per model: it owns the camera, sends frames and receives answers. There may be several `View`s, which draw its state.
+// A frame is sent only after the answer to the last one (or, with `in_flight` 2, to the one before it), so that no queue builds up.
 
 const STRIP_SECONDS = 20;
 const BIN_SECONDS = 0.2; // of a strip: one column of it
-const LONGEST_GAP = 5; // columns that one answer fills where the next came late
-const FORESEE_SECONDS = 0.25; // boxes run ahead of the answer by its latency, and no further
-// From this latency on the picture waits for its boxes, for a head may have gone elsewhere meanwhile. To wait takes some 0.05 itself.
+const LONGEST_GAP = 5; // columns that one answer fills if the next one is late
+const EXTRAPOLATION_SECONDS = 0.25; // boxes are extrapolated by the latency of the answer, at most this far
+// Above this latency the picture waits for its boxes, because the head may have moved on. Waiting itself takes about 0.05 seconds.
 const LATE_SECONDS = 0.2;
-const PATIENCE_SECONDS = 5; // without an answer, until the view says so
+const PATIENCE_SECONDS = 5; // without an answer, after which the view reports it
 const READ_OUT_SECONDS = 4; // between sentences for screen readers
 const QUALITY = 0.7; // of the JPEG sent
 
 const CAMERA_REMEDIES = {
-  NotAllowedError: "The camera is blocked for this page: allow it at the camera sign in the address bar and press Start",
+  NotAllowedError: "The camera is blocked for this page: allow it at the camera symbol in the address bar and press Start",
   NotFoundError: "No camera was found: plug one in and press Start",
-  OverconstrainedError: "The chosen camera is gone: choose another one and press Start",
-  NotReadableError: "The camera is in use elsewhere: close the program or page that has it, and press Start",
-  Insecure: "Browsers give the camera to https pages and to localhost alone: open this page there",
+  OverconstrainedError: "The chosen camera is not connected: choose another one and press Start",
+  NotReadableError: "Another program or page uses the camera: close it and press Start",
+  Insecure: "Browsers allow the camera only on https pages and on localhost: open this page there",
 };
-const LOST_REMEDY = "The kernel has gone or was restarted: run this cell again.";
-const WAITING = "Waiting for Python, which is busy. If the kernel was restarted, run this cell again.";
+const LOST_REMEDY = "The kernel stopped or was restarted: run this cell again.";
+const WAITING = "Python is busy; waiting for it. If the kernel was restarted, run this cell again.";
 
 const STRIPS = 6; // of the faces seen last
 
-// A face's label in one line, without the percentages, which flicker.
+// A face's label in one line, without percentages, which change too often.
 const name = (face) => `#${face.number} ${face.lines.join(", ").replace(/^#\d+ +/, "").replace(/ \d+%/g, "")}`;
 const now = () => performance.now() / 1000;
 
-// The JPEG picture of a canvas, at once: `toBlob` would wait until the page has nothing else to do.
+// The picture of a canvas as JPEG, synchronously: `toBlob` waits until the page is idle.
 const encode = (canvas) => Uint8Array.from(atob(canvas.toDataURL("image/jpeg", QUALITY).split(",")[1]), (byte) => byte.charCodeAt(0)).buffer;
 const discard = async ({ picture }) => (await picture)?.close();
 
@@ -39,7 +39,7 @@ class Live {
     this.page = Math.random().toString(36).slice(2); // answers go to every page that shows the notebook
     this.views = new Set();
     this.video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
-    this.paper = document.createElement("canvas"); // where frames are made ready
+    this.paper = document.createElement("canvas"); // where frames are prepared
     this.cameras = [];
     this.sequence = 0;
     this.message = "";
@@ -47,25 +47,25 @@ class Live {
     this.clear();
     model.on("change:running", () => (model.get("running") ? this.start() : this.stop()));
     model.on("change:camera", () => this.restart());
-    model.on("change:message", () => this.tell(model.get("message")));
+    model.on("change:message", () => this.report(model.get("message")));
     model.on("msg:custom", (message, buffers) => this.take(message, buffers));
     model.on("comm_live_update", () => {
       this.lost = true;
       this.stop();
-      model.set("running", false); // in the page alone: nobody else is there
-      this.tell(LOST_REMEDY);
+      model.set("running", false); // in the page only: the Python side no longer exists
+      this.report(LOST_REMEDY);
     });
     this.watch = setInterval(() => this.check(), 1000);
   }
 
   check() {
     const waits = Boolean(this.active) && this.sent.size > 0 && now() - this.answered > PATIENCE_SECONDS;
-    if (waits ? !this.message : this.message === WAITING) this.tell(waits ? WAITING : "");
+    if (waits ? !this.message : this.message === WAITING) this.report(waits ? WAITING : "");
   }
 
   clear() {
     this.sent?.forEach(discard);
-    this.sent = new Map(); // sequence number -> {captured: when, picture: the promise of it, where it is kept}
+    this.sent = new Map(); // sequence number -> {captured: time, picture: promise of the picture, if it is kept}
     this.faces = [];
     this.tracks = new Map(); // number -> {label, emotion, bins, seen}
     this.rate = this.latency = 0;
@@ -73,19 +73,19 @@ class Live {
     this.fresh = false;
   }
 
-  // The picture to draw: the one that was analysed, where that is kept, or what the camera sees now.
+  // The picture to draw: the analysed one if it was kept, else the camera's present picture.
   get source() { return this.bitmap ?? (this.stream && this.video.videoWidth ? this.video : null); }
 
   changed() { this.views.forEach((view) => view.update()); }
 
-  tell(message) { this.message = message; this.changed(); }
+  report(message) { this.message = message; this.changed(); }
 
   async start() {
     if (this.active || !this.views.size) return;
-    this.active = {}; // what is awaited below may come too late
+    this.active = {}; // distinguishes this start from later ones while promises are pending
     const active = this.active;
     this.clear();
-    this.tell("");
+    this.report("");
     if (this.model.get("film")) return this.send();
     try {
       const stream = await this.open();
@@ -131,7 +131,7 @@ class Live {
     this.changed();
   }
 
-  halt() { // from the page's side
+  halt() { // from the page
     this.stop();
     this.model.set("running", false);
     this.model.save_changes();
@@ -149,7 +149,7 @@ class Live {
   send() {
     const film = this.model.get("film");
     if (!this.active || this.sent.size >= (film ? 1 : this.model.get("in_flight"))) return;
-    if (!film && !this.fresh) return; // the camera's next frame calls again
+    if (!film && !this.fresh) return; // the camera's next frame calls this again
     this.fresh = false;
     const sent = { captured: now() };
     const content = { kind: "frame", page: this.page, sequence: ++this.sequence, seconds: sent.captured, latency: this.latency };
@@ -194,7 +194,7 @@ class Live {
     setTimeout(() => this.send(), Math.max(0, 1000 * (1 / this.model.get("film_rate") - latency)));
   }
 
-  // Add the faces' emotions to their strips, and forget faces that have left these.
+  // Add the faces' emotions to their strips, and delete faces that left the strips.
   remember() {
     const bin = Math.floor(this.captured / BIN_SECONDS);
     const oldest = bin - STRIP_SECONDS / BIN_SECONDS;
@@ -209,9 +209,9 @@ class Live {
     for (const [number, track] of this.tracks) if (track.seen < oldest) this.tracks.delete(number);
   }
 
-  // Boxes where the faces are by now.
-  foresee() {
-    const ahead = this.bitmap ? 0 : Math.min(now() - this.captured, FORESEE_SECONDS);
+  // Extrapolate the boxes to the present.
+  extrapolate() {
+    const ahead = this.bitmap ? 0 : Math.min(now() - this.captured, EXTRAPOLATION_SECONDS);
     return this.faces.map((face) => ({ ...face, box: face.box.map((place, side) => place + ahead * face.velocity[side]) }));
   }
 }
@@ -235,7 +235,7 @@ const TEMPLATE = `
   <div class="webcam-legend" data-part="legend" hidden></div>
   <div class="facekit-toolbar webcam-choices">
     <label class="facekit-field" data-part="cameras" hidden>Camera <select data-part="camera"></select></label>
-    <span class="facekit-field" role="group" aria-label="What is told of each face" data-part="attributes"></span>
+    <span class="facekit-field" role="group" aria-label="Attributes to predict for each face" data-part="attributes"></span>
   </div>
   <p class="facekit-notice facekit-notice-privacy" role="status" data-part="privacy"></p>`;
 
@@ -252,7 +252,7 @@ class View {
     part.legend.innerHTML = Object.keys(model.get("colours"))
       .map((emotion) => `<span class="facekit-chip" data-emotion="${emotion}">${emotion}</span>`).join("") +
       `<span class="webcam-span">the last ${STRIP_SECONDS} s</span>`;
-    part.attributes.innerHTML = "Tell" + model.get("choices")
+    part.attributes.innerHTML = "Predict" + model.get("choices")
       .map((name) => `<label class="facekit-field"><input type="checkbox" value="${name}">${name}</label>`).join("");
     const set = (name, value) => { model.set(name, value); model.save_changes(); };
     part.run.onclick = () => set("running", !model.get("running"));
@@ -278,7 +278,7 @@ class View {
     if (!this.live.views.size && this.live.active) this.live.halt();
   }
 
-  // Bring words and switches up to date.
+  // Update texts and switches.
   update() {
     const { model, live, part } = this;
     const film = model.get("film");
@@ -299,9 +299,9 @@ class View {
     part.recording.hidden = !recording;
     part.recording.textContent = `● ${name}, ${live.rows} rows`;
     const done = name ? ` The last recording is in ${name}.` : "";
-    const told = `Frames go to this notebook's kernel and are thrown away. ${
-      recording ? `Recording: numbers and labels go to ${name}, no pictures.` : `Nothing is stored.${done}`}`;
-    if (part.privacy.textContent !== told) part.privacy.textContent = told;
+    const notice = `Frames go to this notebook's kernel and are deleted after analysis. ${
+      recording ? `Recording: numbers and labels go to ${name}, pictures do not.` : `Nothing is stored.${done}`}`;
+    if (part.privacy.textContent !== notice) part.privacy.textContent = notice;
     const chosen = model.get("attributes");
     part.attributes.querySelectorAll("input").forEach((box) => (box.checked = chosen.includes(box.value)));
     part.strips.hidden = !chosen.includes("emotion");
@@ -316,11 +316,11 @@ class View {
   note(text) {
     this.part.spoken.textContent = text;
     this.part.pace.textContent = text;
-    this.paceAt = now() + 3; // until then the pace is not told
+    this.paceAt = now() + 3; // until then the note stays in place of the pace
     this.spokenAt = now();
   }
 
-  // Draw the picture as it comes, and less often what is only read.
+  // Draw each picture, and text less often.
   draw() {
     const { live, part } = this;
     if (!part.idle.hidden) this.update();
@@ -342,7 +342,7 @@ class View {
     this.part.pace.textContent = "";
   }
 
-  // Tell screen readers, when it has changed and not too often.
+  // Announce changes to screen readers, not too often.
   say() {
     const { live, part } = this;
     const words = live.faces.map(name).join("; ");
@@ -369,9 +369,9 @@ class View {
     pen.restore();
     const colours = this.model.get("colours");
     const scale = this.live.size ? width / this.live.size[0] : 1;
-    const shown = canvas.clientWidth ? width / canvas.clientWidth : 1; // canvas pixels in one of the screen's
-    const labels = []; // places taken
-    for (const face of this.live.foresee()) {
+    const shown = canvas.clientWidth ? width / canvas.clientWidth : 1; // canvas pixels per screen pixel
+    const labels = []; // occupied places
+    for (const face of this.live.extrapolate()) {
       let [left, top, right, bottom] = face.box.map((place) => place * scale);
       if (mirror) [left, right] = [width - right, width - left];
       const colour = colours[face.emotion] ?? "#fff";
@@ -387,7 +387,7 @@ class View {
     }
   }
 
-  // Write a label below its box or above it, where it hides no other; its first line alone, or nothing, where there is no room.
+  // Write a label below or above its box without covering another label; if there is no room, write its first line only, or nothing.
   drawLabel(pen, lines, left, below, above, size, colour, labels) {
     if (!lines.length) return;
     pen.font = `600 ${size}px system-ui, sans-serif`;
@@ -410,7 +410,7 @@ class View {
     lines.forEach((line, row) => pen.fillText(line, x + 0.9 * size, y + (0.42 + 1.3 * row) * size));
   }
 
-  // One row a face: its label, and the probabilities stacked from below, the last twenty seconds from left to right.
+  // One row per face: its label, and the stacked probabilities of the last twenty seconds from left to right.
   drawStrips(bin) {
     const { strips, legend } = this.part;
     const tracks = [...this.live.tracks.values()].filter((track) => track.bins.length).sort((one, other) => other.seen - one.seen)

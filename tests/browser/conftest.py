@@ -37,7 +37,8 @@ FRAME_SIZE = (640, 480)  # pixels, of the camera
 # Whether the notebook that is open can be run, and whether it was.
 READY = """() => {
     const panel = window.jupyterapp?.shell.currentWidget;
-    return panel?.context?.isReady && panel.sessionContext.isReady && panel.sessionContext.session?.kernel?.status === "idle"
+    const kernel = panel?.sessionContext?.session?.kernel;
+    return panel?.context?.isReady && panel.sessionContext.isReady && kernel?.status === "idle"
         && panel.content.widgets.length > 0;
 }"""
 RAN = """() => window.jupyterapp.shell.currentWidget.content.widgets.every(
@@ -80,8 +81,9 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
     set_lab(lab, "apputils-extension/notification", fetchNews="false", checkForUpdates=False)
     set_lab(lab, "docmanager-extension/plugin", autosave=False)
     folders = {
-        "JUPYTER_CONFIG_DIR": home / "config", "JUPYTER_RUNTIME_DIR": lab.runtime, "JUPYTER_DATA_DIR": home / "data",
-        "JUPYTERLAB_SETTINGS_DIR": lab.settings, "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces", "IPYTHONDIR": home / "ipython",
+        "JUPYTER_CONFIG_DIR": home / "config", "JUPYTER_RUNTIME_DIR": lab.runtime,
+        "JUPYTER_DATA_DIR": home / "data", "JUPYTERLAB_SETTINGS_DIR": lab.settings,
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces", "IPYTHONDIR": home / "ipython",
     }  # fmt: skip
     command = [
         sys.executable,
@@ -161,7 +163,7 @@ def make_camera_film(
 
 @pytest.fixture(scope="session")
 def launch_chromium() -> Iterator[Callable]:
-    """Return a function that starts Chromium with a film as its camera, or with two cameras that show a test picture."""
+    """Return a function that starts Chromium with a film as its camera, or two test cameras."""
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="Playwright is not installed: pip install 'facekit[dev]'"
     )
@@ -202,7 +204,7 @@ def chromium(launch_chromium, camera_film):
 
 @pytest.fixture
 def open_notebook(chromium, lab) -> Iterator[Callable]:
-    """Return a function that opens a notebook of the cells given; what it opened is closed after the test."""
+    """Return a function that opens a notebook with cells, and close it after the test."""
     opened = []
 
     def open_(
@@ -269,7 +271,7 @@ class Notebook:
             self.page.wait_for_function(RAN, timeout=RUN_SECONDS * 1000)
 
     def command(self, name: str) -> None:
-        """Run a command of JupyterLab, such as `kernelmenu:restart`, without waiting for its end."""
+        """Run a command of JupyterLab, such as `kernelmenu:restart`, without waiting for it."""
         self.page.evaluate("(name) => { window.jupyterapp.commands.execute(name); }", name)
 
     def ask(self, expression: str) -> str:
@@ -300,7 +302,7 @@ class Notebook:
         return "".join(printed)
 
     def take_screenshot(self, name: str, selector: str = "") -> None:
-        """Keep a picture of the page, or of what a selector finds first, in the folder that FACEKIT_SCREENSHOTS names, if any."""
+        """Save a picture of the page, or of a selector's first element, in FACEKIT_SCREENSHOTS."""
         if SCREENSHOTS:
             shown = self.page.locator(selector).first if selector else self.page
             shown.screenshot(path=Path(SCREENSHOTS, f"{name}.png"))

@@ -1,4 +1,4 @@
-"""The shop floor's page as `facekit app` serves it: a process of its own, a real Voila, a real Chromium."""
+"""The page as `facekit app` serves it: a process of its own, a real Voila, a real Chromium."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ SCREENSHOTS = os.environ.get("FACEKIT_SCREENSHOTS")
 
 @pytest.fixture
 def serve(tmp_path) -> Iterator[Callable[..., str]]:
-    """Return a function that runs `facekit app` with the arguments given, and returns its address."""
+    """Return a function that runs `facekit app` with arguments, and returns its address."""
     started = []
 
     def start(*arguments) -> str:

@@ -9,7 +9,9 @@ from facekit.fusion import load_constants
 from facekit.registry import get_models_dir
 from facekit.widgets import explorers, fusion
 portrait = load_portraits()["group.jpg"]
-tables = {name: pd.read_parquet(get_models_dir() / name / "predictions.parquet") for name in ("age", "gender")}
+folder = get_models_dir()
+names = ("age", "gender")
+tables = {name: pd.read_parquet(folder / name / "predictions.parquet") for name in names}
 answers = facekit.FaceAnalyzer().infer(portrait, facekit.detect_faces(portrait)[[0]])"""
 CELLS = (
     "explorers.explore_cascade(portrait)",
@@ -24,7 +26,7 @@ def test_sliders_have_names_and_move_figures(open_notebook, theme, width):
     notebook = open_notebook([PREPARE, *CELLS], theme=theme, camera=False, size=(width, 2600))
     notebook.run_all()
     page = notebook.page
-    page.get_by_text("who always guesses the commonest").wait_for(timeout=60_000)
+    page.get_by_text("always the most frequent class").wait_for(timeout=60_000)
     page.get_by_text("Confidence 0").wait_for(timeout=60_000)
     notebook.take_screenshot(f"explorers-{theme}-{width}")
     slider = page.get_by_role("slider", name="threshold", exact=True)
@@ -32,9 +34,9 @@ def test_sliders_have_names_and_move_figures(open_notebook, theme, width):
     slider.focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    page.get_by_text("From 0.53 on").wait_for(timeout=60_000)
+    page.get_by_text("At threshold 0.53").wait_for(timeout=60_000)
     page.get_by_role("combobox", name="label").select_option("female")
-    page.get_by_text("are told as female").wait_for(timeout=60_000)
+    page.get_by_text("are predicted as female").wait_for(timeout=60_000)
     page.get_by_role("combobox", name="ranges").select_option("stages")
     page.get_by_text("5 classes").wait_for(timeout=60_000)
     years = page.get_by_role("textbox", name="first years")

@@ -7,7 +7,9 @@ from PIL import Image
 
 from facekit.datasets.manifest import load_manifest
 
-SHOW = "from facekit.widgets.labeler import Labeler\nlabeler = Labeler({source}, {path!r}, {attributes!r})\nlabeler"
+SHOW = """from facekit.widgets.labeler import Labeler
+labeler = Labeler({source}, {path!r}, {attributes!r})
+labeler"""
 
 
 @pytest.fixture
@@ -37,7 +39,8 @@ def wait_for(page, text: str) -> None:
 
 def wait_for_state(page, state: str) -> None:
     page.wait_for_function(
-        "(state) => document.querySelector('.facekit-labeler .facekit-badge').textContent === state",
+        "(state) => document.querySelector('.facekit-labeler .facekit-badge').textContent"
+        " === state",
         arg=state,
     )
 
@@ -103,7 +106,10 @@ def test_the_keyboard_alone(open_notebook, photos, tmp_path, theme, width):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_proposals_two_views_and_resuming(open_notebook, photos, tmp_path, theme):
     path = tmp_path / "mine.parquet"
-    analyze = f"import facekit\nanalysis = facekit.analyze({str(photos / 'b.png')!r}, attributes=facekit.ATTRIBUTES)\n"
+    photo = str(photos / "b.png")
+    analyze = (
+        f"import facekit\nanalysis = facekit.analyze({photo!r}, attributes=facekit.ATTRIBUTES)\n"
+    )
     code = analyze + SHOW.format(
         source="analysis", path=str(path), attributes=("age", "gender", "emotion", "ethnicity")
     )

@@ -1,4 +1,4 @@
-"""The upload widget as a reader of a notebook meets it: good and broken files, the mouse, the keyboard, the clipboard."""
+"""The upload widget in a notebook: good and broken files, mouse, keyboard, clipboard."""
 
 import csv
 import json
@@ -14,7 +14,9 @@ from facekit.faces import COLUMNS
 from facekit.images import decode_image, read_image
 
 SHOW = "from facekit.widgets.upload import UploadAnalyzer\nupload = UploadAnalyzer()\nupload"
-ANALYSED = "(count) => document.querySelectorAll('.facekit-picture:is([data-state=done], [data-state=error])').length === count"
+ANALYSED = """(count) => count === document.querySelectorAll(
+    ".facekit-picture:is([data-state=done], [data-state=error])"
+).length"""
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +144,10 @@ MAKE_FILE = """async ([type, event, path]) => {
     const pixels = await (await fetch(path)).blob();
     const transfer = new DataTransfer();
     transfer.items.add(new File([pixels], "image.png", { type: "image/png" }));
-    const options = { bubbles: true, cancelable: true, [type === "ClipboardEvent" ? "clipboardData" : "dataTransfer"]: transfer };
-    document.querySelector(".facekit-upload .facekit-title").dispatchEvent(new window[type](event, options));
+    const name = type === "ClipboardEvent" ? "clipboardData" : "dataTransfer";
+    const options = { bubbles: true, cancelable: true, [name]: transfer };
+    const title = document.querySelector(".facekit-upload .facekit-title");
+    title.dispatchEvent(new window[type](event, options));
 }"""
 
 
@@ -169,7 +173,7 @@ def test_a_kernel_that_was_restarted(open_notebook, files):
     page.wait_for_timeout(3000)
     page.set_input_files(".facekit-upload input[type=file]", files["astronaut.png"])
     page.get_by_text(
-        "astronaut.png: not analysed. The kernel has gone or was restarted: run this cell again."
+        "astronaut.png: not analysed. The kernel stopped or was restarted: run this cell again."
     ).wait_for(timeout=30_000)
     notebook.take_screenshot("upload-restarted")
     notebook.run_all()
@@ -188,8 +192,9 @@ def test_large_pictures_freeze_neither_kernel_nor_page(open_notebook, portraits,
     notebook.run_all()
     page = notebook.page
     page.evaluate(
-        "window.longest = 0; new PerformanceObserver((list) => list.getEntries().forEach(({ duration }) =>"
-        "window.longest = Math.max(longest, duration))).observe({ type: 'longtask' })"
+        "window.longest = 0; new PerformanceObserver((list) => list.getEntries().forEach("
+        "({ duration }) => window.longest = Math.max(longest, duration)"
+        ")).observe({ type: 'longtask' })"
     )
     page.set_input_files(".facekit-upload input[type=file]", large)
     begin = time.monotonic()
@@ -201,7 +206,8 @@ def test_large_pictures_freeze_neither_kernel_nor_page(open_notebook, portraits,
         page.wait_for_timeout(500)
     took = time.monotonic() - begin
     print(
-        f"\n{len(large)} pictures of 12 megapixels took {took:.0f} s; longest task of the page: {page.evaluate('longest'):.0f} ms"
+        f"\n{len(large)} pictures of 12 megapixels took {took:.0f} s; "
+        f"longest task of the page: {page.evaluate('longest'):.0f} ms"
     )
     print(
         f"the kernel answered after {np.median(waits):.3f} s (median), {max(waits):.2f} s (longest)"

@@ -1,4 +1,4 @@
-"""The live view in JupyterLab: what the camera sees is told in the page, in Python and in the csv. Times are printed, never judged."""
+"""The live view in JupyterLab: page, Python and csv show the same faces. Times are printed only."""
 
 import csv
 import os
@@ -26,8 +26,9 @@ OPEN_CAMERAS = "() => window.tracks.filter((track) => track.readyState === 'live
 
 
 def show(name: str = "w", **options) -> str:
-    told = ", ".join(f"{key}={value!r}" for key, value in options.items())
-    return f"from facekit.widgets.webcam import WebcamAnalyzer\n{name} = WebcamAnalyzer({told})\n{name}"
+    arguments = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    load = "from facekit.widgets.webcam import WebcamAnalyzer"
+    return f"{load}\n{name} = WebcamAnalyzer({arguments})\n{name}"
 
 
 def press(view, name: str) -> None:
@@ -57,7 +58,7 @@ def wait_for_frames(notebook, count: int, name: str = "w") -> None:
 
 
 def wait_until(notebook, expression: str) -> None:
-    """Wait until an expression is true in Python, which hears of what is done in the page later than its reader."""
+    """Wait until an expression is true in Python, which receives changes of the page later."""
     end = time.monotonic() + HEARD
     while notebook.ask(f"bool({expression})") == "False":
         assert time.monotonic() < end, expression
@@ -136,11 +137,9 @@ def test_without_https(open_notebook):
     alert = notebook.page.locator(".webcam [role=alert]")
     alert.wait_for(timeout=SHOWN)
     assert alert.inner_text().startswith(
-        "Browsers give the camera to https pages and to localhost alone"
+        "Browsers allow the camera only on https pages and on localhost"
     )
-    assert alert.inner_text().endswith(
-        'let a film stand in for it: WebcamAnalyzer(source="film.mp4").'
-    )
+    assert alert.inner_text().endswith('use a film instead: WebcamAnalyzer(source="film.mp4").')
 
 
 def test_another_camera(open_notebook, launch_chromium):
@@ -168,14 +167,15 @@ def test_cells_run_meanwhile(open_notebook):
     notebook.run_all()
     start(notebook)
     seen = notebook.run(
-        "import time\nbefore = w.frame\nfor _ in range(30): time.sleep(0.1)\nprint(w.frame - before)"
+        "import time\nbefore = w.frame\nfor _ in range(30): time.sleep(0.1)\n"
+        "print(w.frame - before)"
     )
     print(f"\n{seen.strip()} frames while a cell ran for 3 s")
     assert int(seen) > 0
 
 
 def test_two_views(open_notebook):
-    """Two widgets beside each other, and one of them shown twice: each camera is opened once, and closed with its last view."""
+    """Each camera is opened once and closed with its last view, if two widgets show three views."""
     notebook = open_notebook([show("first"), show("second"), "first"], size=(1100, 3000))
     notebook.run_all()
     page = notebook.page
@@ -187,9 +187,7 @@ def test_two_views(open_notebook):
     for name in ("first", "second"):
         wait_for_frames(notebook, 5, name)
         assert notebook.ask(f"{name}.analysis.profiles[0].gender") == "female"
-    page.evaluate(
-        "() => { const { content } = window.jupyterapp.shell.currentWidget; content.activeCellIndex = 0; }"
-    )
+    page.evaluate("() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0; }")
     notebook.command("notebook:delete-cell")
     page.locator(".webcam").nth(2).wait_for(state="detached")
     assert page.evaluate(OPEN_CAMERAS) == 2
@@ -270,7 +268,8 @@ def test_memory_stays(open_notebook, lab):
         kernel.append(int(notebook.ask("process.memory_info().rss")) / 1e6)
         page.append(devtools.send("Runtime.getHeapUsage")["usedSize"] / 1e6)
     print(
-        f"\nafter each 400 frames, MB: kernel {[round(size) for size in kernel]}, page {[round(size, 1) for size in page]}"
+        f"\nafter each 400 frames, MB: kernel {[round(size) for size in kernel]}, "
+        f"page {[round(size, 1) for size in page]}"
     )
     assert kernel[-1] < kernel[0] + 30
     assert page[-1] < page[0] + 5
@@ -304,6 +303,7 @@ def test_pace(open_notebook, transport, options):
     )
     latency = notebook.ask("round(1000 * w.latency_seconds)") if options else ""
     print(
-        f"\n| {transport} {options or ''} | {frames / took:.1f} | {latency} | {1000 * spent / frames:.0f} |"
+        f"\n| {transport} {options or ''} | {frames / took:.1f} | {latency} | "
+        f"{1000 * spent / frames:.0f} |"
     )
     assert frames > 0

@@ -404,109 +404,10 @@ def test_help_names_what_there_is():
     )
 
 
-def test_demo(tmp_path):
-    result = run("demo", "--output", tmp_path)
-    assert result.exit_code == 0
-    assert f"8 faces found; open {tmp_path / 'index.html'}" in result.stdout
-    table = pd.read_csv(tmp_path / "faces.csv")
-    assert table["image"].value_counts().to_dict() == {
-        "group.jpg": 6,
-        "astronaut.png": 1,
-        "grace_hopper.jpg": 1,
-    }
-    page = (tmp_path / "index.html").read_text()
-    for name in ("astronaut", "grace_hopper", "group"):
-        assert f"{name}.jpg" in page
-        assert (tmp_path / f"{name}-annotated.jpg").exists()
-
-
-def test_demo_of_a_missing_photo(tmp_path):
-    result = run("demo", tmp_path / "me.jpg", "--output", tmp_path)
-    assert result.exit_code == 1
-    assert "me.jpg: no such file" in result.stderr
-
-
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="only Linux tells a process its peak memory"
 )
-class TestApp:
-    @pytest.fixture
-    def served(self, monkeypatch) -> list[tuple]:
-        pytest.importorskip(
-            "voila", reason="Voila is not installed: pip install 'facekit[notebooks]'"
-        )
-        calls = []
-        monkeypatch.setattr(
-            "facekit.app.serving.serve_app", lambda *arguments: calls.append(arguments)
-        )
-        return calls
-
-    def test_defaults_keep_to_this_machine(self, served):
-        result = run("app", "--port", 8899)
-        assert result.exit_code == 0, result.output
-        [(options, host, port, token, theme, browser)] = served
-        assert options == {}
-        assert (host, port, theme, browser) == ("localhost", 8899, "light", True)
-        assert len(token) >= 20
-        assert f"http://localhost:8899/?token={token}" in result.stdout
-        assert "https" not in result.stderr
-
-    def test_other_devices(self, served, tmp_path):
-        result = run(
-            "app",
-            tmp_path,
-            "--host",
-            "0.0.0.0",
-            "--port",
-            8899,
-            "--token",
-            "open-sesame",
-            "--sure",
-            0.7,
-            "--no-browser",
-        )
-        assert served == [
-            (
-                {"source": str(tmp_path), "sure_from": 0.7},
-                "0.0.0.0",
-                8899,
-                "open-sesame",
-                "light",
-                False,
-            )
-        ]
-        assert "cameras to https" in result.stderr
-
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [(["--token", "short"], "8 characters"), (["/dev/null"], "neither a folder nor a video"), (["nowhere"], "does not exist"),
-         (["--sure", 2], "not in the range"), (["--minutes", 0], "not in the range")],
-    )  # fmt: skip
-    def test_wrong_usage(self, served, arguments, message):
-        result = run("app", *arguments)
-        assert result.exit_code == 2
-        assert message in result.stderr
-        assert served == []
-
-    def test_address_that_is_not_here(self, served):
-        result = run("app", "--host", "192.0.2.1")
-        assert result.exit_code == 1
-        assert "192.0.2.1:8866 cannot be listened on" in result.stderr
-        assert "give another --host or --port" in result.stderr
-
-    def test_without_voila(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "voila", None)
-        result = run("app")
-        assert result.exit_code == 1
-        assert (
-            result.stderr.strip()
-            == "Error: The app needs voila; run: pip install 'facekit[notebooks]'"
-        )
-
-
 def test_a_hundred_megapixels_fit_in_a_laptop(portraits, tmp_path):
     """Three bytes per pixel are 300 MB; Pillow needs four, and two copies for a moment."""
     photo = tmp_path / "large.jpg"

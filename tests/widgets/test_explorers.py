@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facekit import lessons
 from facekit.taxonomy import AGE_SCHEMES, AGES_YEARS
+from facekit.training import backend
 from facekit.widgets import explorers
 
 
@@ -20,14 +20,14 @@ class TestCascade:
         figure, alt = shown[-1]
         titles = [ax.get_title(loc="left") for ax in figure.axes]
         assert [title.split()[0] for title in titles] == ["P-Net", "R-Net", "O-Net"]
-        assert titles[2] == "O-Net leaves 1"
+        assert titles[2] == "O-Net keeps 1"
         assert [len(ax.patches) for ax in figure.axes] == [
             int(title.split()[-1]) for title in titles
         ]
         assert alt.endswith(
-            "O-Net leaves 1. MTCNN(min_face_size=60, scale_factor=0.709, thresholds=(0.6, 0.7, 0.8))"
+            "O-Net keeps 1. MTCNN(min_face_size=60, scale_factor=0.709, thresholds=(0.6, 0.7, 0.8))"
         )
-        assert alt in capsys.readouterr().out  # for whom does not see the figure
+        assert alt in capsys.readouterr().out  # for readers who do not see the figure
         get_controls(widget)["R-Net threshold"].value = 0.0
         widget.update()
         assert int(shown[-1][0].axes[1].get_title(loc="left").split()[-1]) > len(
@@ -43,7 +43,7 @@ class TestCascade:
 
     def test_no_face_is_no_error(self, shown):
         explorers.explore_cascade(np.zeros((100, 120, 3), np.uint8)).update()
-        assert shown[-1][0].axes[2].get_title(loc="left") == "O-Net leaves 0"
+        assert shown[-1][0].axes[2].get_title(loc="left") == "O-Net keeps 0"
 
 
 class TestThreshold:
@@ -60,21 +60,22 @@ class TestThreshold:
         widget.update()
         assert (
             shown[-1][1]
-            == "From 0.50 on, 3 faces are told as male; 1 of them are false alarms, and 0 others are missed."
+            == "At threshold 0.50, 3 faces are predicted as male; 1 of them are false positives, "
+            "and 0 other faces are false negatives."
         )
         controls = get_controls(widget)
         controls["threshold"].value = 0.8
         widget.update()
         assert (
-            "From 0.80 on, 1 faces are told as male; 0 of them are false alarms, and 1 others are missed."
-            in capsys.readouterr().out
+            "At threshold 0.80, 1 faces are predicted as male; 0 of them are false positives, "
+            "and 1 other faces are false negatives." in capsys.readouterr().out
         )
         controls["label"].value = "female"
         widget.update()
-        assert "are told as female" in shown[-1][1]
+        assert "are predicted as female" in shown[-1][1]
         controls["threshold"].value = 1.0
         widget.update()
-        assert "From 1.00 on, 0 faces" in shown[-1][1]
+        assert "At threshold 1.00, 0 faces" in shown[-1][1]
 
     def test_the_first_class_is_the_default(self):
         assert (
@@ -85,8 +86,8 @@ class TestThreshold:
 class TestAgeClasses:
     @pytest.fixture
     def predictions(self) -> pd.DataFrame:
-        told = np.eye(len(AGES_YEARS))[[5, 19, 40, 70]]
-        return pd.DataFrame(told, columns=[f"p_{year}" for year in AGES_YEARS]).assign(
+        answer = np.eye(len(AGES_YEARS))[[5, 19, 40, 70]]
+        return pd.DataFrame(answer, columns=[f"p_{year}" for year in AGES_YEARS]).assign(
             label=[5, 17, 41, 66]
         )
 
@@ -97,25 +98,28 @@ class TestAgeClasses:
         controls["ranges"].value = "stages"
         widget.update()
         assert controls["first years"].value == ", ".join(map(str, AGE_SCHEMES["stages"]))
-        assert shown[-1][1].startswith("5 classes: 100% right, 100% within one class; ")
+        assert shown[-1][1].startswith("5 classes: accuracy 100%, 100% within one class; ")
         controls["first years"].value = "0 18, 65"
         widget.update()
-        assert shown[-1][0].get_title(loc="left") == "3 classes: 75% right, 100% within one class"
-        assert "who always guesses the commonest is right on 50%." in capsys.readouterr().out
+        assert shown[-1][0].get_title(loc="left") == (
+            "3 classes: accuracy 75%, 100% within one class"
+        )
+        assert "always the most frequent class: 50%." in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             (
                 "0, ten",
-                "The first year of each class, please, such as 0, 13, 20, 40, 60; got 0, ten.",
+                "`first years` must be the first year of each class, such as 0, 13, 20, 40, 60; "
+                "got 0, ten.",
             ),
-            ("", "From 2 to 20 classes, please; got 0."),
-            (" ".join(map(str, range(21))), "From 2 to 20 classes, please; got 21."),
+            ("", "`first years` must give 2 to 20 classes; got 0."),
+            (" ".join(map(str, range(21))), "`first years` must give 2 to 20 classes; got 21."),
             ("5, 10", "`scheme` must be first years that begin with 0 and rise; got 5, 10."),
         ],
     )
-    def test_other_years_are_told(self, text, message, predictions, shown, capsys):
+    def test_other_years_are_explained(self, text, message, predictions, shown, capsys):
         widget = explorers.explore_age_classes(predictions)
         get_controls(widget)["first years"].value = text
         before = len(shown)
@@ -144,9 +148,9 @@ class TestAugmentation:
         assert (shown[-1][0].images[1].get_array() != images[1]).any()
 
     def test_without_tensorflow_a_sentence_says_what_to_do(self, monkeypatch):
-        monkeypatch.setattr(lessons.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
         with pytest.raises(
-            lessons.MissingPackageError,
+            backend.MissingPackageError,
             match="Augmentation runs as it does in training, which needs TensorFlow: run",
         ):
             explorers.explore_augmentation(self.CROP)

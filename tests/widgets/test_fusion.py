@@ -31,7 +31,7 @@ def test_temperature(attribute, shown):
     slider.value = 2.0
     widget.update()
     assert shown[-1][1].startswith(
-        f"How sure of {attribute}, as the network says and at temperature 2.00: "
+        f"Certainty of {attribute}, as predicted and at temperature 2.00: "
     )
     assert [text.get_text() for text in shown[-1][0].get_legend().get_texts()] == [
         fusion.BEFORE,
@@ -64,4 +64,4 @@ def test_confidence(shown, capsys):
     sliders["gender"].value = 0.0
     widget.update()
     assert len(shown) == before
-    assert "Nobody is asked: give at least one attribute a weight." in capsys.readouterr().out
+    assert "All weights are 0: give at least one attribute a weight." in capsys.readouterr().out

@@ -186,7 +186,7 @@ def test_a_broken_photo_does_not_stop_the_rest(table, path, sent):
     assert sent == []
 
 
-def test_a_file_that_cannot_be_written_is_told(table, path, monkeypatch):
+def test_a_file_that_cannot_be_written_is_reported(table, path, monkeypatch):
     labeler = Labeler(table, path)
 
     def fail(*_):

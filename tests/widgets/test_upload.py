@@ -1,4 +1,4 @@
-"""The model, without a page: what the page would send is put into it, what it would be sent is caught."""
+"""The model without a page: tests send the messages of a page, and catch the answers."""
 
 import asyncio
 import csv
@@ -14,7 +14,7 @@ from facekit.drawing import EMOTION_COLOURS
 from facekit.faces import COLUMNS
 from facekit.pipeline import FaceAnalyzer
 from facekit.widgets import upload
-from facekit.widgets.upload import HERE, UploadAnalyzer, analyze_picture, draw_picture
+from facekit.widgets.upload import HERE, UploadAnalyzer
 
 ANALYZER = FaceAnalyzer(min_face_size=60)
 
@@ -42,11 +42,11 @@ class Page:
     """What `upload.js` does, without showing anything."""
 
     def __init__(self, monkeypatch, **traits) -> None:
-        self.told: list[tuple[dict, list]] = []
+        self.sent: list[tuple[dict, list]] = []
         monkeypatch.setattr(
             UploadAnalyzer,
             "send",
-            lambda _, content, buffers=(): self.told.append((content, list(buffers))),
+            lambda _, content, buffers=(): self.sent.append((content, list(buffers))),
         )
         self.upload = UploadAnalyzer(**{"analyzer": ANALYZER} | traits)
 
@@ -58,7 +58,7 @@ class Page:
         """Send a picture in chunks, and return the answer to the last."""
         step = self.upload.chunk_bytes
         for start in range(0, max(len(content), 1), step):
-            before = len(self.told)
+            before = len(self.sent)
             message = {
                 "kind": "chunk",
                 "page": "p",
@@ -70,9 +70,9 @@ class Page:
             }
             self.upload._receive(None, message | more, [memoryview(content[start : start + step])])
             last = start + step >= len(content)
-            while len(self.told) == before or (last and self.told[-1][0]["kind"] == "more"):
+            while len(self.sent) == before or (last and self.sent[-1][0]["kind"] == "more"):
                 await asyncio.sleep(0.01)
-        return self.told[-1]
+        return self.sent[-1]
 
     def send_all(self, contents: dict[str, bytes]) -> None:
         async def send() -> None:
@@ -82,63 +82,18 @@ class Page:
         asyncio.run(send())
 
 
-class TestAnalyzePicture:
-    def test_faces(self, contents):
-        picture = analyze_picture(contents["portrait.jpg"], "portrait.jpg", ANALYZER)
-        assert (picture.error, picture.size_hw, len(picture.analysis), len(picture.crops)) == (
-            "",
-            (512, 512),
-            1,
-            1,
-        )
-        assert picture.analysis.image == "portrait.jpg"
-        assert picture.analysis.pixels is None
-        assert decode(picture.crops[0]).shape == (upload.CROP_SIDE, upload.CROP_SIDE, 3)
-
-    def test_no_faces(self, contents):
-        picture = analyze_picture(contents["plain.png"], "plain.png", ANALYZER)
-        assert (picture.error, len(picture.analysis), picture.crops) == ("", 0, ())
-        assert decode(picture.preview).shape == (40, 60, 3)
-
-    @pytest.mark.parametrize(
-        ("name", "message"),
-        [
-            ("cut.jpg", "damaged"),
-            ("empty.png", "empty"),
-            ("notes.txt", "not a picture that can be read"),
-        ],
-    )
-    def test_broken(self, contents, name, message):
-        picture = analyze_picture(contents[name], name, ANALYZER)
-        assert picture.analysis is None
-        assert picture.error.startswith(f"{name}: ")
-        assert message in picture.error
-
-    def test_large_pictures_are_shown_small(self):
-        picture = analyze_picture(encode(np.zeros((300, 3000, 3), np.uint8)), "wide.jpg", ANALYZER)
-        assert decode(picture.preview).shape == (128, upload.VIEW_SIDE, 3)
-        assert picture.size_hw == (300, 3000)
-
-
-def test_drawing_has_the_pictures_own_size(contents):
-    picture = analyze_picture(contents["portrait.jpg"], "portrait.jpg", ANALYZER)
-    drawn = decode(draw_picture(contents["portrait.jpg"], picture.analysis))
-    assert drawn.shape == (640, 640, 3)  # small pictures come out enlarged
-    assert (drawn != decode(contents["portrait.jpg"])[0, 0]).any()
-
-
 def test_good_and_broken_pictures(monkeypatch, contents):
     page = Page(monkeypatch, chunk_bytes=20_000)
     seen = []
     page.upload.observe(lambda change: seen.append(len(change["new"])), "value")
     page.send_all(contents)
-    told = [(content, buffers) for content, buffers in page.told if content["kind"] == "picture"]
-    assert [content["name"] for content, _ in told] == list(contents)
-    assert [bool(content["error"]) for content, _ in told] == [False, False, True, True, True]
-    assert [len(buffers) for _, buffers in told] == [2, 1, 1, 1, 1]
-    assert told[0][0]["rows"] == page.upload.value[0].analysis.to_dicts()
-    assert told[0][0]["labels"][0][1].startswith("happiness")
-    json.dumps([content for content, _ in told])
+    answers = [(content, buffers) for content, buffers in page.sent if content["kind"] == "picture"]
+    assert [content["name"] for content, _ in answers] == list(contents)
+    assert [bool(content["error"]) for content, _ in answers] == [False, False, True, True, True]
+    assert [len(buffers) for _, buffers in answers] == [2, 1, 1, 1, 1]
+    assert answers[0][0]["rows"] == page.upload.value[0].analysis.to_dicts()
+    assert answers[0][0]["labels"][0][1].startswith("happiness")
+    json.dumps([content for content, _ in answers])
     assert seen == [1, 2, 3, 4, 5]
     assert [(picture.name, picture.type, picture.size) for picture in page.upload.value] == [
         (name, "image/x", len(content)) for name, content in contents.items()
@@ -153,9 +108,9 @@ def test_nothing_uploaded(monkeypatch):
     assert page.upload.value == ()
     assert page.upload.to_frame().columns.tolist() == list(COLUMNS)
     page.say("hello")
-    assert page.told == []
+    assert page.sent == []
     page.say("table", form="csv")
-    assert page.told[-1][1][0].decode().splitlines() == [",".join(COLUMNS)]
+    assert page.sent[-1][1][0].decode().splitlines() == [",".join(COLUMNS)]
 
 
 def test_a_saved_notebook_holds_no_picture(monkeypatch, contents):
@@ -170,29 +125,31 @@ def test_downloads(monkeypatch, contents):
     page.send_all({"portrait.jpg": contents["portrait.jpg"], "cut.jpg": contents["cut.jpg"]})
     for form in ("csv", "json"):
         page.say("table", form=form)
-    (csv_told, [table]), (json_told, [rows]) = page.told[-2:]
-    assert (csv_told["name"], json_told["name"], csv_told["page"]) == (
+    (csv_answer, [table]), (json_answer, [rows]) = page.sent[-2:]
+    assert (csv_answer["name"], json_answer["name"], csv_answer["page"]) == (
         "faces.csv",
         "faces.json",
         "p",
     )
     assert json.loads(rows) == page.upload.value[0].analysis.to_dicts()
     assert [row["emotion"] for row in csv.DictReader(io.StringIO(table.decode()))] == ["happiness"]
-    told, [png] = asyncio.run(page.send("k0", "portrait.jpg", contents["portrait.jpg"], draw=True))
-    assert (told["kind"], told["name"]) == ("file", "portrait-annotated.png")
+    answer, [png] = asyncio.run(
+        page.send("k0", "portrait.jpg", contents["portrait.jpg"], draw=True)
+    )
+    assert (answer["kind"], answer["name"]) == ("file", "portrait-annotated.png")
     assert decode(png).shape == (640, 640, 3)
 
 
 def test_a_drawing_that_fails_is_answered(monkeypatch, contents):
     page = Page(monkeypatch)
-    told, buffers = asyncio.run(
+    answer, buffers = asyncio.run(
         page.send("gone", "portrait.jpg", contents["portrait.jpg"], draw=True)
     )
-    assert (told["kind"], told["picture"], buffers) == ("file", "gone", [])
-    assert told["error"].startswith("portrait.jpg: could not be drawn")
+    assert (answer["kind"], answer["picture"], buffers) == ("file", "gone", [])
+    assert answer["error"].startswith("portrait.jpg: could not be drawn")
 
 
-def test_like_names_are_told_apart(monkeypatch, contents):
+def test_like_names_get_numbers(monkeypatch, contents):
     page = Page(monkeypatch)
 
     async def send() -> None:
@@ -207,13 +164,13 @@ def test_like_names_are_told_apart(monkeypatch, contents):
     ]
 
 
-def test_a_new_view_is_told_all(monkeypatch, contents):
+def test_a_new_view_receives_all(monkeypatch, contents):
     page = Page(monkeypatch)
     page.send_all(contents)
-    told = [content for content, _ in page.told if content["kind"] == "picture"]
-    page.told.clear()
+    answers = [content for content, _ in page.sent if content["kind"] == "picture"]
+    page.sent.clear()
     page.say("hello")
-    assert [content for content, _ in page.told] == told
+    assert [content for content, _ in page.sent] == answers
 
 
 def test_removing(monkeypatch, contents):
@@ -221,16 +178,18 @@ def test_removing(monkeypatch, contents):
     page.send_all({name: contents[name] for name in ("plain.png", "empty.png")})
     page.say("remove", picture="k0")
     assert [picture.name for picture in page.upload.value] == ["empty.png"]
-    assert page.told[-1][0] == {"kind": "removed", "picture": "k0"}
+    assert page.sent[-1][0] == {"kind": "removed", "picture": "k0"}
     page.say("clear")
     assert page.upload.value == ()
-    assert page.told[-1][0] == {"kind": "cleared"}
+    assert page.sent[-1][0] == {"kind": "cleared"}
 
 
 def test_a_file_too_large(monkeypatch, contents):
     page = Page(monkeypatch, largest_bytes=1_000_000)
-    told, _ = asyncio.run(page.send("a", "huge.tif", b"0" * 2_000_000))
-    assert told["error"] == "huge.tif: has 2 MB, more than the 1 MB taken; make it smaller first."
+    answer, _ = asyncio.run(page.send("a", "huge.tif", b"0" * 2_000_000))
+    assert (
+        answer["error"] == "huge.tif: has 2 MB, more than the limit of 1 MB; make it smaller first."
+    )
 
 
 def test_an_upload_that_another_interrupts(monkeypatch, contents):
@@ -239,7 +198,7 @@ def test_an_upload_that_another_interrupts(monkeypatch, contents):
     page.upload._receive(None, {"kind": "chunk", "start": 0} | message, [b"0" * 20_000])
     asyncio.run(page.send("b", "b.png", contents["plain.png"]))
     page.upload._receive(None, {"kind": "chunk", "start": 20_000} | message, [b"0" * 10_000])
-    assert page.told[-1][0]["error"] == "a.jpg: was interrupted on its way here; add it again."
+    assert page.sent[-1][0]["error"] == "a.jpg: the upload was interrupted; add it again."
     assert [bool(picture.error) for picture in page.upload.value] == [False, True]
 
 
@@ -261,17 +220,17 @@ class TestExplain:
         async def ask() -> None:
             await page.send("a", "portrait.jpg", contents["portrait.jpg"])
             page.say("explain", picture="a", face=0)
-            while page.told[-1][0]["kind"] != "explained":
+            while page.sent[-1][0]["kind"] != "explained":
                 await asyncio.sleep(0.01)
 
         asyncio.run(ask())
-        return page.told[-1]
+        return page.sent[-1]
 
     def test_maps(self, monkeypatch, contents):
-        told, buffers = self.explain(
+        answer, buffers = self.explain(
             monkeypatch, contents, lambda crop: {"emotion": crop, "age": crop // 2}
         )
-        assert told == {
+        assert answer == {
             "kind": "explained",
             "picture": "a",
             "face": 0,
@@ -283,15 +242,15 @@ class TestExplain:
         ] * 2
 
     def test_failure(self, monkeypatch, contents):
-        told, buffers = self.explain(monkeypatch, contents, lambda crop: 1 / 0)
-        assert (told["error"], buffers) == ("ZeroDivisionError: division by zero", [])
+        answer, buffers = self.explain(monkeypatch, contents, lambda crop: 1 / 0)
+        assert (answer["error"], buffers) == ("ZeroDivisionError: division by zero", [])
 
     def test_without(self, monkeypatch, contents):
         page = Page(monkeypatch)
         page.send_all({"plain.png": contents["plain.png"]})
-        before = len(page.told)
+        before = len(page.sent)
         page.say("explain", picture="k0", face=0)
-        assert len(page.told) == before
+        assert len(page.sent) == before
 
 
 @pytest.mark.parametrize(
