@@ -49,7 +49,7 @@ def test_a_dataset_gives_a_sample(own, tmp_path, monkeypatch):
         }
     )
     numbered = np.arange(40)[:, None, None, None] * np.ones((1, 64, 64, 1))
-    from facekit.training import course
+    from facekit.training import data as course
 
     asked = []
     monkeypatch.setattr(
