@@ -247,7 +247,9 @@ class TestPretrained:
         network.save(tmp_path / "network.keras")
         loaded = keras.saving.load_model(tmp_path / "network.keras", compile=False)
         crops = make_crops(2, side=32, channels=1)
-        np.testing.assert_allclose(self.predict(loaded, crops), self.predict(network, crops), atol=1e-6)
+        np.testing.assert_allclose(
+            self.predict(loaded, crops), self.predict(network, crops), atol=1e-6
+        )
 
     @pytest.mark.parametrize(
         ("stages", "convolutions"), [(STAGES, 29), (SHORT_STAGES, 21)], ids=["whole", "short"]
