@@ -38,7 +38,7 @@ class ImageError(ValueError):
 
 @contextlib.contextmanager
 def explain_failures(name: str) -> Iterator[None]:
-    """Turn whatever goes wrong with a picture into an error that names it and the remedy.
+    """Turn any failure to read a picture into an error that names the file and the remedy.
 
     Args:
         name: What was given as the picture's path or name.
