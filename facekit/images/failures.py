@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from facekit.images.formats import CAMERA_RAW, FORMATS, VIDEO
+from facekit.images.formats import CAMERA_RAW, FORMATS, VIDEO, VIDEO_SUFFIXES
 
 MAX_PIXELS = 150_000_000  # 450 MB decoded: more than any camera gives, less than a laptop has
 NAME_LENGTH = 120  # characters of a name in messages
@@ -38,7 +38,7 @@ class ImageError(ValueError):
 
 @contextlib.contextmanager
 def explain_failures(name: str) -> Iterator[None]:
-    """Turn whatever goes wrong with a picture into an error that names it and the remedy.
+    """Turn any failure to read a picture into an error that names the file and the remedy.
 
     Args:
         name: What was given as the picture's path or name.
@@ -141,10 +141,12 @@ def make_kind_error(kind: str, name: str) -> ImageError:
         name: The file's name.
     """
     if kind == VIDEO:
+        is_named = name.lower().endswith(VIDEO_SUFFIXES)
+        renamed = "" if is_named else ", after giving it a name that ends in .mp4"
         return ImageError(
             f"{name}: is a video, not a picture. In Python, read it with "
-            "`FaceAnalyzer().analyze_video(path)`; for `facekit analyze`, "
-            "its name must end as videos' do, such as .mp4."
+            "`FaceAnalyzer().analyze_video(path)`; on the command line, with `facekit analyze`"
+            f"{renamed}."
         )
     if kind == "HEIC" and "HEIF" not in FORMATS:
         return ImageError(

@@ -170,7 +170,7 @@ def _decode(file: BinaryIO, name: str) -> np.ndarray:
 
 
 def _raise_reason(content: bytes) -> None:
-    """Raise the error with which a decoder refused a picture; Pillow itself keeps it back."""
+    """Raise the error with which a decoder refused a picture, which Pillow does not report."""
     start = content[8:] if content.startswith(b"RIFF") else content
     for signature, name in SIGNED_FORMATS.items():
         if start.startswith(signature) and name in Image.OPEN:
