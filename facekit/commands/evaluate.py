@@ -11,7 +11,22 @@ from facekit.taxonomy import ATTRIBUTES
 TABLES = "paper-tables"
 
 
-@click.command(short_help="Compute the figures of the shipped models on held-out images.")
+EVALUATE_HELP = """Compute figures on held-out images from the stored predictions of the shipped
+models.
+
+ATTRIBUTE is age, gender, emotion or ethnicity; all four by default. paper-tables prints the figures
+beside those of the two papers. No image and no network is needed. Only the test split is measured.
+
+\b
+  facekit evaluate gender
+  facekit evaluate paper-tables
+"""
+
+
+@click.command(
+    help=EVALUATE_HELP,
+    short_help="Compute the figures of the shipped models on held-out images.",
+)
 @click.argument(
     "tasks",
     metavar=f"[ATTRIBUTE|{TABLES}]...",
@@ -19,16 +34,7 @@ TABLES = "paper-tables"
     type=click.Choice((*ATTRIBUTES, TABLES)),
 )
 def evaluate(tasks: tuple[str, ...]) -> None:
-    r"""Compute figures on held-out images from the stored predictions of the shipped models.
-
-    ATTRIBUTE is age, gender, emotion or ethnicity; all four by default. `paper-tables` prints the
-    figures beside those of the two papers. No image and no network is needed. Only the test split
-    is measured.
-
-    \b
-      facekit evaluate gender
-      facekit evaluate paper-tables
-    """
+    """Print the figures of attributes, or the tables of the papers."""
     from facekit.evaluation.figures import CELLS, format_cells
     from facekit.evaluation.markdown import make_markdown
     from facekit.evaluation.papers import load_figures, tabulate_papers

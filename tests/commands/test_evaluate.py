@@ -80,4 +80,4 @@ def test_wrong_attribute():
 
 def test_help_names_what_there_is():
     text = run("--help").stdout
-    assert all(name in text for name in ("held-out", "paper-tables", "facekit evaluate gender"))
+    assert all(name in text for name in ("held-out", "paper-tables", "facekit evaluate gender\n"))

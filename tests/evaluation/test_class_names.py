@@ -11,7 +11,7 @@ from facekit.evaluation.class_names import are_numbers, make_key, unify_spelling
         ("Cat", "cat", True),
         ("very  sad", "very sad", True),
         ("fe\u200bmale", "female", True),
-        ("ｃａｔ", "cat", True),  # wide letters
+        ("\uff43\uff41\uff54", "cat", True),  # wide letters
         ("1", "1.0", True),
         ("True", "1", True),
         ("nan", "NaN", True),
