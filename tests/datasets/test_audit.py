@@ -320,9 +320,9 @@ class TestCommand:
             main, ["data", "audit", str(tmp_path / "mine.parquet"), "--data", str(tmp_path)]
         )
         assert result.exit_code == 0
-        assert "faces were not counted" in result.output
+        assert "not split: A split into train, validation, calibration, test" in result.output
         assert "1 of 2          50.0%  unreadable files" in result.output
-        assert "no face found by MTCNN, not measured" in result.output
+        assert "1 of 2          50.0%  no face found by MTCNN" in result.output
 
     def test_what_is_not_there_is_named(self, tmp_path):
         result = CliRunner().invoke(main, ["data", "audit", "utkface", "--data", str(tmp_path)])
