@@ -162,7 +162,12 @@ class TestFolders:
         manifest = read_synthetic(folder)
         assert manifest["subject"].nunique() == manifest["group"].nunique() == 30
         assert manifest.groupby("subject")["split"].nunique().max() == 1
-        pd.testing.assert_frame_equal(split_by_protocol(manifest, "official"), manifest)
+        official = split_by_protocol(manifest, "official")  # calibration is cut from train alone
+        calibration = official["split"] == "calibration"
+        assert calibration.any()
+        assert official.groupby("subject")["split"].nunique().max() == 1
+        pd.testing.assert_frame_equal(official.assign(split=manifest["split"]), manifest)
+        assert (official["split"].mask(calibration, "train") == manifest["split"]).all()
 
     def test_pictures_are_those_of_the_traits(self, folder):
         train = sample_traits(42, seed=2)
