@@ -119,7 +119,7 @@ class TestBias:
         before, after = (np.mean(np.array(column) == label) for column in columns)
         assert after == pytest.approx(before * share / (before * share + 1 - before), abs=0.03)
         others = [
-            [face for face, told in zip(faces, column, strict=True) if told != label]
+            [face for face, known in zip(faces, column, strict=True) if known != label]
             for faces, column in zip((fair, biased), columns, strict=True)
         ]
         assert others[1][: len(others[0])] == others[0]
@@ -132,11 +132,11 @@ class TestBias:
             sample_traits(800, bias=Bias(shortcut_attribute=attribute, shortcut_strength=strength)),
         )
         labels = [find_label(face, attribute) for face in biased]
-        told = [
+        known = [
             face.background == BACKGROUNDS[GROUPS[attribute].index(label)]
             for face, label in zip(biased, labels, strict=True)
         ]
-        assert np.mean(told) == pytest.approx(
+        assert np.mean(known) == pytest.approx(
             strength + (1 - strength) / len(BACKGROUNDS), abs=0.05
         )
         assert [replace(face, background="plain") for face in biased] == [
