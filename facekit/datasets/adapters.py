@@ -55,7 +55,7 @@ class Dataset:
         files: What its pictures are called; where labels stand in text files, the pattern of these.
         count: How many such files a complete copy has; 0 if there is no such number.
         channels: Of the crops made from it: 1 if its pictures are grey, 3 otherwise.
-        checksum: Of the files handed round, where one is known.
+        checksum: Of the files in circulation, where one is known.
         downloads: Whether `read` takes `download`, to fetch images by their addresses.
         other_names: Other names that commands accept.
     """

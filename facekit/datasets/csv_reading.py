@@ -148,7 +148,7 @@ def _check_header(path: Path, line: int, names: list[str], columns: Sequence[str
         raise ValueError(
             f"{path}: line {line}: column {names.index('') + 1} has no name; name it or remove it"
             " (a comma at the end of a line makes such a column, and so does the index that"
-            " pandas writes unless told `index=False`)."
+            " pandas writes without `index=False`)."
         )
     counts = Counter(name.casefold() for name in names)
     if repeated := [name for name in names if counts[name.casefold()] > 1]:

@@ -40,7 +40,7 @@ def list_pictures(folder: Path, like: str) -> tuple[list[Path], list[Path]]:
     """Return the pictures below a folder, and the files in formats that are not read.
 
     Args:
-        folder: Searched with all its subfolders, except hidden ones.
+        folder: Searched with all its subfolders, also linked ones, except hidden ones.
         like: How such files are usually named, for the error.
 
     Returns:
@@ -50,8 +50,13 @@ def list_pictures(folder: Path, like: str) -> tuple[list[Path], list[Path]]:
         FileNotFoundError: If there is no picture.
     """
     pictures, others = [], []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if os.path.realpath(place) in seen:  # a link that leads back, or the same folder again
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(place))
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
         for name in filter(lambda name: not _is_hidden(name), names):
             suffix = Path(name).suffix.lower()
             if suffix in IMAGE_SUFFIXES:

@@ -36,7 +36,7 @@ FG_NET_NAME = re.compile(r"(\d{3})A(\d{2})[A-Z]?\.", re.IGNORECASE)
 
 FER2013_SIDE = 48  # pixels
 FER2013_TABLES = ("fer2013.csv", "icml_face_data.csv")
-# The challenge's names of its parts, and those of the folders in which it is handed round.
+# The names of its parts in the challenge, and in folders in circulation.
 FER2013_SPLITS = {
     "training": "train", "publictest": "validation", "privatetest": "test",
     "train": "train", "validation": "validation", "val": "validation", "test": "test",

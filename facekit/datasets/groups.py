@@ -81,7 +81,9 @@ def find_groups(manifest: pd.DataFrame, join_subjects: bool = False) -> np.ndarr
         photos = _join_subjects(photos, manifest["subject"])
         subjects = manifest["subject"].map(lambda subject: f"subject {subject}", "ignore")
         firsts = subjects.groupby(photos).transform("min")  # missing ones are passed over
-        names = names.where(firsts.isna(), firsts)
+        # A given group that subjects do not join with another keeps its number.
+        kept = given & names.groupby(photos).transform("nunique").eq(1)
+        names = names.where(firsts.isna() | kept, firsts)
     # Of several names the first in order stands for the whole group.
     return names.groupby(photos).transform("min").map(number_group).to_numpy(np.int64)
 

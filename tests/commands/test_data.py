@@ -32,7 +32,7 @@ def data_folder(save_noise, tmp_path) -> Path:
     return tmp_path
 
 
-def test_list_tells_what_is_at_hand(data_folder):
+def test_list_counts_files(data_folder):
     result = run("list", "--data", data_folder)
     assert result.exit_code == 0
     lines = {line.split()[0]: line for line in result.output.splitlines()}
@@ -41,7 +41,7 @@ def test_list_tells_what_is_at_hand(data_folder):
     assert "https://susanqq.github.io/UTKFace" in lines["utkface"]
 
 
-def test_list_tells_all_of_one(data_folder):
+def test_list_describes_one(data_folder):
     result = run("list", "wider_face", "utkface", "--data", data_folder)
     assert result.exit_code == 0
     for text in (

@@ -22,7 +22,7 @@ def count(audit: Audit, name: str) -> tuple[int, int]:
 
 @pytest.fixture
 def make_rows(save_noise, tmp_path):
-    """Rows of different pictures, with the labels given; `number` tells the first picture's seed."""
+    """Rows of different pictures, with the labels given; `number` is the first picture's seed."""
 
     def make(labels: list[dict], folder: str = "mine", number: int = 0) -> list[dict]:
         paths = [
@@ -46,7 +46,7 @@ def copy_row(row: dict, name: str, **changes) -> dict:
 
 
 class TestFiles:
-    def test_a_clean_dataset_has_nothing_to_tell(self, make_rows):
+    def test_a_clean_dataset_has_no_findings(self, make_rows):
         labels = [
             {"gender": gender, "split": split}
             for gender in ("female", "male")
@@ -151,10 +151,10 @@ class TestLabels:
         assert audit.age_counts.index.tolist() == list(range(72))
 
     @pytest.mark.parametrize(
-        ("heaped", "told"),
+        ("heaped", "grade"),
         [(20, "100, highly"), (21, "105, fairly"), (24, "120, approximate"), (30, "150, rough")],
     )
-    def test_whipple_grades(self, heaped, told, monkeypatch):
+    def test_whipple_grades(self, heaped, grade, monkeypatch):
         monkeypatch.setattr(
             "facekit.datasets.audit._hash_images",
             lambda paths: dict(zip(paths, paths, strict=True)),
@@ -164,7 +164,7 @@ class TestLabels:
         detail = get_finding(
             audit_manifest(make_manifest(rows, "mine")), "ages ending in 0 or 5, 23 to 62"
         )["detail"]
-        assert detail.startswith(f"Whipple's index {told}")
+        assert detail.startswith(f"Whipple's index {grade}")
 
     def test_middles_of_ranges_are_no_heaps(self, make_rows):
         audit = audit_manifest(make_manifest(make_rows([{"age": 35}, {"age": 45}]), "fairface"))
@@ -300,7 +300,7 @@ class TestCommand:
         )
         assert page.read_bytes().startswith(b"\x89PNG")
 
-    def test_a_dataset_is_told_by_name(self, save_noise, tmp_path):
+    def test_a_dataset_by_name(self, save_noise, tmp_path):
         for seed in range(4):
             save_noise(tmp_path / "UTKFace" / f"2{seed}_1_0_2017{seed}.jpg.chip.jpg", seed)
         save_noise(tmp_path / "UTKFace" / "25_1_2017.jpg.chip.jpg", 9)
@@ -320,9 +320,9 @@ class TestCommand:
             main, ["data", "audit", str(tmp_path / "mine.parquet"), "--data", str(tmp_path)]
         )
         assert result.exit_code == 0
-        assert "faces were not counted" in result.output
+        assert "not split: A split into train, validation, calibration, test" in result.output
         assert "1 of 2          50.0%  unreadable files" in result.output
-        assert "no face found by MTCNN, not measured" in result.output
+        assert "1 of 2          50.0%  no face found by MTCNN" in result.output
 
     def test_what_is_not_there_is_named(self, tmp_path):
         result = CliRunner().invoke(main, ["data", "audit", "utkface", "--data", str(tmp_path)])

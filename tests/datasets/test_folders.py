@@ -107,13 +107,13 @@ class TestFer2013:
     def test_labels_and_the_datasets_own_split(self, folder):
         manifest = read_fer2013(folder)
         assert manifest["split"].value_counts().to_dict() == {"train": 42, "validation": 14}
-        for given, told in (
+        for given, label in (
             ("angry", "anger"),
             ("happy", "happiness"),
             ("sad", "sadness"),
             ("disgust", "disgust"),
         ):
-            assert set(manifest.loc[get_folders(manifest) == given, "emotion"]) == {told}
+            assert set(manifest.loc[get_folders(manifest) == given, "emotion"]) == {label}
 
     def test_the_public_test_is_the_test_and_what_it_shows_too_is_excluded(
         self, folder, save_noise

@@ -163,6 +163,15 @@ class TestFindGroups:
             numbers.append(find_groups(make_manifest(rows, folder)).tolist())
         assert numbers[0] == numbers[1]
 
+    def test_given_groups_keep_their_numbers_unless_subjects_join_them(self):
+        rows = [
+            {"path": f"{index}.jpg", "group": group, "subject": subject}
+            for index, (group, subject) in enumerate(((7, "S1"), (7, "S1"), (8, "S2"), (9, "S2")))
+        ]
+        numbers = find_groups(make_manifest(rows, "mine"), join_subjects=True).tolist()
+        assert numbers[:2] == [7, 7]
+        assert numbers[2] == numbers[3] not in (7, 8, 9)
+
     def test_two_subjects_who_share_a_photo_are_joined(self, save_noise, tmp_path):
         rows = [
             {"path": str(save_noise(tmp_path / f"{name}.jpg", seed)), "subject": subject}

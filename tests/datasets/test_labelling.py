@@ -56,9 +56,11 @@ class TestSources:
         (folder / "notes.txt").write_text("no photo")
         with pytest.warns(UserWarning) as warned:
             faces = read_faces(folder)
-        told = [str(warning.message) for warning in warned]
-        assert "broken.jpg: is not a picture that can be read; save it as JPEG or PNG." in told[0]
-        assert told[1].endswith("left out: 1 photos in which no face was found")
+        messages = [str(warning.message) for warning in warned]
+        assert (
+            "broken.jpg: is not a picture that can be read; save it as JPEG or PNG." in messages[0]
+        )
+        assert messages[1].endswith("left out: 1 photos in which no face was found")
         assert set(faces["path"]) == {str(folder / "group.png")}
         assert len(faces) == 6
         assert get_labels(faces) == [[None] * 4] * 6
@@ -100,7 +102,7 @@ class TestSources:
         assert get_labels(found) == [
             [31, "male", "fear", None],
             [None, "female", None, None],
-        ]  # ethnicity only where asked for
+        ]  # ethnicity only on request
         assert found.loc[0, list(BOX)].tolist() == [1, 2, 30, 40]
         assert get_labels(read_faces([analysis], ("ethnicity",)))[0] == [None, None, None, "asian"]
 
@@ -320,7 +322,7 @@ class TestLabelling:
 
 class TestDataturks:
     def test_it_comes_back(self, save_noise, tmp_path):
-        """All that DataTurks' form can tell; ages come back as the middle of their range."""
+        """All that the form of DataTurks can hold; ages come back as the middle of their range."""
         rows = []
         for index, emotion in enumerate(EMOTIONS):
             photo = save_noise(tmp_path / f"{index % 2}" / f"a b{index // 2}.png", index)

@@ -119,7 +119,7 @@ class TestBias:
         before, after = (np.mean(np.array(column) == label) for column in columns)
         assert after == pytest.approx(before * share / (before * share + 1 - before), abs=0.03)
         others = [
-            [face for face, told in zip(faces, column, strict=True) if told != label]
+            [face for face, known in zip(faces, column, strict=True) if known != label]
             for faces, column in zip((fair, biased), columns, strict=True)
         ]
         assert others[1][: len(others[0])] == others[0]
@@ -132,11 +132,11 @@ class TestBias:
             sample_traits(800, bias=Bias(shortcut_attribute=attribute, shortcut_strength=strength)),
         )
         labels = [find_label(face, attribute) for face in biased]
-        told = [
+        known = [
             face.background == BACKGROUNDS[GROUPS[attribute].index(label)]
             for face, label in zip(biased, labels, strict=True)
         ]
-        assert np.mean(told) == pytest.approx(
+        assert np.mean(known) == pytest.approx(
             strength + (1 - strength) / len(BACKGROUNDS), abs=0.05
         )
         assert [replace(face, background="plain") for face in biased] == [
@@ -162,7 +162,12 @@ class TestFolders:
         manifest = read_synthetic(folder)
         assert manifest["subject"].nunique() == manifest["group"].nunique() == 30
         assert manifest.groupby("subject")["split"].nunique().max() == 1
-        pd.testing.assert_frame_equal(split_by_protocol(manifest, "official"), manifest)
+        official = split_by_protocol(manifest, "official")  # calibration is cut from train alone
+        calibration = official["split"] == "calibration"
+        assert calibration.any()
+        assert official.groupby("subject")["split"].nunique().max() == 1
+        pd.testing.assert_frame_equal(official.assign(split=manifest["split"]), manifest)
+        assert (official["split"].mask(calibration, "train") == manifest["split"]).all()
 
     def test_pictures_are_those_of_the_traits(self, folder):
         train = sample_traits(42, seed=2)
