@@ -98,7 +98,7 @@ class CsvTable:
         """Do nothing: rows are written at once."""
 
     def close(self) -> None:
-        """Write the header if there were no rows; whoever opened the file closes it."""
+        """Write the header if there were no rows. The file stays open."""
         if not self._has_header:
             self.write([])
 

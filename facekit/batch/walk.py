@@ -110,7 +110,7 @@ def _walk(
     for path in sorted(pictures):
         status = _get_status(path)
         if status is not None and not stat.S_ISREG(status.st_mode):
-            # Reading a pipe would wait for whoever writes to it, perhaps for ever.
+            # Reading a pipe would wait until another program writes to it, perhaps for ever.
             fail(path, ImageError(f"{path}: is not a file."))
             continue
         yield InputFile(path, Path(path).relative_to(given), _stamp(status))
