@@ -179,5 +179,5 @@ def _clip_boxes(boxes_xyxy: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 def _keep_inside(faces: Faces, pixels: np.ndarray) -> Faces:
     """Clip boxes to the frame, and drop those that lie outside it altogether."""
     boxes = _clip_boxes(faces.boxes_xyxy, pixels)
-    kept = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    kept = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
     return Faces(boxes, faces.scores, faces.landmarks_xy)[kept]
