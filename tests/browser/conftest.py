@@ -1,11 +1,11 @@
-"""A real JupyterLab in a real Chromium, with a film in the place of the camera.
+"""A real JupyterLab in a real Chromium, with a film in place of the camera.
 
     def test_mine(open_notebook):
-        notebook = open_notebook(["from facekit.widgets.upload import PhotoAnalyzer; w =
-        PhotoAnalyzer(); w"]) notebook.run_all() notebook.page.get_by_role("button",
-        name="Choose").click()  # of Playwright assert notebook.ask("w.count") == "1"
-        # of the notebook's kernel notebook.take_screenshot("upload")                          #
-        into FACEKIT_SCREENSHOTS, if that is set
+        notebook = open_notebook(["from facekit.widgets.upload import UploadAnalyzer", CELL])
+        notebook.run_all()
+        notebook.page.get_by_role("button", name="Choose").click()  # the page, of Playwright
+        assert notebook.ask("len(upload.value)") == "1"             # the notebook's kernel
+        notebook.take_screenshot("upload")   # saved in FACEKIT_SCREENSHOTS, if that is set
 
 Chromium is Debian's (`apt-get install chromium`), found on the path.
 """
