@@ -373,7 +373,7 @@ def test_a_pillow_image_is_turned_upright(portraits, tmp_path):
     ],
 )
 def test_analysis_cuts_faces_as_training_did(data_dir, task, pattern, tolerance):
-    """The stored test predictions, made from training's crops, are what analysis gives for the same files."""
+    """Analysis predicts for test images what is stored, which was made from training's crops."""
     if not any(data_dir.glob(pattern)):
         pytest.skip(f"{data_dir / pattern} is not there")
     predictions = pd.read_parquet(get_models_dir() / task / "predictions.parquet")

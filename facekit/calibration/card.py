@@ -9,6 +9,7 @@ import pandas as pd
 from facekit.calibration.constants import fit_constants, measure_fusion, refit_constants
 from facekit.calibration.intervals import tabulate_coverage
 from facekit.calibration.predictions import load_calibration, load_predictions, serve_answers
+from facekit.evaluation.markdown import make_markdown
 from facekit.files import write_text
 from facekit.fusion import FusionConstants, load_constants, save_constants
 
@@ -110,13 +111,9 @@ def write_card(
         strength=constants.strength,
         count=figures["count"],
         seed=seed,
-        figures=_format_table(compared_table),
-        coverage=_format_table(shown),
+        figures=make_markdown(compared_table),
+        coverage=make_markdown(shown),
         more=figures["profile right, more confident half"],
         less=figures["profile right, less confident half"],
         note=NOTE if "validation" in split else "",
     )
-
-
-def _format_table(table: pd.DataFrame) -> str:
-    return table.to_markdown(index=False, disable_numparse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from facekit.batch import OptionError, analyze_folder, stop_on_signals
 from facekit.commands.errors import explain_errors
+from facekit.commands.numbers import FiniteRange
 from facekit.tables import CsvTable, TerminalTable
 from facekit.taxonomy import ATTRIBUTES, DEFAULT_ATTRIBUTES
 
@@ -48,17 +48,6 @@ class AttributeList(click.ParamType):
         return names
 
 
-class Pixels(click.FloatRange):
-    """A number of pixels; unlike `click.FloatRange`, neither nan nor inf."""
-
-    def convert(self, value, param, ctx):
-        """Check that the number is finite and in the range."""
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a number of pixels.", param, ctx)
-        return number
-
-
 @click.command(help=ANALYZE_HELP)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
@@ -89,7 +78,7 @@ class Pixels(click.FloatRange):
 @click.option(
     "--min-face",
     metavar="PIXELS",
-    type=Pixels(min=12),
+    type=FiniteRange(min=12),
     default=20,
     show_default=True,
     help="Side of the smallest face to find; 40 takes half the time of 20.",

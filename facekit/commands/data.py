@@ -91,7 +91,7 @@ def list_datasets(names, data_dir) -> None:
             "complete": complete,
             "checksum": dataset.checksum,
             "at hand": _count(dataset, data_dir),
-            "datasheet": f"data/{dataset.name}.md",
+            "datasheet": dataset.datasheet,
         }
         click.echo(dataset.name)
         for key, value in lines.items():

@@ -75,6 +75,12 @@ class Dataset:
     downloads: bool = False
     other_names: tuple[str, ...] = ()
 
+    @property
+    def datasheet(self) -> Path:
+        """Its datasheet: in the installed package, else in the checkout."""
+        installed = Path(__file__).parent / "datasheets"
+        return (installed if installed.is_dir() else Path("data")) / f"{self.name}.md"
+
     def count_files(self, data_dir: Path) -> int:
         """Return how many of its files exist below a folder of data."""
         folder = Path(data_dir, self.folder)

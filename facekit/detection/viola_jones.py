@@ -19,10 +19,9 @@ from xml.etree import ElementTree
 
 import cv2
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from skimage.data import lbp_frontal_face_cascade_filename
 
+from facekit.components import join_pairs
 from facekit.detection.boxes import compute_overlaps, suppress_non_maxima
 from facekit.detection.mtcnn import make_level
 from facekit.faces import Faces
@@ -189,9 +188,7 @@ def _join_windows(boxes_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         )
         pairs.append(np.stack([rows + start, columns]))
     rows, columns = np.concatenate(pairs, axis=1)
-    groups, group = connected_components(
-        coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(count, count))
-    )
-    supports = np.bincount(group, minlength=groups)
-    sums = np.stack([np.bincount(group, side, minlength=groups) for side in boxes_xyxy.T], axis=1)
-    return sums / np.maximum(supports, 1)[:, None], supports
+    group = join_pairs(count, rows, columns)
+    supports = np.bincount(group)
+    sums = np.stack([np.bincount(group, side) for side in boxes_xyxy.T], axis=1)
+    return sums / supports[:, None], supports

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from facekit.datasets.adapters import CATALOGUE, DATASETS
 from facekit.images import read_image
+from facekit.reports.parameters import ParameterError
 from facekit.taxonomy import ATTRIBUTES, ETHNICITIES
 from facekit.video import open_video
 
@@ -44,13 +45,6 @@ MODEL_FILES = (  # what lessons read from a folder of models
 )
 
 
-class ParameterError(ValueError):
-    """A parameter of a lesson that cannot be used. Notebooks show the sentence alone."""
-
-    def _render_traceback_(self) -> list[str]:  # IPython calls it
-        return [str(self)]
-
-
 def check_parameters(
     *, least: Mapping[str, float] | None = None, allow_zero: bool = False, **parameters: object
 ) -> None:
@@ -70,7 +64,7 @@ def check_parameters(
         >>> check_parameters(seed="first")
         Traceback (most recent call last):
         ...
-        facekit.lessons.parameters.ParameterError: `seed` must be a whole number from 0 to ...
+        facekit.reports.parameters.ParameterError: `seed` must be a whole number from 0 to ...
     """
     for name, value in parameters.items():
         if name in NUMBERS:

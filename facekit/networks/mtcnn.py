@@ -112,7 +112,7 @@ def load_published_weights(model: keras.Model) -> keras.Model:
         ModuleNotFoundError: If the `mtcnn` package is not installed (`pip install
             "facekit[train]"`).
     """
-    import joblib  # type: ignore[import-untyped]  # comes with `mtcnn`
+    import joblib  # comes with `mtcnn`
 
     weights = joblib.load(
         importlib.resources.files("mtcnn") / "assets" / "weights" / f"{model.name}.lz4"

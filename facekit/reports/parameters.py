@@ -25,7 +25,7 @@ class ReportError(RuntimeError):
 
 
 class ParameterError(ReportError):
-    """A parameter of a report that does not fit; notebooks show the sentence, no traceback."""
+    """A parameter of a notebook that does not fit; shown as a sentence, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:  # called by IPython
         return [str(self)]

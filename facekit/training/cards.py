@@ -18,7 +18,8 @@ import pandas as pd
 from facekit.datasets.adapters import DATASETS
 from facekit.datasets.protocols import LEAKING
 from facekit.evaluation.figures import get_probabilities, tabulate_figures
-from facekit.taxonomy import AGES_YEARS, LABELS, find_age_range
+from facekit.fusion import compute_mean_age
+from facekit.taxonomy import LABELS, find_age_range
 from facekit.training.course import PRETRAINED, Course
 from facekit.training.data import SPLITS_NOTE
 
@@ -320,7 +321,7 @@ def describe_weakest(task_name: str, predictions: pd.DataFrame) -> str:
     labels, probabilities = test["label"].to_numpy(), get_probabilities(test)
     if task_name == "age":
         ages = labels.astype(float)
-        errors = pd.Series(np.abs(probabilities @ np.array(AGES_YEARS) - ages))
+        errors = pd.Series(np.abs(compute_mean_age(probabilities) - ages))
         figures = errors.groupby([find_age_range(age) for age in ages]).agg(["mean", "count"])
         worst = figures.iloc[int(figures["mean"].argmax())]
         return (

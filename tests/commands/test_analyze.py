@@ -362,8 +362,8 @@ def test_inputs_that_cannot_be_read(tmp_path, monkeypatch, given, message):
         ),
         (["x.jpg", "--output", "faces.xls"], "must end in .csv, .parquet, .jsonl"),
         (["x.jpg", "--min-face", "3"], "--min-face"),
-        (["x.jpg", "--min-face", "nan"], "'nan' is not a number of pixels"),
-        (["x.jpg", "--min-face", "inf"], "'inf' is not a number of pixels"),
+        (["x.jpg", "--min-face", "nan"], "'nan' is not a finite number"),
+        (["x.jpg", "--min-face", "inf"], "'inf' is not a finite number"),
         (["x.jpg", "--annotate", __file__], "is a file; name a folder"),
     ],
 )

@@ -36,7 +36,8 @@ class TestCatalogue:
     def test_unknown_names_are_errors(self):
         with pytest.raises(
             ValueError,
-            match=r"`name` must be one of utkface, fer2013, .*, or a \.csv or \.parquet of your own; got 'lfw'",
+            match=r"`name` must be one of utkface, fer2013, .*, or a \.csv or \.parquet "
+            r"of your own; got 'lfw'",
         ):
             find_dataset("lfw")
 

@@ -30,13 +30,13 @@ class TestFairface:
     def folder(self, save_noise, tmp_path) -> Path:
         header = "file,age,gender,race,service_test\n"
         (tmp_path / "fairface_label_train.csv").write_text(
-            header
-            + "train/1.jpg,50-59,Male,East Asian,True\ntrain/2.jpg,more than 70,Female,Latino_Hispanic,False\n"
+            header + "train/1.jpg,50-59,Male,East Asian,True\n"
+            "train/2.jpg,more than 70,Female,Latino_Hispanic,False\n"
             "train/3.jpg,0-2,Female,Southeast Asian,False\ntrain/4.jpg,3-9,Female,White,False\n"
         )
         (tmp_path / "fairface_label_val.csv").write_text(
-            header
-            + "val/1.jpg,10-19,Male,Middle Eastern,False\nval/2.jpg,20-29,Male,Black,True\nval/3.jpg,60-69,Female,Indian,True\n"
+            header + "val/1.jpg,10-19,Male,Middle Eastern,False\n"
+            "val/2.jpg,20-29,Male,Black,True\nval/3.jpg,60-69,Female,Indian,True\n"
         )
         for seed, name in enumerate(("train/1", "train/2", "train/3", "val/1", "val/2", "val/3")):
             save_noise(tmp_path / f"{name}.jpg", seed)
@@ -231,7 +231,8 @@ class TestImdbWiki:
             return np.array([[photo[key] for photo in photos]], kind)
 
         struct = {
-            "dob": take("dob"), "photo_taken": take("taken", np.uint16), "full_path": make_cells([photo["path"] for photo in photos]),
+            "dob": take("dob"), "photo_taken": take("taken", np.uint16),
+            "full_path": make_cells([photo["path"] for photo in photos]),
             "gender": take("gender"), "name": make_cells([photo["name"] for photo in photos]),
             "face_location": make_cells([np.array([photo["box"]], float) for photo in photos]),
             "face_score": take("score"), "second_face_score": take("second"),
@@ -306,7 +307,8 @@ class TestImdbWiki:
 
 class TestWiderFace:
     TRUTH = (
-        "0--Parade/0_Parade_a_1.jpg\n3\n10 20 30 40 0 0 0 0 0 0 \n5 5 9 9 2 0 0 1 0 0 \n7 7 0 5 0 0 0 0 0 0 \n"
+        "0--Parade/0_Parade_a_1.jpg\n3\n10 20 30 40 0 0 0 0 0 0 \n"
+        "5 5 9 9 2 0 0 1 0 0 \n7 7 0 5 0 0 0 0 0 0 \n"
         "1--Handshaking/b.jpg\n0\n0 0 0 0 0 0 0 0 0 0 \n"
         "2--Demonstration/c.jpg\n2\n1 2 3 4 0 0 0 0 0 0 \n100 200 10 20 0 0 0 0 2 1 \n"
     )

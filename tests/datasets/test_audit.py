@@ -38,7 +38,7 @@ def make_rows(save_noise, tmp_path):
 
 
 def copy_row(row: dict, name: str, **changes) -> dict:
-    """A row of a copy, byte for byte, of another row's file; a name may lie in another folder beside that file's own."""
+    """Make a row of an exact copy of another row's file; `name` may name another folder."""
     target = Path(row["path"]).parent.parent / name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(row["path"], target)
@@ -341,9 +341,13 @@ class TestCommand:
     [
         (
             "utkface", "UTKFace",
-            {"malformed names or unused labels": 5, "identical files: further copies": 318, "split leaks: identical files": 0},
+            {
+                "malformed names or unused labels": 5,
+                "identical files: further copies": 318,
+                "split leaks: identical files": 0},
         ),
-        ("fer2013", "fer2013", {"published split leaks: identical files": 280, "identical files: further copies": 1539}),
+        ("fer2013", "fer2013", {"published split leaks: identical files": 280,
+         "identical files: further copies": 1539}),
     ],
 )  # fmt: skip
 def test_the_datasets_at_hand(name, folder, expected, data_dir):

@@ -24,7 +24,7 @@ AGES = (1, 5, 15, 25, 35, 55, 70)  # one a class
 
 @pytest.fixture
 def make_source(save_noise, tmp_path) -> Callable[..., pd.DataFrame]:
-    """Make a manifest of noise pictures, one a dict; `seed` says which picture it is, so that equal seeds are copies."""
+    """Make a manifest of noise pictures, one per dict; equal seeds give copies."""
 
     def make(name: str, faces: list[dict], **form) -> pd.DataFrame:
         rows = []

@@ -307,7 +307,7 @@ class TestCkPlus:
 class TestCkPlusOriginal:
     @pytest.fixture
     def folder(self, save_noise, tmp_path) -> Path:
-        """Two subjects' sequences: disgust, contempt, one without a label whose folder is there, one without even that."""
+        """Two subjects' sequences: disgust, contempt, an empty label folder, no label folder."""
         for number, (subject, sequence, frames) in enumerate(
             [("S005", "001", 11), ("S010", "001", 6), ("S010", "002", 5), ("S010", "003", 2)]
         ):

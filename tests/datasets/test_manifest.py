@@ -166,7 +166,8 @@ class TestFile:
         (tmp_path / "mine.parquet").write_text(content)
         with pytest.raises(
             ValueError,
-            match=r"mine\.parquet: is not a manifest \(.*\); make it again with `facekit data prepare`",
+            match=r"mine\.parquet: is not a manifest \(.*\); "
+            r"make it again with `facekit data prepare`",
         ):
             load_manifest(tmp_path / "mine.parquet")
 

@@ -343,7 +343,8 @@ def test_leaking_protocols_are_known():
         (
             "subject_disjoint",
             10,
-            "`fold` must be from 0 to 9, and is for subject_disjoint and random_frames; got 10 for subject_disjoint",
+            "`fold` must be from 0 to 9, and is for subject_disjoint and random_frames; "
+            "got 10 for subject_disjoint",
         ),
         ("subject_disjoint", -1, "`fold` must be from 0 to 9"),
         ("group_disjoint", 0, "got 0 for group_disjoint"),

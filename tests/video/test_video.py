@@ -36,7 +36,7 @@ def video(tmp_path):
 
 @pytest.fixture
 def streamed_video(tmp_path):
-    """A video that can be played from its start alone, unlike an MP4, and of noise, so that frames are of like sizes."""
+    """A video of noise, whose frames have like sizes; unlike an MP4 it plays if it is cut."""
     writer = cv2.VideoWriter(
         str(tmp_path / "noise.avi"), cv2.VideoWriter.fourcc(*"MJPG"), FRAMES_PER_SECOND, (64, 48)
     )
@@ -95,7 +95,8 @@ def test_real_videos_are_read_to_their_end(name, shown, data_dir):
         (
             b"Dear diary, today",
             VideoError,
-            r"bad\.mp4: cannot be read as a video; it may be damaged, without pictures, or not a video\.",
+            r"bad\.mp4: cannot be read as a video; it may be damaged, "
+            r"without pictures, or not a video\.",
         ),
     ],
     ids=["missing", "empty", "text"],
@@ -151,7 +152,8 @@ def test_names_that_are_hard_for_ffmpeg(video, tmp_path, monkeypatch):
 def test_half_an_mp4_is_an_error(video):
     with pytest.raises(
         VideoError,
-        match=r"ramp\.mp4: cannot be read as a video; it is cut off: at least [\d,]+ bytes are missing",
+        match=r"ramp\.mp4: cannot be read as a video; it is cut off: "
+        r"at least [\d,]+ bytes are missing",
     ):
         list(read_frames(cut_in_the_middle(video)))
 
@@ -161,7 +163,8 @@ def test_half_a_stream_gives_its_frames_and_then_an_error(streamed_video):
     indices = []
     with pytest.raises(
         VideoError,
-        match=r"noise\.avi: the video breaks off after \d+ frames: at least [\d,]+ bytes are missing at "
+        match=r"noise\.avi: the video breaks off after \d+ frames: "
+        r"at least [\d,]+ bytes are missing at "
         r"the end of the file; what came before is kept\.",
     ):
         for index, _ in read_frames(cut_in_the_middle(streamed_video)):

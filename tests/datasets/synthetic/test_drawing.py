@@ -71,8 +71,10 @@ class TestDrawing:
     @pytest.mark.parametrize(
         "changed",
         [
-            {"age_years": 1}, {"age_years": 80}, {"ethnicity": "asian"}, {"skin_tone": 0.8}, {"yaw_degrees": 25.0}, {"pitch_degrees": 10.0},
-            {"roll_degrees": 15.0}, {"light_degrees": 90.0}, {"light_strength": 0.0}, {"brightness": 0.5}, {"identity": 2}, {"picture": 2},
+            {"age_years": 1}, {"age_years": 80}, {"ethnicity": "asian"}, {"skin_tone": 0.8},
+            {"yaw_degrees": 25.0}, {"pitch_degrees": 10.0},
+            {"roll_degrees": 15.0}, {"light_degrees": 90.0}, {"light_strength": 0.0},
+            {"brightness": 0.5}, {"identity": 2}, {"picture": 2},
             *({"background": name} for name in BACKGROUNDS[1:]),
         ],
     )  # fmt: skip
