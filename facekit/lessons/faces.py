@@ -127,13 +127,12 @@ def load_faces(
     """
     if dataset == "synthetic":
         return _draw_faces(task, count, seed, bias)
-    from facekit.training.course import make_course
     from facekit.training.data import DataChoice, load_data
 
     own = Path(dataset) if str(dataset).endswith(".parquet") else None
     choice = DataChoice(Path(data_dir), (str(dataset),), own)
     try:
-        manifest, crops, _ = load_data(make_course(task), choice, seed)
+        manifest, crops, _ = load_data([task], choice, seed)
     except (ValueError, OSError) as error:
         raise name_parameter(parameter, error) from None
     used = manifest[manifest["split"].isin(SPLITS)]

@@ -49,12 +49,9 @@ def test_a_dataset_gives_a_sample(own, tmp_path, monkeypatch):
         }
     )
     numbered = np.arange(40)[:, None, None, None] * np.ones((1, 64, 64, 1))
-    from facekit.training import data as course
-
     asked = []
     monkeypatch.setattr(
-        course,
-        "load_data",
+        "facekit.training.data.load_data",
         lambda *given: (asked.append(given), (whole, numbered, np.ones(40)))[1],
     )
     manifest, crops = load_faces(
@@ -72,8 +69,10 @@ def test_a_dataset_gives_a_sample(own, tmp_path, monkeypatch):
     importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed"
 )
 def test_a_missing_dataset_names_the_parameter(tmp_path):
+    from facekit.training.tasks import TASKS
+
     with pytest.raises(ParameterError, match=r"`first_dataset` cannot be used: .*utkface"):
-        load_faces(TASK, "utkface", tmp_path, 12, parameter="first_dataset")
+        load_faces(TASKS["emotion"], "utkface", tmp_path, 12, parameter="first_dataset")
 
 
 @pytest.mark.parametrize(
