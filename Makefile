@@ -2,7 +2,7 @@
 PYTHON ?= python3
 LOWEST_PYTHON ?= 3.11
 BIN := .venv/bin
-LOWEST_TESTS := $(wildcard tests/images tests/video tests/batch tests/test_video.py tests/test_tables.py tests/test_pipeline.py tests/test_demo.py \
+LOWEST_TESTS := $(wildcard tests/images tests/video tests/batch tests/test_tables.py tests/test_pipeline.py tests/demo \
 	tests/commands/test_analyze.py)
 NOTEBOOKS ?= notebooks/*.ipynb notebooks/solutions/*.ipynb notebooks/reports/*.ipynb
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
