@@ -76,7 +76,7 @@ def test_labels_by_keys(table, path):
     assert labeler.labels == {"age": "34", "gender": "female", "emotion": "happiness"}
     assert labeler.state == "labelled"
     press(labeler, "h")  # the same key again takes it away
-    press(labeler, "w", "q", "Tab", "²")  # ethnicity is not asked for, and the others mean nothing
+    press(labeler, "w", "q", "Tab", "²")  # not requested; without a meaning
     assert labeler.labels == {"age": "34", "gender": "female"}
     press(labeler, "Enter")
     assert (labeler.position, labeler.labels, labeler.judged) == (
