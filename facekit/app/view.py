@@ -234,5 +234,10 @@ def show_app(
 
 
 def show_served_app() -> Box:
-    """Return the page with the options of the command `facekit app`."""
+    """Return the page with the options of the command `facekit app`.
+
+    Example:
+        >>> camera, board = show_served_app().children
+        >>> camera.close()
+    """
     return show_app(**json.loads(os.environ.get(OPTIONS, "{}")))

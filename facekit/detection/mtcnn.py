@@ -246,6 +246,11 @@ def run_pnet(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Face probabilities (rows, columns), and offsets of the box's corners (rows, columns, 4) as
         fractions of the window's side.
+
+    Example:
+        >>> probabilities, offsets = run_pnet(np.zeros((12, 14, 3), np.uint8))
+        >>> probabilities.shape, offsets.shape
+        ((1, 2), (1, 2, 4))
     """
     session = open_session("pnet")
     normalised = (level[None].astype(np.float32) - 127.5) / 128
@@ -265,6 +270,11 @@ def read_maps(
 
     Returns:
         Boxes (candidates, 4) in pixels of the level, and scores (candidates,).
+
+    Example:
+        >>> boxes, scores = read_maps(np.array([[0.9, 0.1]]), np.zeros((1, 2, 4)), threshold=0.6)
+        >>> boxes.tolist(), scores.tolist()
+        ([[1.0, 1.0, 12.0, 12.0]], [0.9])
     """
     rows, columns = np.nonzero(probabilities > threshold)
     # The published code counts pixels from 1, and its thresholds fit that.

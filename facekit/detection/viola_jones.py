@@ -46,6 +46,10 @@ class Stage:
             of the window.
         weights: (votes, 256) weight of each possible pattern.
         threshold: The smallest sum with which a window passes the stage.
+
+    Example:
+        >>> Stage(np.array([[0, 0, 3, 3]]), np.zeros((1, 256)), threshold=0.5).threshold
+        0.5
     """
 
     blocks: np.ndarray
@@ -55,7 +59,12 @@ class Stage:
 
 @functools.cache
 def load_stages() -> tuple[Stage, ...]:
-    """Read the cascade that scikit-image ships."""
+    """Read the cascade that scikit-image ships.
+
+    Example:
+        >>> load_stages()[0].weights.shape[1]
+        256
+    """
     cascade = ElementTree.parse(lbp_frontal_face_cascade_filename()).getroot()
     blocks = _read_numbers(cascade, "rect").astype(int)  # (blocks, 4)
     stages = []
@@ -90,6 +99,11 @@ def read_patterns(integral: np.ndarray, corners_xy: np.ndarray, block: np.ndarra
 
     Returns:
         (windows,) uint8.
+
+    Example:
+        >>> integral = cv2.integral(np.full((24, 24), 9, np.uint8))
+        >>> read_patterns(integral, np.array([[0, 0]]), np.array([0, 0, 3, 3]))
+        array([255], dtype=uint8)
     """
     # One index into the flat array is several times quicker than a row and a column.
     width = integral.shape[1]

@@ -87,6 +87,11 @@ def decode_deep_colours(content: bytes) -> np.ndarray | None:
     Returns:
         HxWx3 RGB or HxWx4 RGBA, uint8, without its orientation applied; `None` if OpenCV cannot
         decode it or if the upper 8 bits of each value are the picture, so that Pillow is right.
+
+    Example:
+        >>> content = cv2.imencode(".png", np.full((4, 4, 3), 1023, np.uint16))[1].tobytes()
+        >>> int(decode_deep_colours(content).max())
+        255
     """
     values = None
     with silence_opencv(), contextlib.suppress(cv2.error):
@@ -108,7 +113,13 @@ def decode_deep_colours(content: bytes) -> np.ndarray | None:
 
 @contextlib.contextmanager
 def silence_opencv() -> Iterator[None]:
-    """Keep OpenCV from writing to stderr, because facekit reports failures in its own words."""
+    """Keep OpenCV from writing to stderr, because facekit reports failures in its own words.
+
+    Example:
+        >>> with silence_opencv():
+        ...     cv2.imread("no such file.jpg") is None
+        True
+    """
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:

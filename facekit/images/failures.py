@@ -33,7 +33,14 @@ BASE64 = re.compile(
 
 
 class ImageError(ValueError):
-    """A picture that cannot be read; the message names the file, the reason and the remedy."""
+    """A picture that cannot be read; the message names the file, the reason and the remedy.
+
+    Example:
+        >>> from facekit.images import decode_image
+        >>> decode_image(b"some text", "a.jpg")
+        Traceback (most recent call last):
+        facekit.images.failures.ImageError: a.jpg: is not a picture that can be read; save it as ...
+    """
 
 
 @contextlib.contextmanager
@@ -46,6 +53,12 @@ def explain_failures(name: str) -> Iterator[None]:
     Raises:
         FileNotFoundError: If there is no such file.
         ImageError: In place of any other exception.
+
+    Example:
+        >>> with explain_failures("a.jpg"):
+        ...     Image.open("a.jpg")
+        Traceback (most recent call last):
+        FileNotFoundError: a.jpg: no such file; check the spelling.
     """
     short = shorten_name(name)
     try:
@@ -139,6 +152,10 @@ def make_kind_error(kind: str, name: str) -> ImageError:
     Args:
         kind: Of `formats.name_kind`.
         name: The file's name.
+
+    Example:
+        >>> make_kind_error("PSD", "a.psd")
+        ImageError('a.psd: is of the format PSD, which facekit does not read; save it as ...')
     """
     if kind == VIDEO:
         is_named = name.lower().endswith(VIDEO_SUFFIXES)
@@ -174,7 +191,13 @@ def make_kind_error(kind: str, name: str) -> ImageError:
 
 
 def check_size(size: tuple[int, int], name: str) -> None:
-    """Raise an ImageError for a picture without pixels or with more than `MAX_PIXELS`."""
+    """Raise an ImageError for a picture without pixels or with more than `MAX_PIXELS`.
+
+    Example:
+        >>> check_size((0, 4), "a.png")
+        Traceback (most recent call last):
+        facekit.images.failures.ImageError: a.png: has no pixels (0 x 4).
+    """
     if size[0] * size[1] > MAX_PIXELS:
         raise _make_size_error(name, f"{size[0]} x {size[1]} pixels")
     if 0 in size:

@@ -39,7 +39,7 @@ def _is_installed(module: str) -> bool:
 
 FORMATS = tuple(
     name for name in SUFFIXES if name not in MODULES or _is_installed(MODULES[name])
-)  # that the decoders at hand read
+)  # that the installed decoders read
 IMAGE_SUFFIXES = tuple(suffix for name in FORMATS for suffix in SUFFIXES[name])
 
 # Kinds of files that need sentences of their own.

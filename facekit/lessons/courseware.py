@@ -22,6 +22,10 @@ class CourseCopy:
         same: Files that were there already, and are the same as in the course.
         kept: Files that were there already and differ from the course's. They were left as they
             are.
+
+    Example:
+        >>> CourseCopy(Path("course"), copied=(), same=(), kept=()).folder.name
+        'course'
     """
 
     folder: Path

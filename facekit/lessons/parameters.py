@@ -91,7 +91,12 @@ def check_parameters(
 
 
 def name_parameter(name: str, error: Exception) -> ParameterError:
-    """Return an error of another module as the error of a parameter."""
+    """Return an error of another module as the error of a parameter.
+
+    Example:
+        >>> name_parameter("photo", ValueError("a.jpg: has no pixels"))
+        ParameterError('`photo` cannot be used: a.jpg: has no pixels')
+    """
     return ParameterError(f"`{name}` cannot be used: {error}")
 
 

@@ -32,6 +32,11 @@ class Track:
         asked_seconds: When its attributes were last predicted.
         answers: For each attribute the smoothed probabilities, (classes,).
         asked: How often its attributes were predicted.
+
+    Example:
+        >>> track = Track(0, np.array([10, 10, 50, 50]), 0.0, velocity_xyxy=np.full(4, 20.0))
+        >>> track.predict(0.1).round(1).tolist()
+        [11.8, 11.8, 51.8, 51.8]
     """
 
     number: int

@@ -142,6 +142,13 @@ def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
     Args:
         network: The network to change.
         trained: The network to copy from.
+
+    Example:
+        >>> inputs = keras.Input((2,))
+        >>> one, other = (keras.Model(inputs, layers.Dense(1, name="a")(inputs)) for _ in range(2))
+        >>> take_over_layers(one, other)
+        >>> bool((one.get_weights()[0] == other.get_weights()[0]).all())
+        True
     """
     theirs = {layer.name: layer.get_weights() for layer in trained.layers}
     for layer in network.layers:
@@ -155,6 +162,10 @@ def find_weights() -> Path:
 
     Raises:
         FileNotFoundError: If the package is not installed.
+
+    Example:
+        >>> find_weights().name  # doctest: +SKIP
+        'dlib_face_recognition_resnet_model_v1.dat'
     """
     package = importlib.util.find_spec("face_recognition_models")
     if package is None or package.origin is None:
@@ -176,6 +187,9 @@ def load_dlib_weights(network: keras.Model, path: Path) -> keras.Model:
 
     Raises:
         ValueError: If the file holds other weights than this network's.
+
+    Example:
+        >>> network = load_dlib_weights(build_embedding_network(), find_weights())  # doctest: +SKIP
     """
     try:
         tensors = _read_tensors(Path(path).read_bytes())

@@ -111,6 +111,10 @@ def load_published_weights(model: keras.Model) -> keras.Model:
     Raises:
         ModuleNotFoundError: If the `mtcnn` package is not installed (`pip install
             "facekit[train]"`).
+
+    Example:
+        >>> load_published_weights(build_pnet()).name
+        'pnet'
     """
     import joblib  # comes with `mtcnn`
 

@@ -206,6 +206,9 @@ def save_audit_page(audit: Audit, path: Path, title: str = "") -> None:
     Raises:
         OSError: If the file cannot be written.
         ValueError: If Matplotlib does not know the ending.
+
+    Example:
+        >>> save_audit_page(...)  # see tests/plotting/test_datasets.py  # doctest: +SKIP
     """
     figure = Figure(PAGE_INCHES, layout="constrained")
     figure.suptitle(title, fontsize="x-large", fontweight="bold")

@@ -39,6 +39,10 @@ def prepare_axes(ax: Axes | None, title: str) -> Axes:
     Args:
         ax: Axes to draw on.
         title: Title of the plot.
+
+    Example:
+        >>> prepare_axes(None, "Faces").get_title(loc="left")
+        'Faces'
     """
     ax = ax or plt.subplots(layout="constrained")[1]
     ax.set_title(title, loc="left", fontweight="bold")

@@ -36,6 +36,10 @@ def report_numbers(
         name: Name of these numbers in the JSON.
         numbers: A table, or a dict of plain values.
         shown: The table to show in place of `numbers`, such as one with formatted numbers.
+
+    Example:
+        >>> report_numbers("figures", {"accuracy": 0.9})  # in a notebook: a table
+        {'application/vnd.facekit.numbers+json': {'figures': {'accuracy': 0.9}}, ...}
     """
     import pandas as pd
     from IPython.display import display
@@ -59,6 +63,10 @@ def report_inputs(inputs: Mapping[str, Path | str | Sequence[Path | str] | np.nd
 
     Args:
         inputs: For each name a file, several files, or an array of pixels that came from no file.
+
+    Example:
+        >>> report_inputs({"pixels": np.zeros((4, 4, 3), np.uint8)})  # in a notebook: a table
+        {'application/vnd.facekit.numbers+json': {'inputs': [{'input': 'pixels', 'files': 1, ...}
     """
     import pandas as pd
 
@@ -135,6 +143,12 @@ def collect_numbers(notebook: nbformat.NotebookNode) -> dict:
 
     Args:
         notebook: A notebook with its outputs.
+
+    Example:
+        >>> from nbformat.v4 import new_code_cell, new_notebook, new_output
+        >>> output = new_output("display_data", {NUMBERS_MIME: {"faces": 3}})
+        >>> collect_numbers(new_notebook(cells=[new_code_cell(outputs=[output])]))
+        {'faces': 3}
     """
     numbers: dict = {}
     for cell in notebook.cells:

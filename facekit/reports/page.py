@@ -71,6 +71,12 @@ def read_generator(page: Path) -> str:
 
     Args:
         page: An HTML file.
+
+    Example:
+        >>> page = Path(tempfile.mkdtemp(), "page.html")
+        >>> _ = page.write_text(render_page("Faces", "<h1>Faces</h1>", "facekit report"))
+        >>> read_generator(page)
+        'facekit report'
     """
     with page.open("rb") as file:
         found = GENERATOR.search(file.read(HEAD_BYTES).decode("utf-8", "replace"))
@@ -86,6 +92,12 @@ def render_notebook(notebook: nbformat.NotebookNode, generator: str) -> str:
 
     Raises:
         ModuleNotFoundError: If nbconvert is not installed.
+
+    Example:
+        >>> from nbformat.v4 import new_notebook
+        >>> page = render_notebook(new_notebook(metadata={"title": "Faces"}), "facekit report")
+        >>> "<title>Faces</title>" in page
+        True
     """
     from nbconvert import HTMLExporter
 
@@ -98,7 +110,7 @@ def render_notebook(notebook: nbformat.NotebookNode, generator: str) -> str:
     return render_page(notebook.metadata["title"], body, generator)
 
 
-def find_browser() -> str | None:
+def _find_browser() -> str | None:
     """Return the path of an installed Chromium or Chrome, or `None`."""
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
@@ -115,8 +127,12 @@ def print_page(page: Path, target: Path) -> bool:
 
     Returns:
         Whether there is a browser, and it wrote the file.
+
+    Example:
+        >>> print_page(Path("report.html"), Path("report.pdf"))  # doctest: +SKIP
+        True
     """
-    browser = find_browser()
+    browser = _find_browser()
     if browser is None:
         return False
     # Chromium does not run as root with its sandbox.

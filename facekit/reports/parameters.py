@@ -21,11 +21,24 @@ TRUTHS = {"true": True, "false": False}
 
 
 class ReportError(RuntimeError):
-    """A report that could not be made. The message says why, and where an incomplete one is."""
+    """A report that could not be made. The message says why, and where an incomplete one is.
+
+    Example:
+        >>> from nbformat.v4 import new_notebook
+        >>> read_parameters(new_notebook())
+        Traceback (most recent call last):
+        facekit.reports.parameters.ReportError: A report's notebook must have a cell ...
+    """
 
 
 class ParameterError(ReportError):
-    """A parameter of a notebook that does not fit; shown as a sentence, without a traceback."""
+    """A parameter of a notebook that does not fit; shown as a sentence, without a traceback.
+
+    Example:
+        >>> choose_parameters({"count": 3}, {"count": "many"})
+        Traceback (most recent call last):
+        facekit.reports.parameters.ParameterError: The parameter count must be a whole number; ...
+    """
 
     def _render_traceback_(self) -> list[str]:  # called by IPython
         return [str(self)]
@@ -39,6 +52,12 @@ def read_parameters(notebook: nbformat.NotebookNode) -> dict:
 
     Raises:
         ReportError: If it has no such cell.
+
+    Example:
+        >>> from nbformat.v4 import new_code_cell, new_notebook
+        >>> cell = new_code_cell("count = 3", metadata={"tags": ["parameters"]})
+        >>> read_parameters(new_notebook(cells=[cell]))
+        {'count': 3}
     """
     cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if not cells:

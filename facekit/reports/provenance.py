@@ -106,6 +106,13 @@ def add_provenance(
         inputs: Rows of `numbers.report_inputs`.
         provenance: From `gather_provenance`.
         failed: Which cell failed and why; empty if the report is complete.
+
+    Example:
+        >>> from nbformat.v4 import new_markdown_cell, new_notebook
+        >>> notebook = new_notebook(cells=[new_markdown_cell("# Faces")])
+        >>> add_provenance(notebook, "photo", {}, [], gather_provenance(7), failed="")
+        >>> notebook.metadata["title"], notebook.cells[-1].id
+        ('Faces', 'provenance')
     """
     from nbformat.v4 import new_markdown_cell
 

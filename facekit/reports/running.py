@@ -103,6 +103,10 @@ def run_report(
             fails; then an incomplete report is written.
         ModuleNotFoundError: If papermill or nbconvert is not installed.
         OSError: If a file cannot be written.
+
+    Example:
+        >>> run_report("photo", Path("report")).page  # see notebooks/reports  # doctest: +SKIP
+        PosixPath('report/photo.html')
     """
     import nbconvert  # noqa: F401  (a missing package is reported before any work)
     import nbformat

@@ -18,7 +18,13 @@ KERAS_WARNINGS = (
 
 
 class MissingPackageError(ImportError):
-    """A package that is not installed. Notebooks show the sentence alone, without a traceback."""
+    """A package that is not installed. Notebooks show the sentence alone, without a traceback.
+
+    Example:
+        >>> raise MissingPackageError("This lesson trains a network, which needs TensorFlow.")
+        Traceback (most recent call last):
+        facekit.training.backend.MissingPackageError: This lesson trains a network, which needs ...
+    """
 
     def _render_traceback_(self) -> list[str]:  # IPython calls it
         return [str(self)]

@@ -99,6 +99,10 @@ class Origin:
         start_from: The model whose layers it started from.
         teacher: The teacher's predictions that it learned from.
         teacher_share: Share of these in the targets.
+
+    Example:
+        >>> Origin("facekit train age").seed
+        0
     """
 
     command: str
@@ -133,6 +137,9 @@ def write_card(
         figures: Figures of the test split as served, and with test-time flipping.
         history: The run's `history.csv`.
         origin: How the model came about.
+
+    Example:
+        >>> write_card(...)  # see tests/training/test_export.py  # doctest: +SKIP
     """
     others = [name for name in course.task_names if name != task_name]
     sources = list(dict.fromkeys(manifest["source"]))
@@ -196,7 +203,13 @@ def describe_data(manifest: pd.DataFrame, task_name: str | None = None) -> str:
 
 
 def describe_start(course: Course, origin: Origin) -> str:
-    """Return what the weights started from, and the teacher."""
+    """Return what the weights started from, and the teacher.
+
+    Example:
+        >>> from facekit.training.course import COURSES
+        >>> describe_start(COURSES["age"], Origin("facekit train age --seed 7", seed=7))
+        'random weights, seed 7'
+    """
     if origin.start_from:
         start = (
             f"the layers of `{origin.start_from.name}` that have the same name and shapes; what "
@@ -235,6 +248,14 @@ def describe_split(manifest: pd.DataFrame) -> str:
     Args:
         manifest: The faces, with splits; `attrs["splits"]` has protocol and seed of each dataset,
             as far as they are known.
+
+    Example:
+        >>> faces = pd.DataFrame({
+        ...     "path": ["a"], "source": "mine", "group": [1], "subject": None, "split": ["test"],
+        ... })
+        >>> faces.attrs["splits"] = {"mine": {"protocol": "group_disjoint", "seed": 7}}
+        >>> describe_split(faces)
+        'mine: protocol group_disjoint, seed 7. None of 1 groups stands in more than one split.'
     """
     sentences = []
     for name, notes in manifest.attrs.get(SPLITS_NOTE, {}).items():
@@ -296,6 +317,13 @@ def describe_epochs(history: Path, validation_count: int) -> str:
     Args:
         history: The run's `history.csv`.
         validation_count: Number of validation faces.
+
+    Example:
+        >>> import tempfile
+        >>> history = Path(tempfile.mkdtemp(), "history.csv")
+        >>> pd.DataFrame({"val_loss": [0.9, 0.7]}).to_csv(history)
+        >>> describe_epochs(history, 50)
+        '2; epoch 2 was kept, because it has the least loss on 50 validation faces.'
     """
     with history.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -316,6 +344,14 @@ def describe_weakest(task_name: str, predictions: pd.DataFrame) -> str:
     Args:
         task_name: The task.
         predictions: Table of predictions; only its test rows count.
+
+    Example:
+        >>> faces = pd.DataFrame({
+        ...     "split": "test", "label": ["female", "male"],
+        ...     "p_female": [0.9, 0.6], "p_male": [0.1, 0.4],
+        ... })
+        >>> describe_weakest("gender", faces)
+        'The lowest recall on the test split is 0%, for male (1 face).'
     """
     test = predictions[predictions["split"] == "test"]
     labels, probabilities = test["label"].to_numpy(), get_probabilities(test)

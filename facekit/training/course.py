@@ -197,6 +197,10 @@ def build_network(course: Course) -> keras.Model:
 
     Raises:
         ValueError: If the small network is to take crops of another size than its own.
+
+    Example:
+        >>> build_network(COURSES["emotion"]).output_shape
+        (None, 7)
     """
     if course.network in PRETRAINED:
         _, grey_side, stages = PRETRAINED[course.network]
@@ -221,6 +225,10 @@ def begin_network(course: Course, start_from: Path | None = None) -> keras.Model
 
     Raises:
         FileNotFoundError: If the model or dlib's weights do not exist.
+
+    Example:
+        >>> begin_network(COURSES["gender"]).input_shape
+        (None, 64, 64, 1)
     """
     network = build_network(course)
     if start_from and not start_from.exists():
@@ -235,7 +243,13 @@ def begin_network(course: Course, start_from: Path | None = None) -> keras.Model
 
 
 def wrap_network(network: keras.Model, course: Course) -> keras.Model:
-    """Return the model to train: a network of several tasks needs a masked, weighted loss."""
+    """Return the model to train: a network of several tasks needs a masked, weighted loss.
+
+    Example:
+        >>> course = COURSES["faces"]
+        >>> isinstance(wrap_network(build_network(course), course), MultiTaskModel)
+        True
+    """
     if len(course.tasks) == 1:
         return network
     return MultiTaskModel(network, course.loss_weighting)

@@ -65,6 +65,9 @@ def cross_validate(
         FileNotFoundError: If the dataset or the model to start from does not exist.
         ValueError: If the dataset does not fit the task, the protocol or `photos`, if a fold has
             no validation faces, or if `run` holds folds that were trained in another way.
+
+    Example:
+        >>> cross_validate(...)  # see tests/training/test_crossvalidation.py  # doctest: +SKIP
     """
     course = choose_network(make_course(task, sources=(source,)), network_name)
     whole = read_dataset(source, data_dir, config.seed)
@@ -183,6 +186,9 @@ def run_protocol(
 
     Returns:
         The file of the predictions, named after dataset and protocol.
+
+    Example:
+        >>> run_protocol(...)  # see tests/training/test_crossvalidation.py  # doctest: +SKIP
     """
     place = Path(task_name, PROTOCOLS_FOLDER, f"{source}-{protocol}.parquet")
     if models_dir is None and (get_models_dir() / place).exists():

@@ -31,6 +31,10 @@ class DataChoice:
         folder: Folder that holds the datasets under their usual names, and the crops cut from them.
         sources: Names of datasets; those of the course if empty.
         manifest: A manifest of your own, used instead of datasets.
+
+    Example:
+        >>> DataChoice(Path("data/raw"), sources=("fer2013",)).manifest is None
+        True
     """
 
     folder: Path
@@ -59,6 +63,17 @@ def load_data(
     Raises:
         FileNotFoundError: If a dataset or the manifest does not exist.
         ValueError: If a task of the course has no labels in these data.
+
+    Example:
+        >>> import tempfile
+        >>> from facekit.datasets.synthetic import make_synthetic
+        >>> from facekit.training.tasks import TASKS
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> manifest = make_synthetic(folder / "synthetic", count=12, size=48)
+        >>> data = DataChoice(folder, sources=("synthetic",))
+        >>> manifest, crops, scores = load_data([TASKS["gender"]], data, seed=0)
+        >>> crops.shape
+        (12, 64, 64, 1)
     """
     course = course if isinstance(course, Course) else make_course(*course)
     if data.manifest:
@@ -95,6 +110,16 @@ def cut_faces(
 
     Returns:
         Crops (faces, side, side, channels) uint8; scores (faces,).
+
+    Example:
+        >>> import tempfile
+        >>> from facekit.datasets.synthetic import make_synthetic
+        >>> from facekit.training.course import COURSES
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> manifest = make_synthetic(folder / "synthetic", count=4, size=48)
+        >>> crops, scores = cut_faces(COURSES["gender"], manifest, folder, "synthetic")
+        >>> crops.shape, scores.shape
+        ((4, 64, 64, 1), (4,))
     """
     cache = name_cache(folder, name, course.side, course.channels)
     crops, scores = prepare_crops(manifest, cache, course.side, course.channels)

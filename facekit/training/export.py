@@ -50,6 +50,14 @@ def export_network(network: keras.Model, build: Callable[[], keras.Model], folde
 
     Raises:
         OSError: If a file cannot be written; earlier files of that name stay as they were.
+
+    Example:
+        >>> import tempfile
+        >>> def build():
+        ...     inputs = keras.Input((8, 8, 1))
+        ...     return keras.Model(inputs, keras.layers.Conv2D(1, 3)(inputs))
+        >>> export_network(build(), build, Path(tempfile.mkdtemp(), "tiny")).name
+        'tiny.onnx'
     """
     precision = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("float32")
@@ -82,6 +90,9 @@ def export_mtcnn(models_dir: Path) -> None:
 
     Args:
         models_dir: Folder of the registry.
+
+    Example:
+        >>> export_mtcnn(Path("models"))  # see models/mtcnn/README.md  # doctest: +SKIP
     """
     for name, build in mtcnn.BUILDERS.items():
         network = mtcnn.load_published_weights(build())
@@ -114,6 +125,16 @@ def tabulate_predictions(
     Returns:
         One row per face: its image, source, group, split, whether it is a copy, its label and a
         probability for each class, with five digits.
+
+    Example:
+        >>> from facekit.training.tasks import TASKS
+        >>> faces = pd.DataFrame({
+        ...     "path": ["a.jpg"], "source": "mine", "group": 1, "split": "test", "copied": False,
+        ...     "gender": "male",
+        ... })
+        >>> table = tabulate_predictions(TASKS["gender"], faces, np.array([[0.25, 0.75]]))
+        >>> list(table.columns[-3:])
+        ['label', 'p_female', 'p_male']
     """
     names = [f"p_{label}" for label in LABELS[task.name]]
     table = pd.DataFrame(
@@ -126,7 +147,7 @@ def tabulate_predictions(
     return about[columns].join(table).reset_index(drop=True)
 
 
-def list_outputs(folder: Path, course: Course) -> list[Path]:
+def _list_outputs(folder: Path, course: Course) -> list[Path]:
     """Return the files that `ship` writes, without the index.
 
     Args:
@@ -151,6 +172,10 @@ def check_shipping(folder: Path, course: Course) -> None:
 
     Raises:
         ValueError: If a file is in the way that belongs to no model of the registry.
+
+    Example:
+        >>> from facekit.training.course import COURSES
+        >>> check_shipping(Path("no such folder", "age"), COURSES["age"])
     """
     models_dir = folder.parent
     index = load_index(models_dir) if (models_dir / "index.json").exists() else None
@@ -158,7 +183,7 @@ def check_shipping(folder: Path, course: Course) -> None:
     known = set()
     for entry in index.models.values() if index else ():
         known |= {Path(entry.file).parent.as_posix(), *entry.tasks}
-    for path in list_outputs(folder, course):
+    for path in _list_outputs(folder, course):
         if path.exists() and path.parent.name not in known:
             raise ValueError(
                 f"{path}: is in the way, and no model of {models_dir / 'index.json'} owns it. Move "
@@ -200,6 +225,9 @@ def ship(
     Raises:
         ValueError: If a task has no test faces with a label: a model is not shipped unmeasured.
         OSError: If a file cannot be written.
+
+    Example:
+        >>> ship(...)  # see tests/training/test_export.py  # doctest: +SKIP
     """
     check_splits(manifest, course.tasks, ("test",))
     onnx_file = export_network(network, build, folder)
@@ -207,7 +235,7 @@ def ship(
         with replace_file(folder / name) as temporary:
             shutil.copyfile(run / name, temporary)
     held_out = manifest["split"].isin(HELD_OUT_SPLITS).to_numpy()
-    about = manifest.assign(copied=find_copied(manifest))[held_out]
+    about = manifest.assign(copied=_find_copied(manifest))[held_out]
     inputs, session = normalise(crops[held_out]), load_session(onnx_file)
     straight, mirrored = (
         run_session(session, view, list(course.task_names)) for view in (inputs, inputs[:, :, ::-1])
@@ -237,7 +265,7 @@ def ship(
     return [figure for each in served.values() for figure in each.metrics["figures"]]
 
 
-def find_copied(manifest: pd.DataFrame) -> np.ndarray:
+def _find_copied(manifest: pd.DataFrame) -> np.ndarray:
     """Return which faces show a photo that its dataset's own training split holds, too.
 
     Args:

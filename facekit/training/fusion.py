@@ -26,6 +26,9 @@ def run_fusion_fit(data_dir: Path, models_dir: Path | None, seed: int) -> None:
 
     Raises:
         FileNotFoundError: If a dataset or the predictions of a model do not exist.
+
+    Example:
+        >>> run_fusion_fit(Path("data/raw"), Path("models"), seed=0)  # doctest: +SKIP
     """
     models_dir = models_dir or get_models_dir()
     manifest = pd.concat([read_dataset(name, data_dir, seed) for name in SOURCES])

@@ -138,6 +138,9 @@ def make_training_batches(
         config: Says the seed and the batch size. Images that do not fill a batch are left out of
             this epoch.
         bounds: How far crops are changed.
+
+    Example:
+        >>> make_training_batches(...)  # see notebooks/04_emotion.ipynb  # doctest: +SKIP
     """
     gather = data.make_gather()
 
@@ -182,6 +185,9 @@ def train_model(
         ValueError: If `train` or `validation` is empty, or if `run` holds a backup of a run with
             other settings.
         OSError: If a file of the run cannot be written.
+
+    Example:
+        >>> train_model(...)  # see notebooks/04_emotion.ipynb  # doctest: +SKIP
     """
     for name, data, use in (
         ("train", train, "to learn from"),
@@ -287,6 +293,15 @@ class RunFiles(keras.callbacks.Callback):
         history: A csv file with one row per epoch.
         best: The weights of the epoch with the least validation loss.
         resumed: Whether earlier rows of `history` belong to this run.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> files = RunFiles(folder / "history.csv", folder / "best.weights.h5", resumed=False)
+        >>> files.set_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
+        >>> files.on_epoch_end(0, {"val_loss": 0.5})
+        >>> files.least
+        0.5
     """
 
     def __init__(self, history: Path, best: Path, resumed: bool):

@@ -17,7 +17,13 @@ LEARNED_NAME = "log_variance"
 
 
 class FixedWeighting:
-    """Add the losses of all tasks with the same weight."""
+    """Add the losses of all tasks with the same weight.
+
+    Example:
+        >>> weighting = FixedWeighting(keras.Sequential(), ("age", "gender"))
+        >>> weighting.combine({"age": 1.5, "gender": 0.5})
+        2.0
+    """
 
     def __init__(self, model: keras.Model, names: Sequence[str]):
         self.names = tuple(names)
@@ -39,6 +45,11 @@ class UncertaintyWeighting:
 
     Reference: Kendall, Gal, Cipolla, 2018, Multi-Task Learning Using Uncertainty to Weigh Losses
         for Scene Geometry and Semantics, CVPR, doi 10.1109/CVPR.2018.00781.
+
+    Example:
+        >>> weighting = UncertaintyWeighting(keras.Sequential(), ("age", "gender"))
+        >>> float(weighting.combine({"age": 1.5, "gender": 0.5}))
+        2.0
     """
 
     def __init__(self, model: keras.Model, names: Sequence[str]):
@@ -113,7 +124,15 @@ class MultiTaskModel(keras.Model):
 
 
 class BalancedModel(MultiTaskModel):
-    """A multi-task model weighted by uncertainty; the earlier name of that choice."""
+    """A multi-task model weighted by uncertainty; the earlier name of that choice.
+
+    Example:
+        >>> from facekit.networks.attributes import add_heads
+        >>> inputs = keras.Input((4,))
+        >>> model = BalancedModel(keras.Model(inputs, add_heads(inputs, ("gender", "ethnicity"))))
+        >>> sorted(model.log_variances)
+        ['ethnicity', 'gender']
+    """
 
     def __init__(self, network: keras.Model):
         super().__init__(network, "uncertainty")
@@ -131,6 +150,14 @@ class LabelledMean(keras.metrics.Mean):
     Args:
         function: A loss or metric of a `Task`.
         name: Name in the training history.
+
+    Example:
+        >>> from facekit.training.tasks import accuracy
+        >>> metric, missing = LabelledMean(accuracy, "accuracy"), float("nan")
+        >>> targets = ops.array([[1.0, 0.0], [missing, missing]])
+        >>> _ = metric.update_state(targets, ops.array([[0.9, 0.1], [0.2, 0.8]]))
+        >>> float(metric.result())
+        1.0
     """
 
     def __init__(self, function, name: str):
@@ -162,6 +189,14 @@ def measure_labelled(function, targets, probabilities):
 
     Returns:
         Values (batch,), and the mask (batch,) as 0 and 1, float32.
+
+    Example:
+        >>> from facekit.training.tasks import accuracy
+        >>> missing = float("nan")
+        >>> targets = ops.array([[1.0, 0.0], [missing, missing]])
+        >>> values, mask = measure_labelled(accuracy, targets, ops.array([[0.9, 0.1], [0.2, 0.8]]))
+        >>> ops.convert_to_numpy(values).tolist(), ops.convert_to_numpy(mask).tolist()
+        ([1.0, 0.0], [1.0, 0.0])
     """
     labelled = ops.logical_not(ops.any(ops.isnan(targets), axis=-1))
     targets = ops.where(labelled[:, None], targets, ops.stop_gradient(probabilities))

@@ -47,6 +47,13 @@ def round_weights(network: keras.Model) -> None:
     Args:
         network: Convolutions named `X_conv` are followed by normalisations named `X_norm`, or by
             none.
+
+    Example:
+        >>> network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> network.layers[0].set_weights([np.array([[0.1]]), np.zeros(1)])
+        >>> round_weights(network)
+        >>> float(network.layers[0].get_weights()[0][0, 0])
+        0.0999755859375
     """
     scales = {}
     for layer in network.layers:
@@ -82,7 +89,17 @@ def _quantise(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def compress_archive(path: Path) -> None:
-    """Compress a `.keras` file, which is a ZIP archive that Keras leaves uncompressed, in place."""
+    """Compress a `.keras` file, which is a ZIP archive that Keras leaves uncompressed, in place.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "model.keras")
+        >>> with zipfile.ZipFile(path, "w") as archive:
+        ...     archive.writestr("weights", bytes(1000))
+        >>> compress_archive(path)
+        >>> path.stat().st_size < 1000
+        True
+    """
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
@@ -96,6 +113,16 @@ def pack_weights(path: Path) -> None:
     Args:
         path: The file, exported from a network after `round_weights`. Weights that were not
             rounded, such as constants of the exporter, stay as they are.
+
+    Example:
+        >>> import tempfile
+        >>> weights = onnx.numpy_helper.from_array(np.full(300, 0.5, np.float32), "weights")
+        >>> graph = onnx.helper.make_graph([], "example", [], [], [weights])
+        >>> path = Path(tempfile.mkdtemp(), "model.onnx")
+        >>> onnx.save(onnx.helper.make_model(graph), path)
+        >>> pack_weights(path)
+        >>> [packed.name for packed in onnx.load(path).graph.initializer]
+        ['weights_packed']
     """
     model = onnx.load(path)
     graph = model.graph

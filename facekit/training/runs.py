@@ -66,6 +66,10 @@ def run_training(
             answers do not exist.
         ValueError: If a split has no faces with a label, if `run` holds another run, or if a file
             in `models_dir` is not one that facekit wrote there.
+
+    Example:
+        >>> data = DataChoice(Path("data/raw"))
+        >>> run_training("gender", data, models_dir=None, run=Path("run"))  # doctest: +SKIP
     """
     course = COURSES[course] if isinstance(course, str) else course
     config = TrainingConfig(**options)

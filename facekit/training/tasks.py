@@ -137,6 +137,10 @@ def cross_entropy(targets, probabilities):
     Args:
         targets: (batch, classes) distributions.
         probabilities: (batch, classes) predictions.
+
+    Example:
+        >>> round(float(cross_entropy(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))[0]), 3)
+        0.693
     """
     return keras.losses.categorical_crossentropy(targets, probabilities)
 
@@ -152,18 +156,35 @@ def age_distribution_loss(targets, probabilities):
 
     Reference: Gao et al., 2018, Age Estimation Using Expectation of Label Distribution Learning
         (DLDL-v2), IJCAI, doi 10.24963/ijcai.2018/99.
+
+    Example:
+        >>> at_30, at_40 = np.eye(101, dtype=np.float32)[[[30], [40]]]
+        >>> bool(age_distribution_loss(at_30, at_40) > age_distribution_loss(at_30, at_30))
+        True
     """
     return cross_entropy(targets, probabilities) + MEAN_WEIGHT * years_off(targets, probabilities)
 
 
 def years_off(targets, probabilities):
-    """Return the difference of the two mean ages of each row, (batch,) years, never negative."""
+    """Return the difference of the two mean ages of each row, (batch,) years, never negative.
+
+    Example:
+        >>> at_30, at_40 = np.eye(101, dtype=np.float32)[[[30], [40]]]
+        >>> float(years_off(at_30, at_40)[0])
+        10.0
+    """
     years = ops.cast(ops.arange(len(AGES_YEARS)), "float32")
     return ops.abs(ops.matmul(probabilities - targets, years))
 
 
 def accuracy(targets, probabilities):
-    """Return 1 for each row where both have the same most probable class, else 0, (batch,)."""
+    """Return 1 for each row where both have the same most probable class, else 0, (batch,).
+
+    Example:
+        >>> targets, probabilities = np.eye(2), np.array([[0.9, 0.1], [0.8, 0.2]])
+        >>> ops.convert_to_numpy(accuracy(targets, probabilities)).tolist()
+        [1.0, 0.0]
+    """
     return ops.cast(ops.argmax(targets, axis=-1) == ops.argmax(probabilities, axis=-1), "float32")
 
 

@@ -33,6 +33,16 @@ def save_answers(
 
     Raises:
         OSError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> inputs = keras.Input((8, 8, 1))
+        >>> network = keras.Model(inputs, {"gender": keras.layers.Flatten()(inputs)[:, :2]})
+        >>> faces = pd.DataFrame({"path": ["a.jpg"], **dict.fromkeys(BOX, np.nan)})
+        >>> path = Path(tempfile.mkdtemp(), "answers.npz")
+        >>> save_answers(network, np.zeros((1, 8, 8, 1), np.uint8), faces, path)
+        >>> read_answers(path, "gender", faces)
+        array([[-1., -1.]], dtype=float32)
     """
     parts = []
     for start in range(0, len(crops), ANSWER_BATCH):
@@ -42,7 +52,7 @@ def save_answers(
     arrays: dict[str, Any] = {
         name: np.concatenate([part[name] for part in parts]) for name in parts[0]
     }
-    arrays["names"] = np.array(name_faces(manifest))
+    arrays["names"] = np.array(_name_faces(manifest))
     with replace_file(path) as temporary:
         np.savez(temporary, **arrays)
 
@@ -61,8 +71,13 @@ def read_answers(path: Path | None, task: str, manifest: pd.DataFrame) -> np.nda
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the teacher did not learn this attribute.
+
+    Example:
+        >>> faces = pd.DataFrame({"path": ["a.jpg"], **dict.fromkeys(BOX, np.nan)})
+        >>> read_answers(None, "gender", faces)
+        array([[nan]], dtype=float32)
     """
-    names = name_faces(manifest)
+    names = _name_faces(manifest)
     if path is None:
         return np.full((len(names), 1), np.nan, np.float32)
     if not path.exists():
@@ -77,7 +92,7 @@ def read_answers(path: Path | None, task: str, manifest: pd.DataFrame) -> np.nda
     return answers[~answers.index.duplicated()].reindex(names).to_numpy(np.float32)
 
 
-def name_faces(manifest: pd.DataFrame) -> list[str]:
+def _name_faces(manifest: pd.DataFrame) -> list[str]:
     """Return a name for each row's face: its image, the image's folder, and its box if it has one.
 
     Datasets may move to another place between two runs, so the whole path is not part of it.

@@ -53,6 +53,14 @@ class VideoError(ValueError):
     """A video that cannot be read, or not to its end.
 
     The message names the file, the reason and the remedy.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "empty.mp4")
+        >>> path.touch()
+        >>> open_video(path)
+        Traceback (most recent call last):
+        facekit.video.VideoError: ...empty.mp4: the file is empty; copy or download it again.
     """
 
 
@@ -68,6 +76,16 @@ def open_video(path: str | Path) -> cv2.VideoCapture:
     Raises:
         FileNotFoundError: If there is no such file.
         VideoError: If it is empty, cut off, not a video, or in a codec that cannot be decoded.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "black.mp4")
+        >>> with VideoWriter(path, 25) as writer:
+        ...     writer.write(np.zeros((48, 64, 3), np.uint8))
+        >>> capture = open_video(path)
+        >>> capture.get(cv2.CAP_PROP_FRAME_WIDTH)
+        64.0
+        >>> capture.release()
     """
     name = os.fsdecode(path)
     short = shorten_name(name)

@@ -37,6 +37,13 @@ def find_missing_bytes(path: str | Path) -> int:
 
     Raises:
         OSError: If the file cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "cut.avi")
+        >>> _ = path.write_bytes(b"RIFF" + (100).to_bytes(4, "little") + b"AVI ")
+        >>> find_missing_bytes(path)
+        96
     """
     with open(path, "rb") as file:  # noqa: PTH123 (the path may not be valid UTF-8)
         size = file.seek(0, os.SEEK_END)
@@ -49,7 +56,15 @@ def find_missing_bytes(path: str | Path) -> int:
 
 
 def is_end_empty(path: str | Path) -> bool:
-    """Return whether a file ends in zeros only, as a download does that stopped early."""
+    """Return whether a file ends in zeros only, as a download does that stopped early.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "stopped.mp4")
+        >>> _ = path.write_bytes(bytes(5000))
+        >>> is_end_empty(path)
+        True
+    """
     with open(path, "rb") as file:  # noqa: PTH123
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - TAIL_BYTES, 0))

@@ -23,6 +23,10 @@ class Control(anywidget.AnyWidget, ValueWidget):
         value: Its value.
         continuous_update: Whether the value changes while the user drags the slider or types the
             text, or only afterwards.
+
+    Example:
+        >>> Control(description="threshold").description
+        'threshold'
     """
 
     _esm = HERE / "controls.js"

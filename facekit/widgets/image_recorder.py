@@ -20,6 +20,9 @@ class ImageRecorderAnalyzer(LiveModel, VBox):
 
     Raises:
         ModuleNotFoundError: If ipywebrtc is not installed.
+
+    Example:
+        >>> ImageRecorderAnalyzer()  # see tests/browser/test_webcam.py  # doctest: +SKIP
     """
 
     def __init__(self, **traits) -> None:

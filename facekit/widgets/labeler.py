@@ -59,6 +59,14 @@ def draw_face(path: str, box_xyxy: np.ndarray) -> tuple[bytes, bytes, list[float
     Raises:
         FileNotFoundError: If the photo does not exist.
         ImageError: If the photo cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "a.png")
+        >>> Image.fromarray(np.zeros((40, 80, 3), np.uint8)).save(path)
+        >>> face, photo, shares = draw_face(str(path), np.array([20, 10, 40, 30]))
+        >>> shares
+        [0.25, 0.25, 0.25, 0.5]
     """
     image, photo = _open_photo(path)
     if np.isnan(box_xyxy).any():
@@ -93,9 +101,7 @@ def _encode(image: Image.Image, side: int) -> bytes:
 class Labeler(anywidget.AnyWidget):
     """Label faces, or correct their labels, with the keyboard.
 
-        labeler = Labeler("photos", "mine.parquet")
-        labeler                             # shows the widget
-        labeler.labelling.to_manifest()     # the labels so far, as they are in the file
+    `labelling.to_manifest()` returns the labels so far, as they are in the file.
 
     Args:
         source: The faces to label; see `facekit.datasets.labelling`.
@@ -114,6 +120,15 @@ class Labeler(anywidget.AnyWidget):
         state: State of the face, one of `datasets.labelling.STATES`.
         message: What went wrong, and the remedy.
         file: File that the labels are saved to.
+
+    Example:
+        >>> import tempfile
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> faces = make_manifest([{"path": "a.jpg"}, {"path": "b.jpg"}], "mine")
+        >>> labeler = Labeler(faces, Path(tempfile.mkdtemp(), "mine.parquet"))  # shows the widget
+        >>> labeler.press("f")
+        >>> labeler.labels
+        {'gender': 'female'}
     """
 
     _esm = HERE / "labeler.js"

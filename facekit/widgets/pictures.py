@@ -33,6 +33,10 @@ class Picture:
         preview: JPEG of the whole picture, at most `VIEW_SIDE` pixels long. The page marks the
             faces itself, so that text stays readable at any width.
         crops: JPEG of each face, upright, `CROP_SIDE` pixels wide.
+
+    Example:
+        >>> Picture("a.jpg", error="a.jpg: has no pixels (0 x 4).").analysis is None
+        True
     """
 
     name: str

@@ -98,6 +98,10 @@ class LiveModel(HasTraits):
         snapshots: Analyses that `keep` kept, in memory.
         frame: Index of the last frame.
         rows: Number of rows in the recording.
+
+    Example:
+        >>> LiveModel(attributes=["emotion", "age"]).attributes
+        ['age', 'emotion']
     """
 
     attributes = List(Enum(ATTRIBUTES), list(DEFAULT_ATTRIBUTES), minlen=1).tag(sync=True)

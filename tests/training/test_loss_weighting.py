@@ -90,8 +90,8 @@ class TestLoss:
         expected = sum(
             (loss * weights).mean() for loss in compute_losses(model, features, targets).values()
         )
-        told = float(model.compute_loss(features, targets, model(features), weights))
-        assert told == pytest.approx(expected, rel=1e-5)
+        loss = float(model.compute_loss(features, targets, model(features), weights))
+        assert loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_training_moves_weights_and_log_variances():

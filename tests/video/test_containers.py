@@ -1,4 +1,4 @@
-"""Whole files of every container at hand, and the same files cut off."""
+"""Whole files of every container that OpenCV writes here, and the same files cut off."""
 
 import cv2
 import numpy as np

@@ -19,7 +19,7 @@ COMMAND_KEYS = {"z", "k", "x", "Enter", "ArrowLeft", "ArrowRight", "Backspace", 
 
 @pytest.fixture
 def table(tmp_path):
-    """Three faces, one a photo, the last of them cropped to it."""
+    """Three faces, one per photo, the last of them cropped to it."""
     paths = [tmp_path / f"{name}.png" for name in "abc"]
     for seed, path in enumerate(paths):
         Image.fromarray(np.random.default_rng(seed).integers(0, 256, (60, 80, 3), np.uint8)).save(
@@ -76,7 +76,7 @@ def test_labels_by_keys(table, path):
     assert labeler.labels == {"age": "34", "gender": "female", "emotion": "happiness"}
     assert labeler.state == "labelled"
     press(labeler, "h")  # the same key again takes it away
-    press(labeler, "w", "q", "Tab", "²")  # ethnicity is not asked for, and the others mean nothing
+    press(labeler, "w", "q", "Tab", "²")  # not requested; without a meaning
     assert labeler.labels == {"age": "34", "gender": "female"}
     press(labeler, "Enter")
     assert (labeler.position, labeler.labels, labeler.judged) == (

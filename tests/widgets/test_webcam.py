@@ -274,7 +274,7 @@ def test_image_recorder(portrait):
             recorder.recording = False
             recorder.image.value = encode_jpeg(portrait)
         assert view.frame == count - 1
-        assert recorder.recording  # the next one is asked for
+        assert recorder.recording  # the next one is requested
         assert decode_jpeg(view.picture.value).shape[2] == 3
     view.running.value = False
     recorder.image.value = encode_jpeg(portrait)

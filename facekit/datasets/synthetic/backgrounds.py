@@ -8,7 +8,13 @@ from facekit.datasets.synthetic.traits import BACKDROPS
 
 
 def draw_background(name: str, size: int, random: np.random.Generator) -> np.ndarray:
-    """Return a pattern of two colours, (size, size, 3) float."""
+    """Return a pattern of two colours, (size, size, 3) float.
+
+    Example:
+        >>> name = next(iter(BACKDROPS))
+        >>> draw_background(name, 32, np.random.default_rng(0)).shape
+        (32, 32, 3)
+    """
     first = np.array(BACKDROPS[name]) * random.uniform(0.92, 1.0)
     second = first + (255 - first) * random.uniform(0.2, 0.4)
     angle, shift, period = (

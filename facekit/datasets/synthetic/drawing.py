@@ -65,7 +65,13 @@ SIZES = (48, 200)
 
 
 def check_size(size: int) -> None:
-    """Raise a ValueError if a picture's side is not within `SIZES`."""
+    """Raise a ValueError if a picture's side is not within `SIZES`.
+
+    Example:
+        >>> check_size(20)
+        Traceback (most recent call last):
+        ValueError: `size` must be from 48 to 200 pixels; got 20.
+    """
     if not SIZES[0] <= size <= SIZES[1]:
         raise ValueError(f"`size` must be from {SIZES[0]} to {SIZES[1]} pixels; got {size}.")
 
@@ -128,6 +134,10 @@ def draw_crops(faces: Sequence[FaceTraits], side: int, channels: int = 1) -> np.
 
     Returns:
         (faces, side, side, channels) uint8.
+
+    Example:
+        >>> draw_crops([FaceTraits(30, "female", "asian")], side=32).shape
+        (1, 32, 32, 1)
     """
     crops = [np.zeros((0, side, side, channels), np.uint8)]
     for traits in faces:

@@ -17,7 +17,16 @@ from facekit.datasets.synthetic.shapes import (
 
 
 def draw_nose(canvas: Canvas, face: SimpleNamespace) -> None:
-    """Paint nostrils; the light does the rest."""
+    """Paint nostrils; the light does the rest.
+
+    Example:
+        >>> from facekit.datasets.synthetic.proportions import measure_face
+        >>> from facekit.datasets.synthetic.traits import FaceTraits
+        >>> canvas, traits = Canvas(32), FaceTraits(30, "female", "asian")
+        >>> draw_nose(canvas, measure_face(traits))
+        >>> bool(canvas.paint.any() or (canvas.glaze < 255).any())
+        True
+    """
     width, y = (
         face.nose * (1 + 0.12 * face.units[9] + 0.10 * face.units[12]),
         face.nose_y - 0.012 * face.units[9],
@@ -38,7 +47,16 @@ def draw_nose(canvas: Canvas, face: SimpleNamespace) -> None:
 
 
 def draw_mouth(canvas: Canvas, face: SimpleNamespace) -> None:
-    """Paint lips, and teeth and tongue where they are parted."""
+    """Paint lips, and teeth and tongue where they are parted.
+
+    Example:
+        >>> from facekit.datasets.synthetic.proportions import measure_face
+        >>> from facekit.datasets.synthetic.traits import FaceTraits
+        >>> canvas, traits = Canvas(32), FaceTraits(30, "female", "asian")
+        >>> draw_mouth(canvas, measure_face(traits))
+        >>> bool(canvas.paint.any() or (canvas.glaze < 255).any())
+        True
+    """
     units, t, width, corner = face.units, LIDS, face.corner_x, face.corner_y - face.mouth_y
     top = (
         0.010 * units[12]
@@ -90,7 +108,16 @@ def draw_mouth(canvas: Canvas, face: SimpleNamespace) -> None:
 
 
 def draw_eyes(canvas: Canvas, face: SimpleNamespace, gaze: float) -> None:
-    """Paint eyes looking `gaze` aside, and shade their lids."""
+    """Paint eyes looking `gaze` aside, and shade their lids.
+
+    Example:
+        >>> from facekit.datasets.synthetic.proportions import measure_face
+        >>> from facekit.datasets.synthetic.traits import FaceTraits
+        >>> canvas, traits = Canvas(32), FaceTraits(30, "female", "asian")
+        >>> draw_eyes(canvas, measure_face(traits), gaze=0.0)
+        >>> bool(canvas.paint.any() or (canvas.glaze < 255).any())
+        True
+    """
     units, tilt = face.units, (0.010 * face.units[43] - face.eye_tilt) * LIDS
     upper = face.eye_height * (
         1.0

@@ -80,6 +80,13 @@ def read_synthetic(folder: Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If the folder holds none.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> manifest = make_synthetic(folder, count=3, size=48)
+        >>> len(read_synthetic(folder))
+        3
     """
     table = Path(folder, TABLE)
     if not table.is_file():
@@ -94,6 +101,9 @@ def check_free(folder: Path) -> None:
 
     Raises:
         FileExistsError: If it is not empty, or a file has its name.
+
+    Example:
+        >>> check_free(Path("no such folder"))
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(

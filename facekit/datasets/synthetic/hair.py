@@ -20,7 +20,15 @@ from facekit.datasets.synthetic.traits import HAIR_STYLES, FaceTraits
 
 
 def draw_back_hair(canvas: Canvas, face: SimpleNamespace, traits: FaceTraits) -> None:
-    """Paint the hair behind the head, and a bun."""
+    """Paint the hair behind the head, and a bun.
+
+    Example:
+        >>> from facekit.datasets.synthetic.proportions import measure_face
+        >>> canvas, traits = Canvas(32), FaceTraits(30, "female", "asian", hair_style="bun")
+        >>> draw_back_hair(canvas, measure_face(traits), traits)
+        >>> bool(canvas.paint.any() or (canvas.glaze < 255).any())
+        True
+    """
     volume, end_y, _, flare, _ = HAIR_STYLES[traits.hair_style] or (0, 0, 0, 0, 0)
     volume, colour = volume * face.puff, face.hair * 0.7
     width = face.width + volume
@@ -48,7 +56,15 @@ def draw_back_hair(canvas: Canvas, face: SimpleNamespace, traits: FaceTraits) ->
 def draw_front_hair(
     canvas: Canvas, face: SimpleNamespace, traits: FaceTraits, parting: int
 ) -> None:
-    """Paint the hair around the face, parted on one side (-1 or 1), with its strands."""
+    """Paint the hair around the face, parted on one side (-1 or 1), with its strands.
+
+    Example:
+        >>> from facekit.datasets.synthetic.proportions import measure_face
+        >>> canvas, traits = Canvas(32), FaceTraits(30, "female", "asian")
+        >>> draw_front_hair(canvas, measure_face(traits), traits, parting=1)
+        >>> bool(canvas.paint.any() or (canvas.glaze < 255).any())
+        True
+    """
     volume, end_y, line_y, flare, aside = HAIR_STYLES[traits.hair_style] or (0, 0, 0, 0, 0)
     volume, end_y = volume * face.puff, face.eye_y + (0 if face.bald > 0.5 else end_y - 0.420)
     line_y += face.top_y - 0.100 - 0.05 * face.bald - 0.02 * face.child
@@ -97,7 +113,15 @@ def draw_front_hair(
 
 
 def draw_facial_hair(canvas: Canvas, face: SimpleNamespace, kind: str) -> None:
-    """Paint or shade one kind of facial hair."""
+    """Paint or shade one kind of facial hair.
+
+    Example:
+        >>> from facekit.datasets.synthetic.proportions import measure_face
+        >>> canvas, traits = Canvas(32), FaceTraits(30, "female", "asian")
+        >>> draw_facial_hair(canvas, measure_face(traits), "moustache")
+        >>> bool(canvas.paint.any() or (canvas.glaze < 255).any())
+        True
+    """
     w, lip_y, chin_y = face.width, face.mouth_y - 0.030, face.chin_y
     moustache = [
         (0.01, lip_y - 0.014),
@@ -129,7 +153,15 @@ def draw_facial_hair(canvas: Canvas, face: SimpleNamespace, kind: str) -> None:
 
 
 def draw_brows(canvas: Canvas, face: SimpleNamespace) -> None:
-    """Paint brows where the action units put them."""
+    """Paint brows where the action units put them.
+
+    Example:
+        >>> from facekit.datasets.synthetic.proportions import measure_face
+        >>> canvas, traits = Canvas(32), FaceTraits(30, "female", "asian")
+        >>> draw_brows(canvas, measure_face(traits))
+        >>> bool(canvas.paint.any() or (canvas.glaze < 255).any())
+        True
+    """
     units, y = face.units, face.brow_y
     line = make_curve(
         (

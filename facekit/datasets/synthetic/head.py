@@ -20,7 +20,16 @@ from facekit.datasets.synthetic.traits import FRAMES, GOLD
 
 
 def draw_head(canvas: Canvas, face: SimpleNamespace, clothes) -> None:
-    """Paint clothes, neck, ears and the bare head."""
+    """Paint clothes, neck, ears and the bare head.
+
+    Example:
+        >>> from facekit.datasets.synthetic.proportions import measure_face
+        >>> from facekit.datasets.synthetic.traits import FaceTraits
+        >>> canvas, traits = Canvas(32), FaceTraits(30, "female", "asian")
+        >>> draw_head(canvas, measure_face(traits), clothes=(90, 90, 200))
+        >>> bool(canvas.paint.any() or (canvas.glaze < 255).any())
+        True
+    """
     w, jaw, old, ear_y = face.width, face.jaw, face.old, face.eye_y + 0.055
     neck, shoulders = (
         jaw * (0.62 + 0.16 * face.male - 0.12 * face.child),
@@ -81,7 +90,16 @@ def draw_head(canvas: Canvas, face: SimpleNamespace, clothes) -> None:
 
 
 def draw_lines(canvas: Canvas, face: SimpleNamespace, random: np.random.Generator) -> None:
-    """Draw the wrinkles of age and of the emotion's muscles."""
+    """Draw the wrinkles of age and of the emotion's muscles.
+
+    Example:
+        >>> from facekit.datasets.synthetic.proportions import measure_face
+        >>> from facekit.datasets.synthetic.traits import FaceTraits
+        >>> canvas, traits = Canvas(32), FaceTraits(80, "female", "asian")
+        >>> draw_lines(canvas, measure_face(traits), np.random.default_rng(0))
+        >>> bool(canvas.paint.any() or (canvas.glaze < 255).any())
+        True
+    """
     units, old, grown = face.units, face.old, 1 - face.child
     x, y, nose_x, nose_y, corner_x, corner_y = (
         face.eye_x,
@@ -148,7 +166,16 @@ def draw_lines(canvas: Canvas, face: SimpleNamespace, random: np.random.Generato
 
 
 def draw_accessory(canvas: Canvas, face: SimpleNamespace, kind: str, colour: np.ndarray) -> None:
-    """Paint glasses, earrings or a hat."""
+    """Paint glasses, earrings or a hat.
+
+    Example:
+        >>> from facekit.datasets.synthetic.proportions import measure_face
+        >>> from facekit.datasets.synthetic.traits import FaceTraits
+        >>> canvas, traits = Canvas(32), FaceTraits(30, "female", "asian")
+        >>> draw_accessory(canvas, measure_face(traits), "hat", np.array([200, 0, 0]))
+        >>> bool(canvas.paint.any() or (canvas.glaze < 255).any())
+        True
+    """
     w, y = face.width, face.eye_y
     if kind == "glasses":
         ring = np.concatenate([CIRCLE, CIRCLE[:1]])

@@ -22,7 +22,13 @@ from facekit.datasets.synthetic.traits import (
 
 
 def measure_face(traits: FaceTraits) -> SimpleNamespace:
-    """Return a person's proportions and colours, and the strengths of the action units."""
+    """Return a person's proportions and colours, and the strengths of the action units.
+
+    Example:
+        >>> young, old = (measure_face(FaceTraits(age, "female", "asian")) for age in (5, 80))
+        >>> bool(young.child > old.child), bool(young.old < old.old)
+        (True, True)
+    """
     vary = np.random.default_rng(traits.identity).normal(size=24).clip(-2, 2)
     age, asian, black = traits.age_years, traits.ethnicity == "asian", traits.ethnicity == "black"
     units = Counter(

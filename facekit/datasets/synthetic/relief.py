@@ -36,6 +36,11 @@ def light_face(face: SimpleNamespace, traits: FaceTraits) -> np.ndarray:
     """Return the reflected light, (GRID, GRID, 4) uint8 with alpha.
 
     It is Lambert's law over a relief of the face.
+
+    Example:
+        >>> traits = FaceTraits(30, "female", "asian")
+        >>> light_face(measure_face(traits), traits).shape
+        (64, 64, 4)
     """
     eye_x, eye_y, nose_y, mouth_y, old, child = (
         face.eye_x,
@@ -96,7 +101,13 @@ def _read_pose(traits: FaceTraits) -> tuple[np.ndarray, np.ndarray]:
 
 
 def turn_face(paint: np.ndarray, traits: FaceTraits) -> np.ndarray:
-    """Turn the painting as if it lay on a head."""
+    """Turn the painting as if it lay on a head.
+
+    Example:
+        >>> traits = FaceTraits(30, "female", "asian", yaw_degrees=20)
+        >>> turn_face(np.zeros((48, 48, 4), np.uint8), traits).shape
+        (48, 48, 4)
+    """
     turn, shift = _read_pose(traits)
     upright = (
         np.stack(np.meshgrid(CELLS_X, CELLS_Y), axis=-1) - PIVOT_XY
@@ -118,6 +129,10 @@ def place_landmarks(traits: FaceTraits, size: int) -> np.ndarray:
 
     Returns:
         (5, 2) float32, in the order of `taxonomy.LANDMARKS`.
+
+    Example:
+        >>> place_landmarks(FaceTraits(30, "female", "asian"), size=96).shape
+        (5, 2)
     """
     face = measure_face(traits)
     points = np.array(

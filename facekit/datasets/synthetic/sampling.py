@@ -57,6 +57,11 @@ class Bias:
 
     Raises:
         ValueError: If an attribute or a label is unknown, or a share out of bounds.
+
+    Example:
+        >>> Bias(rare_label="male", rare_share=2)
+        Traceback (most recent call last):
+        ValueError: `rare_share` must be from 0 to 1; got 2.
     """
 
     rare_attribute: str = "gender"
@@ -123,6 +128,11 @@ def sample_splits(
     """Return random traits of faces, and the split of each.
 
     The splits share no person, and only the training split is biased.
+
+    Example:
+        >>> faces, splits = sample_splits(10)
+        >>> splits.tolist().count("train")
+        7
     """
     counts = np.diff(np.round(np.cumsum([0, *SHARES.values()]) * count).astype(int))
     faces = [
@@ -134,7 +144,12 @@ def sample_splits(
 
 
 def tabulate_traits(faces: Sequence[FaceTraits]) -> pd.DataFrame:
-    """Return a table of traits, with a manifest's names `age`, `subject`, `group` and `source`."""
+    """Return a table of traits, with a manifest's names `age`, `subject`, `group` and `source`.
+
+    Example:
+        >>> tabulate_traits(sample_traits(4))["subject"].nunique()
+        2
+    """
     table = pd.DataFrame([asdict(face) for face in faces]).rename(
         columns={"age_years": "age", "identity": "subject"}
     )

@@ -49,6 +49,10 @@ def sample_sequences(
 
     Raises:
         ValueError: If `people` is not positive, or `posed` not from 1 to 6.
+
+    Example:
+        >>> [len(frames) for person, number, frames in sample_sequences(people=1, posed=2)]
+        [3, 3]
     """
     if people < 1:
         raise ValueError(f"`people` must be 1 or more; got {people}.")
@@ -81,6 +85,11 @@ def make_sequences(folder: Path, people: int, posed: int = 3, seed: int = 0) -> 
     Raises:
         FileExistsError: If the folder holds files.
         ValueError: If `people` or `posed` are out of bounds.
+
+    Example:
+        >>> import tempfile
+        >>> len(make_sequences(Path(tempfile.mkdtemp()), people=1, posed=2))
+        6
     """
     check_free(Path(folder))
     labels = {emotion: label for label, emotion in CK_PLUS_EMOTIONS.items()}

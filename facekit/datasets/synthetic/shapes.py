@@ -20,7 +20,12 @@ CENTRE = np.array((0.5, 0.0))  # of the picture, where the midline lies
 
 
 def make_curve(*points_xy, closed: bool = False) -> np.ndarray:
-    """Return a smooth line through points, (samples, 2): a Catmull-Rom spline."""
+    """Return a smooth line through points, (samples, 2): a Catmull-Rom spline.
+
+    Example:
+        >>> make_curve((0, 0), (1, 1)).shape
+        (7, 2)
+    """
     points = np.array(points_xy, float)
     padded = np.concatenate(
         [points[-1:], points, points[:2]] if closed else [points[:1], points, points[-1:]]
@@ -31,11 +36,16 @@ def make_curve(*points_xy, closed: bool = False) -> np.ndarray:
 
 
 def make_ellipse(x: float, y: float, width: float, height: float) -> np.ndarray:
-    """Return the outline of an ellipse about a point, (24, 2)."""
+    """Return the outline of an ellipse about a point, (24, 2).
+
+    Example:
+        >>> make_ellipse(0, 0.5, 0.2, 0.1)[0].tolist()
+        [0.2, 0.5]
+    """
     return CIRCLE * (width, height) + np.array((x, y))
 
 
-def find_normals(line_xy: np.ndarray) -> np.ndarray:
+def _find_normals(line_xy: np.ndarray) -> np.ndarray:
     """Return unit vectors across a line, (samples, 2)."""
     ends = np.concatenate([line_xy[:1], line_xy, line_xy[-1:]])
     along = ends[2:] - ends[:-2]
@@ -51,13 +61,22 @@ def make_ribbon(line_xy: np.ndarray, width: float | np.ndarray, taper: float = 0
     """Return the outline of a stroke along a line.
 
     It is thinner towards its ends, the more so the larger `taper` is.
+
+    Example:
+        >>> make_ribbon(make_curve((0, 0), (1, 1)), width=0.1).shape
+        (14, 2)
     """
-    aside = find_normals(line_xy) * (_taper(len(line_xy), taper) * width / 2)
+    aside = _find_normals(line_xy) * (_taper(len(line_xy), taper) * width / 2)
     return np.concatenate([line_xy + aside, (line_xy - aside)[::-1]])
 
 
 def ruffle(outline_xy: np.ndarray, texture: str) -> np.ndarray:
-    """Give an outline the bumps of wavy or coily hair."""
+    """Give an outline the bumps of wavy or coily hair.
+
+    Example:
+        >>> ruffle(make_ellipse(0, 0.5, 0.2, 0.1), "wavy").shape
+        (108, 2)
+    """
     if texture == "straight":
         return outline_xy
     depth, bumps = (0.010, 9) if texture == "wavy" else (0.014, 24)
@@ -65,7 +84,7 @@ def ruffle(outline_xy: np.ndarray, texture: str) -> np.ndarray:
     finer = np.stack(
         [np.interp(places, range(len(outline_xy)), axis) for axis in outline_xy.T], axis=1
     )
-    return finer - find_normals(finer) * depth * (
+    return finer - _find_normals(finer) * depth * (
         np.abs(np.sin(np.linspace(0, bumps * np.pi, len(finer))))[:, None] - 0.4
     )
 
@@ -77,6 +96,12 @@ class Canvas:
         side: In pixels.
         paint: (side, side, 4) uint8 RGBA, premultiplied.
         glaze: (side, side, 4) uint8 factors; 255 leaves the paint as it is.
+
+    Example:
+        >>> canvas = Canvas(16)
+        >>> canvas.fill(make_ellipse(0, 0.5, 0.2, 0.2), (255, 0, 0))
+        >>> canvas.paint[8, 8].tolist()
+        [255, 0, 0, 255]
     """
 
     def __init__(self, side: int) -> None:
@@ -119,5 +144,10 @@ class Canvas:
 
 
 def mirror(points_xy: list) -> list:
-    """Return the points of one half, from the middle outwards, and back those of the other half."""
+    """Return the points of one half, from the middle outwards, and back those of the other half.
+
+    Example:
+        >>> mirror([(1, 2), (3, 4)])
+        [(1, 2), (3, 4), (-3, 4), (-1, 2)]
+    """
     return [*points_xy, *[(-x, y) for x, y in points_xy[::-1]]]
