@@ -100,7 +100,7 @@ def read_imdb_wiki(folder: Path) -> pd.DataFrame:
         >>> photo |= {"full_path": np.array(["a.jpg"], object), "name": np.array(["Ann"], object)}
         >>> savemat(folder / "wiki.mat", {"wiki": photo})
         >>> read_imdb_wiki(folder.parent)[["age", "gender", "subject"]].to_numpy().tolist()
-        [[31.0, 'male', 'Ann']]
+        [[30.0, 'male', 'Ann']]
     """
     rows: list[dict] = []
     left_out: Counter[str] = Counter()

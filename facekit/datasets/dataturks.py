@@ -52,7 +52,7 @@ def read_dataturks(folder: Path, download: bool = False) -> pd.DataFrame:
         >>> line = {"content": "https://example.org/a.jpg", "annotation": [face]}
         >>> _ = (folder / "faces.json").write_text(json.dumps(line))
         >>> read_dataturks(folder)[["x2", "y2", "emotion"]].to_numpy().tolist()
-        [[50.0, 50.0, 'happy']]
+        [[50.0, 50.0, 'happiness']]
     """
     table = list_files(folder, "*.json")[0]
     rows: list[dict] = []
