@@ -80,6 +80,13 @@ def write_text(path: str | Path, text: str) -> None:
 
     Raises:
         OSError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "new folder", "notes.txt")
+        >>> write_text(path, "whole")
+        >>> path.read_text()
+        'whole'
     """
     with replace_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -145,6 +152,13 @@ def hash_file(path: str | Path) -> str:
 
     Raises:
         OSError: If the file cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "empty.txt")
+        >>> path.touch()
+        >>> hash_file(path)[:16]
+        'e3b0c44298fc1c14'
     """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

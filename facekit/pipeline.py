@@ -35,6 +35,11 @@ class Crops:
 
     Raises:
         ValueError: If the forms do not hold the same number of faces.
+
+    Example:
+        >>> crops = Crops({(64, 3): np.zeros((2, 64, 64, 3), np.uint8)})
+        >>> len(Crops.join([crops, crops]))
+        4
     """
 
     by_form: dict[tuple[int, int], np.ndarray]

@@ -29,7 +29,13 @@ VERSION = 2  # of the index; version 1 had one entry per task and is still read
 
 
 class ModelError(RuntimeError):
-    """A model is missing, damaged or not listed; the message names the file and the remedy."""
+    """A model is missing, damaged or not listed; the message names the file and the remedy.
+
+    Example:
+        >>> load_index().find("shoe size")
+        Traceback (most recent call last):
+        facekit.registry.ModelError: ...index.json: no model is listed for 'shoe size'; ...
+    """
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,10 @@ class TaskEntry:
     Attributes:
         labels: Class names in the order of the output; empty for detection.
         metrics: Held-out figures, each with its split, its count and a 95% interval.
+
+    Example:
+        >>> TaskEntry(labels=["female", "male"]).metrics
+        {}
     """
 
     labels: list = field(default_factory=list)
@@ -87,6 +97,11 @@ class Index:
         defaults: For each task the name of the model that serves it unless another is requested.
             A task that needs several models together, such as detection, has none.
         path: The file, for error messages.
+
+    Example:
+        >>> index = load_index()
+        >>> index.find("gender").name == index.defaults["gender"]
+        True
     """
 
     models: dict[str, ModelEntry]

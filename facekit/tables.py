@@ -47,7 +47,17 @@ SCREENFUL = 1000  # rows of a terminal's table whose columns are aligned with ea
 
 
 class TableWriter(Protocol):
-    """Takes rows until it is closed."""
+    """Takes rows until it is closed.
+
+    Example:
+        >>> import io
+        >>> file = io.StringIO()
+        >>> writer: TableWriter = CsvTable(file)
+        >>> writer.write([dict.fromkeys(COLUMNS) | {"image": "a.jpg"}])
+        >>> writer.close()
+        >>> len(file.getvalue().splitlines())
+        2
+    """
 
     def write(self, rows: Sequence[Row]) -> None:
         """Append rows, dicts with the keys of `faces.COLUMNS`."""
@@ -83,7 +93,15 @@ def write_csv(rows: Iterable[Row], file: TextIO, header: bool = True) -> None:
 
 
 class CsvTable:
-    """Write rows as CSV to an open text file; the header comes before the first of them."""
+    """Write rows as CSV to an open text file; the header comes before the first of them.
+
+    Example:
+        >>> import io
+        >>> file = io.StringIO()
+        >>> CsvTable(file).write([dict.fromkeys(COLUMNS) | {"image": "a.jpg", "face": 0}])
+        >>> [line[:8] for line in file.getvalue().splitlines()]
+        ['image,fr', 'a.jpg,,0']
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._has_header = file, False
@@ -104,7 +122,16 @@ class CsvTable:
 
 
 class TerminalTable:
-    """Print rows as aligned text, `SCREENFUL` rows at a time, to an open text file."""
+    """Print rows as aligned text, `SCREENFUL` rows at a time, to an open text file.
+
+    Example:
+        >>> import sys
+        >>> table = TerminalTable(sys.stdout)
+        >>> table.write([dict.fromkeys(COLUMNS) | {"image": "a.jpg", "gender": "female"}])
+        >>> table.close()
+        image  gender
+        a.jpg  female
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._rows, self._printed = file, list[Row](), False
@@ -255,6 +282,13 @@ def save_rows(rows: Sequence[Row], path: str | Path) -> None:
     Raises:
         ValueError: If the ending is not a key of `WRITERS`.
         OSError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "faces.jsonl")
+        >>> save_rows([dict.fromkeys(COLUMNS) | {"image": "a.jpg"}], path)
+        >>> json.loads(path.read_text())["image"]
+        'a.jpg'
     """
     with open_table(path) as table:
         table.write(rows)
@@ -265,6 +299,13 @@ def is_facekit_table(path: Path) -> bool:
 
     Raises:
         OSError: If the file cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "faces.csv")
+        >>> save_rows([], path)
+        >>> is_facekit_table(path)
+        True
     """
     if path.stat().st_size == 0:
         return True
@@ -285,10 +326,17 @@ def is_facekit_table(path: Path) -> bool:
 
 
 def read_first_line(path: Path) -> str:
-    """Return the first line of a file that may be anything, at most 4096 bytes of it.
+    r"""Return the first line of a file that may be anything, at most 4096 bytes of it.
 
     Raises:
         OSError: If the file cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "notes.txt")
+        >>> _ = path.write_text("one\ntwo\n")
+        >>> read_first_line(path)
+        'one'
     """
     with path.open("rb") as file:
         return file.readline(4096).decode("utf-8-sig", "replace").rstrip("\r\n")

@@ -36,6 +36,11 @@ class Mark:
     Attributes:
         source: Fingerprint of the path of the picture or video that was drawn.
         content: Fingerprint of the drawing's content.
+
+    Example:
+        >>> mark = Mark(fingerprint_source("photo.jpg"), content="0" * 64)
+        >>> mark.source == fingerprint_source("./photo.jpg")
+        True
     """
 
     source: str
@@ -43,12 +48,22 @@ class Mark:
 
 
 def fingerprint_source(name: str) -> str:
-    """Return the fingerprint of a source's path; links to one file have the same."""
+    """Return the fingerprint of a source's path; links to one file have the same.
+
+    Example:
+        >>> fingerprint_source("photo.jpg") == fingerprint_source("./photo.jpg")
+        True
+    """
     return hashlib.sha256(os.fsencode(os.path.realpath(name))).hexdigest()
 
 
 def read_mark(path: Path) -> Mark | None:
-    """Return the mark of a drawing, or `None` if the file is not a drawing that facekit made."""
+    """Return the mark of a drawing, or `None` if the file is not a drawing that facekit made.
+
+    Example:
+        >>> print(read_mark(Path("no such drawing.jpg")))
+        None
+    """
     try:
         if not path.is_file():
             return None
@@ -64,7 +79,12 @@ def read_mark(path: Path) -> Mark | None:
 
 
 def is_own_drawing(path: Path, source: str) -> bool:
-    """Return whether facekit drew a file from this source, and the file is still unchanged."""
+    """Return whether facekit drew a file from this source, and the file is still unchanged.
+
+    Example:
+        >>> is_own_drawing(Path("no such drawing.jpg"), "photo.jpg")
+        False
+    """
     mark = read_mark(path)
     if mark is None or mark.source != fingerprint_source(source):
         return False
@@ -89,6 +109,16 @@ def draw_picture(analysis: Analysis, path: Path) -> None:
     Raises:
         OSError: If the file cannot be written.
         ValueError: If the picture cannot be drawn, or is larger than a JPEG can be.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from facekit.faces import Faces
+        >>> path = Path(tempfile.mkdtemp(), "drawing.jpg")
+        >>> pixels = np.zeros((48, 64, 3), np.uint8)
+        >>> draw_picture(Analysis("wall.jpg", Faces.empty(), (), pixels=pixels), path)
+        >>> is_own_drawing(path, "wall.jpg"), is_own_drawing(path, "other.jpg")
+        (True, False)
     """
     with replace_file(path) as temporary:
         temporary.write_bytes(encode_jpeg(analysis.draw(), JPEG_QUALITY))
@@ -106,6 +136,17 @@ class FilmDrawing:
         source: The video that is drawn.
         frames_per_second: Its frame rate.
         fail: Called with the reason if the drawing cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from facekit.faces import Faces
+        >>> path = Path(tempfile.mkdtemp(), "drawing.mp4")
+        >>> frame = Analysis("film.mp4", Faces.empty(), (), 0, np.zeros((48, 64, 3), np.uint8))
+        >>> with FilmDrawing(path, "film.mp4", frames_per_second=25, fail=print) as drawing:
+        ...     drawing.write(frame)
+        >>> is_own_drawing(path, "film.mp4")
+        True
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class Journal:
     """The rows of a run, on disk.
 
     Args:
-        output: The table that is to be written at the end.
+        output: The table that `save` writes at the end.
         options: The options of the run that decide about its rows; plain JSON values.
         resume: The files of this run; rows of those that an interrupted run finished are kept if
             the file has not changed since. `None` starts anew.
@@ -66,6 +66,15 @@ class Journal:
         finished: How often each file, name and stamp, was finished by the interrupted run.
         failure: Why rows wait in memory, such as a full disk; `None` if none do.
         has_finished: Whether a finished file is on disk.
+
+    Example:
+        >>> journal = Journal(Path(tempfile.mkdtemp(), "faces.csv"), options={})
+        >>> journal.start(InputFile("a.jpg", Path("a.jpg")))
+        >>> journal.write([dict.fromkeys(COLUMNS) | {"face": 0}])
+        >>> journal.end(complete=True)
+        >>> [(name, len(rows)) for name, rows in journal.read_rows()]
+        [('a.jpg', 1)]
+        >>> journal.close(keep=False)
     """
 
     def __init__(

@@ -26,6 +26,10 @@ class OptionError(ValueError):
 
     Attributes:
         option: `output`, `errors`, `annotate`, `resume` or `model`.
+
+    Example:
+        >>> OptionError("output", "faces.doc must end in .csv.").option
+        'output'
     """
 
     def __init__(self, option: str, message: str) -> None:
@@ -43,17 +47,22 @@ def check_outputs(
     Raises:
         OptionError: If a path has the wrong ending, is an input or another output, holds something
             other than an earlier table of facekit, or cannot be written.
+
+    Example:
+        >>> check_outputs(["photos"], output=Path("faces.doc"), annotate=None, errors=None)
+        Traceback (most recent call last):
+        facekit.batch.outputs.OptionError: faces.doc must end in .csv, .parquet, .jsonl.
     """
     if output is not None and output.suffix.lower() not in WRITERS:
         raise OptionError("output", f"{output} must end in {', '.join(WRITERS)}.")
     if errors is not None and errors.suffix.lower() != ".csv":
         raise OptionError("errors", f"{errors} must end in .csv.")
-    if output is not None and errors is not None and are_one(output, errors):
+    if output is not None and errors is not None and _are_one(output, errors):
         raise OptionError("errors", f"{errors} is also the output; name another file.")
     for option, path in (("output", output), ("errors", errors)):
         if path is None:
             continue
-        if any(are_one(path, Path(given)) for given in inputs):
+        if any(_are_one(path, Path(given)) for given in inputs):
             raise OptionError(option, f"{path} is also an input; name another file.")
         if annotate is not None and _contains(path, annotate):
             raise OptionError(
@@ -69,7 +78,7 @@ def check_outputs(
         _check_writable("annotate", annotate, annotate)
 
 
-def normalize_path(path: Path) -> str:
+def _normalize_path(path: Path) -> str:
     """Return a path's name such that two names of one file are equal on every file system.
 
     Some file systems do not distinguish capital letters, or forms of an accented letter.
@@ -77,10 +86,10 @@ def normalize_path(path: Path) -> str:
     return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
 
 
-def are_one(path: Path, other: Path) -> bool:
+def _are_one(path: Path, other: Path) -> bool:
     """Return whether two paths name one file: equal names, links, names that differ in case."""
     try:
-        if normalize_path(path) == normalize_path(other):
+        if _normalize_path(path) == _normalize_path(other):
             return True
         return path.samefile(other)
     except (OSError, ValueError):  # one of them does not exist, or is no name at all
@@ -89,7 +98,7 @@ def are_one(path: Path, other: Path) -> bool:
 
 def _contains(path: Path, folder: Path) -> bool:
     """Return whether the place of a table is that of a folder, or of one above it."""
-    place, inside = normalize_path(path), normalize_path(folder)
+    place, inside = _normalize_path(path), _normalize_path(folder)
     return inside == place or inside.startswith(place + os.sep)
 
 
@@ -156,12 +165,18 @@ def place_drawings(
         One path per file: `.mp4` for a video, `.jpg` or `.jpeg` for a picture. A drawing that
         facekit made earlier of the same source is replaced; every other file stays, and the drawing
         is called `name-2`, or `name-annotated` if the place is that of the source itself.
+
+    Example:
+        >>> files = [InputFile(f"{folder}/a.png", Path("a.png")) for folder in ("one", "two")]
+        >>> [place.name for place in place_drawings(files, Path("drawings"), print)]
+        drawings...a.png.jpg is taken; the drawing of two/a.png goes to drawings...a-2.png.jpg.
+        ['a.png.jpg', 'a-2.png.jpg']
     """
     taken: set[str] = set()
     places, beside, renamed = [], 0, 0
     for file in files:
         wanted = _complete(folder / file.below, file)
-        if are_one(wanted, Path(file.name)):  # the folder is that of the pictures
+        if _are_one(wanted, Path(file.name)):  # the folder is that of the pictures
             below = file.below.with_stem(f"{file.below.stem}-annotated")
             wanted = _complete(folder / below, file)
             beside += 1
@@ -169,7 +184,7 @@ def place_drawings(
             below = file.below
         candidates = (_complete(folder / name, file) for name in number_names(below))
         place = next(free for free in candidates if _is_free(free, file.name, taken))
-        taken.add(normalize_path(place))
+        taken.add(_normalize_path(place))
         places.append(place)
         renamed += place != wanted
         if place != wanted and renamed <= MAX_SENTENCES:
@@ -189,7 +204,7 @@ def _complete(place: Path, file: InputFile) -> Path:
 
 
 def _is_free(place: Path, source: str, taken: set[str]) -> bool:
-    if normalize_path(place) in taken:
+    if _normalize_path(place) in taken:
         return False
     if not os.path.lexists(place):
         return True

@@ -21,6 +21,10 @@ class Failure:
     Attributes:
         image: The input.
         error: The reason, one line that starts with the name of the file.
+
+    Example:
+        >>> Failure("a.jpg", "a.jpg: No such file or directory").image
+        'a.jpg'
     """
 
     image: str
@@ -37,6 +41,12 @@ class BatchResult:
         failures: Inputs that could not be read, and drawings that could not be written.
         output: The table that was written; `None` without one.
         rows: Without an output, one dict per face with the keys of `faces.COLUMNS`.
+
+    Example:
+        >>> row = dict.fromkeys(COLUMNS) | {"image": "a.jpg", "face": 0, "gender": "female"}
+        >>> result = BatchResult(files=1, faces=1, rows=(row,))
+        >>> result.to_frame()[["image", "gender"]].to_numpy().tolist()
+        [['a.jpg', 'female']]
     """
 
     files: int

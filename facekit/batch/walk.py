@@ -31,6 +31,10 @@ class InputFile:
         below: Its path below the folder that was given, for its drawing.
         stamp: Size in bytes and time of the last change in nanoseconds; `None` if it is not a
             regular file.
+
+    Example:
+        >>> InputFile("holiday/film.mp4", Path("film.mp4")).is_video
+        True
     """
 
     name: str

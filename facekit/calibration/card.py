@@ -56,6 +56,18 @@ def fit_fusion(models_dir: Path, training_labels: pd.DataFrame | None = None, se
         ModelError: If there are no training labels and `fusion.json` cannot be read.
         OSError: If a file cannot be written.
         ValueError: If a table of predictions lacks the faces to fit on.
+
+    Example:
+        >>> import tempfile
+        >>> from facekit.registry import get_models_dir
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name, table in load_predictions(get_models_dir(), "test").items():
+        ...     (folder / name).mkdir()
+        ...     both = pd.concat([table[:200].assign(split="calibration"), table[200:400]])
+        ...     both.to_parquet(folder / name / "predictions.parquet")
+        >>> save_constants(load_constants(), folder)
+        >>> print(fit_fusion(folder).splitlines()[0])
+        # Fusion
     """
     predictions = load_calibration(models_dir)
     if training_labels is None:
@@ -85,6 +97,14 @@ def write_card(
         split: The split that they were fitted on.
         counted: Whether the lifts were counted on training labels along with them.
         seed: Of the split.
+
+    Example:
+        >>> from facekit.registry import get_models_dir
+        >>> tables = load_predictions(get_models_dir(), "test")
+        >>> test = {name: table[:200] for name, table in tables.items()}
+        >>> card = write_card(load_constants(), test, "calibration", counted=False, seed=0)
+        >>> "Measured on 200 test faces" in card
+        True
     """
     figures = measure_fusion(test, constants)
     compared = [name.removesuffix(" before") for name in figures if name.endswith(" before")]

@@ -83,6 +83,15 @@ def fit_constants(
 
     Raises:
         ValueError: If a table is empty.
+
+    Example:
+        >>> from facekit.calibration import load_predictions
+        >>> from facekit.registry import get_models_dir
+        >>> tables = load_predictions(get_models_dir(), "test")
+        >>> test = {name: table[:200] for name, table in tables.items()}
+        >>> labels = pd.DataFrame([[30, "male", None, None]], columns=list(ATTRIBUTES))
+        >>> 0.8 < fit_constants(test, labels).reliabilities["gender"] < 1
+        True
     """
     temperatures = _fit_temperatures(predictions)
     constants = FusionConstants(temperatures, {}, {}, count_lifts(training_labels), 0.0)
@@ -111,6 +120,16 @@ def refit_constants(
 
     Raises:
         ValueError: If a table is empty.
+
+    Example:
+        >>> from facekit.calibration import load_predictions
+        >>> from facekit.fusion import load_constants
+        >>> from facekit.registry import get_models_dir
+        >>> tables = load_predictions(get_models_dir(), "test")
+        >>> test = {name: table[:200] for name, table in tables.items()}
+        >>> constants = load_constants()
+        >>> refit_constants(test, constants).strength == constants.strength
+        True
     """
     kept = replace(constants, temperatures=_fit_temperatures(predictions))
     return _fit_served(predictions, kept)
@@ -175,6 +194,14 @@ def measure_fusion(test: Mapping[str, pd.DataFrame], constants: FusionConstants)
 
     Raises:
         ValueError: If no face has predictions of all three.
+
+    Example:
+        >>> from facekit.calibration import load_predictions
+        >>> from facekit.fusion import load_constants
+        >>> from facekit.registry import get_models_dir
+        >>> figures = measure_fusion(load_predictions(get_models_dir(), "test"), load_constants())
+        >>> figures["count"], round(figures["gender right after"], 1)
+        (2001, 0.9)
     """
     joint = _calibrate_joint(test, constants)
     if not joint:

@@ -82,6 +82,12 @@ def tabulate_coverage(
         Indexed by age class, and `all` at the end: `count`; `inside`, the share of true ages in
         the interval, with its 95% confidence interval from `low` to `high`, by bootstrap over
         groups; `years`, the mean width of the interval. Classes without faces are left out.
+
+    Example:
+        >>> table = pd.DataFrame({"label": [30, 40], "group": [0, 1]})
+        >>> coverage = tabulate_coverage(np.eye(101)[[30, 90]], table)  # 40 is predicted as 90
+        >>> coverage.loc["all", ["count", "inside"]].tolist()
+        [2.0, 0.5]
     """
     ages, groups = predictions["label"].to_numpy(np.float64), predictions["group"].to_numpy()
     interval = find_age_interval(answer, age_levels)

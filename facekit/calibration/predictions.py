@@ -58,6 +58,16 @@ def load_calibration(models_dir: Path) -> dict[str, pd.DataFrame]:
     Raises:
         FileNotFoundError: If an attribute has no stored predictions.
         ValueError: If a table has neither split.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> table = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "split": ["calibration", "test"]})
+        >>> for name in ATTRIBUTES:
+        ...     (folder / name).mkdir()
+        ...     table.to_parquet(folder / name / "predictions.parquet")
+        >>> load_calibration(folder)["age"]["image"].tolist()
+        ['a.jpg']
     """
     chosen, older = {}, []
     for name, table in _read_tables(models_dir).items():
@@ -95,6 +105,12 @@ def select_training_labels(manifest: pd.DataFrame, models_dir: Path) -> pd.DataF
     Args:
         manifest: With the columns `path`, `source` and `split`.
         models_dir: The folder of models, with stored predictions.
+
+    Example:
+        >>> from facekit.registry import get_models_dir
+        >>> manifest = pd.DataFrame({"path": ["mine/a.jpg"], "source": "mine", "split": "train"})
+        >>> len(select_training_labels(manifest, get_models_dir()))
+        1
     """
     held_out = {
         key
@@ -111,6 +127,11 @@ def find_same_faces(table: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
 
     Tables that list the same images in the same order match row by row. Otherwise images match by
     name, and those that show several faces do not match.
+
+    Example:
+        >>> table = pd.DataFrame({"source": "mine", "image": ["a.jpg", "b.jpg", "c.jpg"]})
+        >>> find_same_faces(table, table[1:])
+        array([-1,  0,  1])
     """
     keys, others = (pd.MultiIndex.from_frame(each[["source", "image"]]) for each in (table, other))
     if keys.equals(others):
@@ -136,6 +157,13 @@ def serve_answers(
         tables: Stored predictions of each attribute.
         constants: Their temperatures, lifts and strength are used.
         attributes: The attributes that are requested together; by default those of an analysis.
+
+    Example:
+        >>> table = pd.DataFrame({"source": ["mine"], "image": "a.jpg"})
+        >>> table = table.assign(p_female=0.9, p_male=0.1)
+        >>> constants = FusionConstants({"gender": 2.0}, {}, {}, {}, strength=0)
+        >>> serve_answers({"gender": table}, constants)["gender"]
+        array([[0.75, 0.25]])
     """
     served = {}
     for name, table in tables.items():

@@ -68,6 +68,10 @@ def index_labels(attribute: str, labels: pd.Series) -> np.ndarray:
 
     Raises:
         ValueError: If a label is not one of the attribute's.
+
+    Example:
+        >>> index_labels("gender", pd.Series(["male", "female"]))
+        array([1, 0])
     """
     if attribute == "age":
         return np.minimum(labels.to_numpy(np.float64), AGES_YEARS[-1]).astype(int)
@@ -122,6 +126,10 @@ def cover_ages(interval: tuple[np.ndarray, np.ndarray], ages_years: np.ndarray) 
     """Return whether each true age lies in its interval, (faces,) bool.
 
     Ages are whole years, fractions are rounded down, and ages above 100 count as 100.
+
+    Example:
+        >>> cover_ages((np.array([20.0, 20.0]), np.array([30.0, 30.0])), np.array([30.5, 31.0]))
+        array([ True, False])
     """
     low, high = interval
     whole = np.floor(np.minimum(ages_years, AGES_YEARS[-1]))

@@ -58,6 +58,11 @@ class Dataset:
         checksum: Of the files in circulation, where one is known.
         downloads: Whether `read` takes `download`, to fetch images by their addresses.
         other_names: Other names that commands accept.
+
+    Example:
+        >>> dataset = DATASETS["utkface"]
+        >>> dataset.folder, dataset.labels
+        ('UTKFace', ('age', 'gender', 'ethnicity'))
     """
 
     name: str
@@ -249,7 +254,7 @@ def read_dataset(
     fold: int | None = None,
     download: bool = False,
 ) -> pd.DataFrame:
-    """Read a dataset by name and split it.
+    r"""Read a dataset by name and split it.
 
     Faces whose picture cannot be read are left out, with a warning. A `.parquet` manifest that is
     split already is returned as it is, unless a protocol or a fold is given.
@@ -269,6 +274,17 @@ def read_dataset(
     Raises:
         FileNotFoundError: If it does not exist.
         ValueError: If the name is unknown, or the data or the protocol do not fit.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (48, 48)).save(folder / "a.png")
+        >>> rows = [f"a.png,{group}" for group in range(40)]
+        >>> _ = (folder / "mine.csv").write_text("\n".join(["path,group", *rows]))
+        >>> manifest = read_dataset(str(folder / "mine.csv"), Path("data/raw"))
+        >>> sorted(manifest["split"].unique())
+        ['calibration', 'test', 'train', 'validation']
     """
     manifest = read_unsplit(name, data_dir, download)
     if keeps_split(name, manifest) and protocol is None and fold is None:
@@ -278,7 +294,7 @@ def read_dataset(
 
 
 def read_unsplit(name: str, data_dir: Path, download: bool = False) -> pd.DataFrame:
-    """Read a dataset by name as its files have it, without splitting it.
+    r"""Read a dataset by name as its files have it, without splitting it.
 
     Args:
         name: As for `read_dataset`.
@@ -288,6 +304,15 @@ def read_unsplit(name: str, data_dir: Path, download: bool = False) -> pd.DataFr
     Raises:
         FileNotFoundError: If it does not exist.
         ValueError: If the name is unknown, or the dataset cannot be downloaded.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (48, 48)).save(folder / "a.png")
+        >>> _ = (folder / "mine.csv").write_text("path,gender\na.png,female\n")
+        >>> read_unsplit(str(folder / "mine.csv"), Path("data/raw"))["gender"].tolist()
+        ['female']
     """
     ending = Path(name).suffix.lower()
     if ending == ".csv":
@@ -309,7 +334,14 @@ def read_unsplit(name: str, data_dir: Path, download: bool = False) -> pd.DataFr
 
 
 def keeps_split(name: str, manifest: pd.DataFrame) -> bool:
-    """Return whether a manifest was read from a `.parquet` file that is split already."""
+    """Return whether a manifest was read from a `.parquet` file that is split already.
+
+    Example:
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> manifest = make_manifest([{"path": "a.jpg", "split": "train"}], "mine")
+        >>> keeps_split("mine.parquet", manifest), keeps_split("mine.csv", manifest)
+        (True, False)
+    """
     return Path(name).suffix.lower() == ".parquet" and bool(manifest["split"].notna().all())
 
 
@@ -318,6 +350,12 @@ def choose_protocol(name: str, manifest: pd.DataFrame) -> str:
 
     It is the dataset's own. A csv or manifest of your own is split `official` if it has a column
     `split`, `subject_disjoint` if it has subjects, `group_disjoint` otherwise.
+
+    Example:
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> manifest = make_manifest([{"path": "a.jpg", "subject": "Ann"}], "mine")
+        >>> choose_protocol("mine.csv", manifest), choose_protocol("fer2013", manifest)
+        ('subject_disjoint', 'official')
     """
     if name in DATASETS:
         return DATASETS[name].protocol

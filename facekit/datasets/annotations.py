@@ -41,7 +41,7 @@ DAYS_A_YEAR = 365.2425
 
 
 def read_fairface(folder: Path) -> pd.DataFrame:
-    """Read FairFace: `fairface_label_train.csv`, `fairface_label_val.csv`, and their images.
+    r"""Read FairFace: `fairface_label_train.csv`, `fairface_label_val.csv`, and their images.
 
     The images lie in `train/` and `val/` beside the tables. An age range counts as its middle; the
     seven groups of people become the five of `taxonomy`.
@@ -49,6 +49,16 @@ def read_fairface(folder: Path) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If the folder holds no such files, or none of the images.
         ValueError: If a label is not FairFace's.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "train").mkdir()
+        >>> (folder / "train" / "1.jpg").touch()
+        >>> table = "file,age,gender,race\ntrain/1.jpg,20-29,Female,Indian\n"
+        >>> _ = (folder / "fairface_label_train.csv").write_text(table)
+        >>> read_fairface(folder)[["age", "gender", "split"]].to_numpy().tolist()
+        [[25.0, 'female', 'train']]
     """
     rows = []
     for table in list_files(folder, "fairface_label_*.csv"):
@@ -78,6 +88,19 @@ def read_imdb_wiki(folder: Path) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If the folder holds no such files, or none of the images.
         ValueError: If a file is not of this form.
+
+    Example:
+        >>> import tempfile
+        >>> from scipy.io import savemat
+        >>> folder = Path(tempfile.mkdtemp(), "wiki_crop")
+        >>> folder.mkdir()
+        >>> (folder / "a.jpg").touch()
+        >>> photo = {"dob": 723000.0, "photo_taken": 2010, "gender": 1.0, "face_score": 4.2}
+        >>> photo |= {"second_face_score": np.nan, "face_location": 0}
+        >>> photo |= {"full_path": np.array(["a.jpg"], object), "name": np.array(["Ann"], object)}
+        >>> savemat(folder / "wiki.mat", {"wiki": photo})
+        >>> read_imdb_wiki(folder.parent)[["age", "gender", "subject"]].to_numpy().tolist()
+        [[30.0, 'male', 'Ann']]
     """
     rows: list[dict] = []
     left_out: Counter[str] = Counter()
@@ -133,13 +156,24 @@ def _load_struct(table: Path) -> dict[str, np.ndarray]:
 
 
 def read_wider_face(folder: Path) -> pd.DataFrame:
-    """Read WIDER FACE: `WIDER_val/images/` or another part, and `wider_face_split/` beside it.
+    r"""Read WIDER FACE: `WIDER_val/images/` or another part, and `wider_face_split/` beside it.
 
     It has boxes and no labels. Boxes that it marks as invalid are left out.
 
     Raises:
         FileNotFoundError: If the folder holds no such files, or none of the images.
         ValueError: If the ground truth is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for part in ("WIDER_val/images", "wider_face_split"):
+        ...     (folder / part).mkdir(parents=True)
+        >>> (folder / "WIDER_val/images/a.jpg").touch()
+        >>> truth = folder / "wider_face_split" / "wider_face_val_bbx_gt.txt"
+        >>> _ = truth.write_text("a.jpg\n1\n10 20 30 40 0 0 0 0 0 0\n")
+        >>> read_wider_face(folder / "WIDER_val")[list(BOX)].to_numpy().tolist()
+        [[10.0, 20.0, 40.0, 60.0]]
     """
     folder = Path(folder)
     part = folder.name.removeprefix("WIDER_")
@@ -157,10 +191,20 @@ def read_wider_face(folder: Path) -> pd.DataFrame:
 
 
 def read_ground_truth(table: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield each photo's name, its boxes (n, 4) of x1, y1, x2, y2 and which of them are valid (n,).
+    r"""Yield each photo's name, its boxes, and which of them are valid.
+
+    Yields:
+        The name; boxes (n, 4) of x1, y1, x2, y2 in pixels; and (n,) bool.
 
     Raises:
         ValueError: If the table is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> table = Path(tempfile.mkdtemp(), "truth.txt")
+        >>> _ = table.write_text("a.jpg\n1\n10 20 30 40 0 0 0 0 0 0\n")
+        >>> list(read_ground_truth(table))
+        [('a.jpg', array([[10., 20., 40., 60.]]), array([ True]))]
     """
     lines = iter(table.read_text().splitlines())
     for name in lines:

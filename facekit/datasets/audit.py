@@ -54,6 +54,12 @@ class Audit:
         cell_counts: Faces by subgroup, one level of the index for each label crossed, empty
             subgroups included.
         label_counts: Faces by attribute and label (rows) and split (columns).
+
+    Example:
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> manifest = make_manifest([{"path": "no such file.jpg", "gender": "male"}], "mine")
+        >>> audit_manifest(manifest).cell_counts.to_dict()
+        {'female': 0, 'male': 1}
     """
 
     findings: pd.DataFrame
@@ -140,6 +146,15 @@ def list_left_out(folder: Path, manifest: pd.DataFrame) -> list[str]:
     """Return the pictures below a dataset's folder that its manifest does not list.
 
     Such are pictures whose name or folder holds no known label.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("a.jpg", "b.jpg"):
+        ...     (folder / name).touch()
+        >>> manifest = pd.DataFrame({"path": [str(folder / "a.jpg")]})
+        >>> [Path(path).name for path in list_left_out(folder, manifest)]
+        ['b.jpg']
     """
     known = set(manifest["path"])
     found = (str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
@@ -342,7 +357,15 @@ def _find_leaks(manifest: pd.DataFrame, keys: dict[str, pd.Series]) -> list[dict
 
 
 def format_findings(findings: pd.DataFrame) -> str:
-    """Return findings as text: one line each, and below it examples and the remedy."""
+    """Return findings as text: one line each, and below it examples and the remedy.
+
+    Example:
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> findings = audit_manifest(make_manifest([{"path": "missing.jpg"}], "mine")).findings
+        >>> print(format_findings(findings[findings["finding"] == "unreadable files"]))
+        1 of 1  100.0%  unreadable files
+                        missing.jpg; fetch them again
+    """
     lines = []
     for found in findings.fillna({"count": -1, "share": 0}).to_dict("records"):
         measured = f"{'-':>9}{'':20}"

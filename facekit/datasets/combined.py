@@ -53,9 +53,9 @@ def combine_manifests(
       their median. For gender, ethnicity and emotion the majority counts, and a copy without a
       label takes the others'. A photo with ages further apart, or with votes that tie, is dropped.
     - Groups are those of the sources, joined where they share a photo. If a group has images in a
-      test split, its other images are dropped; likewise with calibration and validation. So no
-      training image shows what a source tests on. Read the sources with the seed that fine-tuning
-      uses, or their test splits differ.
+      test split, its other images are dropped. The same holds for calibration and
+      validation, so that no training image shows what a source tests on. Read the sources with the
+      seed that fine-tuning uses, or their test splits differ.
     - Of the remaining copies, the one in the first manifest is kept.
     - Age classes of the default scheme get equal shares of `size`, and within a class so do the
       genders; images of unknown gender keep their share. Faces of a cell that is not full are
@@ -75,6 +75,18 @@ def combine_manifests(
         ImageError: If an image cannot be read.
         ValueError: If there is nothing to combine or to train on, `size` is not positive, or a row
             has no group or split.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> path = str(Path(tempfile.mkdtemp(), "a.png"))
+        >>> Image.new("RGB", (48, 48)).save(path)
+        >>> face = {"path": path, "age": 30, "gender": "female", "group": 0, "split": "train"}
+        >>> combined, counts = combine_manifests([make_manifest([face], "mine")], size=3, seed=0)
+        >>> len(combined), counts["training photos"]
+        (3, 1)
     """
     if size < 1:
         raise ValueError(f"`size` must be 1 or more training images; got {size}.")

@@ -63,6 +63,17 @@ def prepare_crops(
         FileNotFoundError: If an image is missing.
         ImageError: If an image cannot be read.
         OSError: If the cache cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (48, 48)).save(folder / "a.png")
+        >>> manifest = make_manifest([{"path": str(folder / "a.png")}], "mine")
+        >>> crops, scores = prepare_crops(manifest, folder / "crops.npz", side=32)
+        >>> crops.shape, scores.tolist()  # the picture shows no face
+        ((1, 32, 32, 1), [0.0])
     """
     crops, scores = _load_or_cut(manifest, cache, side, channels)
     unreadable = manifest["path"][np.isnan(scores)].unique().tolist()
@@ -89,6 +100,13 @@ def score_faces(
 
     Returns:
         (faces,) float32: 0 where no face was found, NaN where the image cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> manifest = make_manifest([{"path": "no such file.jpg"}], "mine")
+        >>> score_faces(manifest, Path(tempfile.mkdtemp(), "crops.npz")).tolist()
+        [nan]
     """
     return _load_or_cut(manifest, cache, side, channels)[1]
 
@@ -190,6 +208,12 @@ def locate_within(image: np.ndarray, box_xyxy: np.ndarray) -> Faces:
     Returns:
         Exactly one face. If none is found near the box, it is the box itself, with score 0 and
         unknown (NaN) landmarks.
+
+    Example:
+        >>> box = np.array([4, 4, 40, 40], np.float32)
+        >>> face = locate_within(np.zeros((48, 48, 3), np.uint8), box)  # shows no face
+        >>> face.boxes_xyxy.tolist(), face.scores.tolist()
+        ([[4.0, 4.0, 40.0, 40.0]], [0.0])
     """
     height, width = image.shape[:2]
     margin = MARGIN * np.tile(box_xyxy[2:] - box_xyxy[:2], 2) * (-1, -1, 1, 1)

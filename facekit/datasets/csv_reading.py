@@ -65,7 +65,7 @@ def read_strict_table(path: str | Path, columns: Sequence[str] = ()) -> pd.DataF
 def iterate_strict_rows(
     path: str | Path, columns: Sequence[str] = ()
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines of a csv file as `read_strict_table` reads them, for files of any length.
+    r"""Yield the lines of a csv file as `read_strict_table` reads them, for files of any length.
 
     Args:
         path: The file.
@@ -77,6 +77,13 @@ def iterate_strict_rows(
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: As `read_strict_table`.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "labels.csv")
+        >>> _ = path.write_text("path,age\na.jpg,31\n")
+        >>> list(iterate_strict_rows(path))
+        [(1, ['path', 'age']), (2, ['a.jpg', '31'])]
     """
     path = Path(path)
     if not path.exists():

@@ -41,6 +41,18 @@ def read_dataturks(folder: Path, download: bool = False) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If the folder holds no such file, or none of the images.
         ValueError: If a line is damaged, or a label is unknown.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "images").mkdir()
+        >>> (folder / "images" / "a.jpg").touch()
+        >>> about = {"label": ["Emotion_Happy"], "imageWidth": 100, "imageHeight": 50}
+        >>> face = about | {"points": [{"x": 0, "y": 0}, {"x": 0.5, "y": 1}]}
+        >>> line = {"content": "https://example.org/a.jpg", "annotation": [face]}
+        >>> _ = (folder / "faces.json").write_text(json.dumps(line))
+        >>> read_dataturks(folder)[["x2", "y2", "emotion"]].to_numpy().tolist()
+        [[50.0, 50.0, 'happiness']]
     """
     table = list_files(folder, "*.json")[0]
     rows: list[dict] = []
@@ -140,6 +152,16 @@ def write_dataturks(manifest: pd.DataFrame, folder: Path) -> Path:
         FileExistsError: If `faces.json` exists and is not in DataTurks' form.
         FileNotFoundError: If an image does not exist.
         ImageError: If one cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (48, 48)).save(folder / "a.png")
+        >>> manifest = make_manifest([{"path": str(folder / "a.png"), "gender": "female"}], "mine")
+        >>> write_dataturks(manifest, folder / "copy").name
+        'faces.json'
+        >>> read_dataturks(folder / "copy")["gender"].tolist()
+        ['female']
     """
     table, images = Path(folder, "faces.json"), Path(folder, "images")
     if table.exists() and not _is_dataturks(table):

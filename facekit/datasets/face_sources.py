@@ -38,6 +38,11 @@ def read_faces(source: Source, attributes: Sequence[str] = DEFAULT_ATTRIBUTES) -
         FileNotFoundError: If there is no such file or folder.
         TypeError: If `source` is none of these.
         ValueError: If it holds no face.
+
+    Example:
+        >>> table = pd.DataFrame({"path": ["a.jpg"], "gender": ["female"]})
+        >>> read_faces(table)[["path", "gender"]].to_numpy().tolist()
+        [['a.jpg', 'female']]
     """
     if isinstance(source, pd.DataFrame):
         return make_manifest(source.to_dict("records"), "the table")
@@ -68,6 +73,15 @@ def find_faces(folder: Path, min_face_size: float = MIN_FACE_SIZE) -> pd.DataFra
     Raises:
         FileNotFoundError: If there is no such folder, or no photo in it.
         ValueError: If no face is found in any.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from facekit.demo import load_portraits
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.fromarray(load_portraits()["astronaut.png"]).save(folder / "astronaut.png")
+        >>> len(find_faces(folder))
+        1
     """
     try:
         photos, unread = list_pictures(folder, "*.jpg")
@@ -85,7 +99,7 @@ def find_faces(folder: Path, min_face_size: float = MIN_FACE_SIZE) -> pd.DataFra
             warnings.warn(str(error), stacklevel=2)
             continue
         empty += not len(boxes)
-        rows += [{"path": str(path)} | round_box(box) for box in boxes]
+        rows += [{"path": str(path)} | _round_box(box) for box in boxes]
     warn_left_out(folder, {"photos in which no face was found": empty})
     if not rows:
         raise ValueError(
@@ -102,6 +116,16 @@ def tabulate_analyses(
 
     Raises:
         ValueError: If an analysis is not of a file, or none has a face.
+
+    Example:
+        >>> import tempfile
+        >>> from facekit.faces import Faces, Profile
+        >>> path = Path(tempfile.mkdtemp(), "a.jpg")
+        >>> path.touch()
+        >>> faces = Faces(np.array([[4, 4, 40, 40]]), np.array([0.9]), np.zeros((1, 5, 2)))
+        >>> analysis = Analysis(str(path), faces, (Profile(gender="female", age_years=30.6),))
+        >>> tabulate_analyses([analysis])[["age", "gender"]].to_numpy().tolist()
+        [[31.0, 'female']]
     """
     rows = []
     for analysis in analyses:
@@ -114,10 +138,10 @@ def tabulate_analyses(
             predicted = {name: getattr(profile, name) for name in attributes if name != "age"}
             if "age" in attributes and profile.age_years is not None:
                 predicted["age"] = round(profile.age_years)
-            rows.append({"path": str(Path(analysis.image).resolve())} | round_box(box) | predicted)
+            rows.append({"path": str(Path(analysis.image).resolve())} | _round_box(box) | predicted)
     return make_manifest(rows, "analyses")
 
 
-def round_box(box_xyxy: np.ndarray) -> dict[str, float]:
+def _round_box(box_xyxy: np.ndarray) -> dict[str, float]:
     """Return a box by the names of its sides, to a tenth of a pixel."""
     return {side: round(float(value), 1) for side, value in zip(BOX, box_xyxy, strict=True)}

@@ -29,6 +29,13 @@ def list_files(folder: Path, pattern: str) -> list[Path]:
 
     Raises:
         FileNotFoundError: If there are none.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "labels.csv").touch()
+        >>> [file.name for file in list_files(folder, "*.csv")]
+        ['labels.csv']
     """
     files = sorted(Path(folder).glob(pattern))
     if not files:
@@ -48,6 +55,15 @@ def list_pictures(folder: Path, like: str) -> tuple[list[Path], list[Path]]:
 
     Raises:
         FileNotFoundError: If there is no picture.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("a.jpg", "a.psd", "readme.txt"):
+        ...     (folder / name).touch()
+        >>> pictures, unread = list_pictures(folder, "*.jpg")
+        >>> [path.name for path in pictures], [path.name for path in unread]
+        (['a.jpg'], ['a.psd'])
     """
     pictures, others = [], []
     seen: set[str] = set()
@@ -69,10 +85,17 @@ def list_pictures(folder: Path, like: str) -> tuple[list[Path], list[Path]]:
 
 
 def read_rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line and the cells by column of each row of a csv, see `csv_reading`.
+    r"""Yield the line and the cells by column of each row of a csv, see `csv_reading`.
 
     Raises:
         ValueError: If a column is missing, or the file is ambiguous.
+
+    Example:
+        >>> import tempfile
+        >>> table = Path(tempfile.mkdtemp(), "labels.csv")
+        >>> _ = table.write_text("path,age\na.jpg,31\n")
+        >>> list(read_rows(table, ("path", "age")))
+        [(2, {'path': 'a.jpg', 'age': '31'})]
     """
     rows = iterate_strict_rows(table, columns)
     _, names = next(rows)
@@ -85,6 +108,13 @@ def keep_present(rows: list[dict], place: Path, remedy: str) -> list[dict]:
 
     Raises:
         FileNotFoundError: If no image exists.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "a.jpg").touch()
+        >>> len(keep_present([{"path": str(folder / "a.jpg")}], folder, "copy the images"))
+        1
     """
     exists = {path: Path(path).is_file() for path in {row["path"] for row in rows}}
     kept = [row for row in rows if exists[row["path"]]]
@@ -98,7 +128,15 @@ def keep_present(rows: list[dict], place: Path, remedy: str) -> list[dict]:
 
 
 def warn_left_out(place: Path, counts: Mapping[str, int]) -> None:
-    """Warn of what a reader left out, one count per reason; say nothing if all are 0."""
+    """Warn of what a reader left out, one count per reason; say nothing if all are 0.
+
+    Example:
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     warn_left_out(Path("photos"), {"impossible ages": 2, "unknown labels": 0})
+        >>> str(caught[0].message)
+        'photos: left out: 2 impossible ages'
+    """
     described = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
     if described:
         warnings.warn(f"{place}: left out: {described}", stacklevel=3)
@@ -119,6 +157,13 @@ def warn_unused(
         paths: The files; without any there is no warning.
         name: How to name a file. Equal names are named once, with their count.
         consequence: A sentence to add.
+
+    Example:
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     warn_unused(Path("photos"), "malformed names", [Path("photos/x.jpg")])
+        >>> str(caught[0].message)
+        'photos: 1 malformed names left out: x.jpg'
     """
     if not paths:
         return

@@ -36,6 +36,10 @@ class Fingerprint:
         thumbnail: (THUMBNAIL_SIDE ** 2,) float32 grey values, standardized so that the product of
             two thumbnails is their correlation; zeros if the picture cannot be read.
         problem: Why the picture cannot be read, in one sentence; empty if it can.
+
+    Example:
+        >>> take_fingerprint("no such file.jpg").problem
+        'no such file.jpg: no such file; check the spelling.'
     """
 
     sha256: str
@@ -56,6 +60,15 @@ def take_fingerprint(path: str) -> Fingerprint:
 
     Args:
         path: The file.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> path = Path(tempfile.mkdtemp(), "a.png")
+        >>> Image.new("RGB", (48, 48)).save(path)
+        >>> fingerprint = take_fingerprint(str(path))
+        >>> fingerprint.is_readable, fingerprint.thumbnail.shape
+        (True, (256,))
     """
     key = _name_state(path)
     if key in _remembered:
@@ -73,35 +86,56 @@ def read_with_fingerprint(path: str) -> tuple[np.ndarray | None, Fingerprint]:
 
     Returns:
         HxWx3 RGB uint8, or `None` if the picture cannot be read; and the fingerprint.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> path = Path(tempfile.mkdtemp(), "a.png")
+        >>> Image.new("RGB", (48, 32)).save(path)
+        >>> image, fingerprint = read_with_fingerprint(str(path))
+        >>> image.shape, fingerprint.is_readable
+        ((32, 48, 3), True)
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         reason = "no such file; check the spelling." if missing else f"{error.strerror}."
-        return None, Fingerprint("", make_thumbnail(None), f"{path}: {reason}")
+        return None, Fingerprint("", _make_thumbnail(None), f"{path}: {reason}")
     try:
         image, problem = decode_image(content, path), ""
     except ImageError as error:
         image, problem = None, str(error)
-    return image, Fingerprint(hashlib.sha256(content).hexdigest(), make_thumbnail(image), problem)
+    return image, Fingerprint(hashlib.sha256(content).hexdigest(), _make_thumbnail(image), problem)
 
 
 def remember_fingerprint(path: str, fingerprint: Fingerprint) -> None:
-    """Keep the fingerprint of a file that was decoded elsewhere, such as in another process."""
+    """Keep the fingerprint of a file that was decoded elsewhere, such as in another process.
+
+    Example:
+        >>> _, fingerprint = read_with_fingerprint("no such file.jpg")
+        >>> remember_fingerprint("no such file.jpg", fingerprint)
+        >>> take_fingerprint("no such file.jpg") is fingerprint
+        True
+    """
     if len(_remembered) >= REMEMBERED:
         _remembered.clear()
     _remembered[_name_state(path)] = fingerprint
 
 
 def take_fingerprints(paths: Iterable[str], doing: str = "reading images") -> list[Fingerprint]:
-    """Return the fingerprints of files, with a progress bar named `doing`."""
+    """Return the fingerprints of files, with a progress bar named `doing`.
+
+    Example:
+        >>> [each.is_readable for each in take_fingerprints(["no such file.jpg"])]
+        [False]
+    """
     paths = list(paths)
     reading = tqdm(paths, doing, unit="image", disable=None, leave=False)
     return [take_fingerprint(path) for path in reading]
 
 
-def make_thumbnail(image: np.ndarray | None) -> np.ndarray:
+def _make_thumbnail(image: np.ndarray | None) -> np.ndarray:
     """Shrink a picture to a standardized thumbnail.
 
     Args:
@@ -131,6 +165,14 @@ def leave_out_unreadable(manifest: pd.DataFrame) -> pd.DataFrame:
 
     Raises:
         ImageError: If no picture can be read.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> path = Path(tempfile.mkdtemp(), "a.png")
+        >>> Image.new("RGB", (48, 48)).save(path)
+        >>> len(leave_out_unreadable(pd.DataFrame({"path": [str(path)]})))
+        1
     """
     paths = manifest["path"].unique().tolist()
     fingerprints = zip(paths, take_fingerprints(paths), strict=True)

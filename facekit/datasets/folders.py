@@ -56,6 +56,13 @@ def read_utkface(folder: Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If the folder holds no such files.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "26_1_0_20170116.jpg.chip.jpg").touch()
+        >>> read_utkface(folder)[["age", "gender", "ethnicity"]].to_numpy().tolist()
+        [[26.0, 'female', 'white']]
     """
     rows = [
         {
@@ -79,6 +86,15 @@ def read_fer2013(folder: Path) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If the folder holds no such files.
         ValueError: If a row of the csv is damaged, or no picture is in a known folder.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for emotion in EMOTIONS:
+        ...     (folder / "train" / emotion).mkdir(parents=True)
+        ...     (folder / "train" / emotion / "1.png").touch()
+        >>> read_fer2013(folder)["split"].value_counts().to_dict()
+        {'train': 7}
     """
     folder = Path(folder)
     table = next((folder / name for name in FER2013_TABLES if (folder / name).is_file()), None)
@@ -139,6 +155,15 @@ def read_ck_plus(folder: Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If the folder holds no such files.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for emotion in CK_PLUS_EMOTIONS:
+        ...     (folder / emotion).mkdir()
+        ...     (folder / emotion / "S010_002_00000014.png").touch()
+        >>> read_ck_plus(folder)["subject"].unique().tolist()
+        ['S010']
     """
     pictures, unread = list_pictures(folder, "LABEL/SUBJECT_SEQUENCE_FRAME.png")
     rows, unused, malformed = [], [], []
@@ -168,6 +193,17 @@ def read_ck_plus_original(folder: Path) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If the folder holds no such files.
         ValueError: If an emotion's file holds no code from 0 to 7.
+
+    Example:
+        >>> import tempfile
+        >>> folder, sequence = Path(tempfile.mkdtemp()), Path("S010", "002")
+        >>> for part in ("cohn-kanade-images", "Emotion"):
+        ...     (folder / part / sequence).mkdir(parents=True)
+        >>> for number in range(1, 6):
+        ...     (folder / f"cohn-kanade-images/S010/002/S010_002_{number:08d}.png").touch()
+        >>> _ = (folder / "Emotion/S010/002/S010_002_00000005_emotion.txt").write_text("5.0")
+        >>> read_ck_plus_original(folder)["emotion"].tolist()
+        ['neutral', 'happiness', 'happiness', 'happiness']
     """
     images = Path(folder, "cohn-kanade-images")
     pictures, unread = list_pictures(images, "SUBJECT/SEQUENCE/SUBJECT_SEQUENCE_FRAME.png")
@@ -207,6 +243,13 @@ def read_fg_net(folder: Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If the folder holds no such files.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "001A43a.JPG").touch()
+        >>> read_fg_net(folder)[["subject", "age"]].to_numpy().tolist()
+        [['001', 43.0]]
     """
     matches = _match_names(folder, FG_NET_NAME, "001A43a.JPG")
     return make_manifest(
@@ -220,6 +263,14 @@ def read_facial_age(folder: Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If the folder holds no such files.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "031").mkdir()
+        >>> (folder / "031" / "a.png").touch()
+        >>> read_facial_age(folder)["age"].tolist()
+        [31.0]
     """
     pictures, unread = list_pictures(folder, "001/*.png")
     used = [path for path in pictures if re.fullmatch(r"\d{1,3}", path.parent.name)]

@@ -41,6 +41,18 @@ def group_duplicates(paths: Sequence[str]) -> np.ndarray:
 
     Returns:
         (paths,) int: equal numbers for duplicates, from 0 in the order of the paths.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> image = Image.linear_gradient("L")
+        >>> image.save(folder / "a.png")
+        >>> image.resize((99, 99)).save(folder / "copy.jpg")
+        >>> image.rotate(90).save(folder / "other.png")
+        >>> group_duplicates([str(folder / name) for name in ("a.png", "copy.jpg", "other.png")])
+        array([0, 0, 1])
     """
     images, distinct = pd.factorize(np.array(paths, object))
     if not len(distinct):
@@ -68,6 +80,13 @@ def find_groups(manifest: pd.DataFrame, join_subjects: bool = False) -> np.ndarr
 
     Returns:
         (faces,) int64, stable numbers.
+
+    Example:
+        >>> table = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "subject": None, "group": [7, 9]})
+        >>> find_groups(table)
+        array([7, 9])
+        >>> len(set(find_groups(table.assign(subject="Ann"), join_subjects=True)))
+        1
     """
     given = bool(manifest["group"].notna().all())
     join_subjects = join_subjects and bool(manifest["subject"].notna().any())
@@ -109,6 +128,10 @@ def place_groups(groups: np.ndarray, seed: int) -> np.ndarray:
 
     Returns:
         (groups,) float64.
+
+    Example:
+        >>> place_groups(np.array([7, 9]), seed=0).round(2)
+        array([0.38, 0.73])
     """
     shift = 256 - SHARE_BITS
     hashes = [_hash(f"{seed} {group}") >> shift for group in groups.tolist()]

@@ -61,6 +61,16 @@ class Labelling:
 
     Raises:
         ValueError: If an argument is wrong, or the file is not a manifest.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "mine.parquet")
+        >>> faces = pd.DataFrame({"path": ["a.jpg", "b.jpg"], "group": [0, 1]})
+        >>> labelling = Labelling(faces, path, attributes=("gender",))
+        >>> labelling.label("gender", "female")
+        >>> labelling.accept()
+        >>> labelling.states, load_manifest(path)["gender"].tolist()
+        (['labelled', 'open'], ['female'])
     """
 
     def __init__(

@@ -81,6 +81,13 @@ def check_manifest(manifest: pd.DataFrame) -> None:
     Raises:
         ValueError: If one breaks its rule. The message names the rule, the value, the row and the
             image.
+
+    Example:
+        >>> manifest = make_manifest([{"path": "a.jpg", "age": 30}], "mine")
+        >>> check_manifest(manifest)
+        >>> check_manifest(manifest.assign(age=-1.0))
+        Traceback (most recent call last):
+        ValueError: `age` must be from 0 to 120 years; got -1.0 in row 0, a.jpg.
     """
     if tuple(manifest.columns) != COLUMNS:
         raise ValueError(
@@ -101,6 +108,11 @@ def find_faults(manifest: pd.DataFrame) -> Iterable[tuple[str, pd.Series, str]]:
 
     Args:
         manifest: With the columns `NUMBERS`, float64.
+
+    Example:
+        >>> table = pd.DataFrame([[0, 0, 9, 9, 300]], columns=list(NUMBERS), dtype="float64")
+        >>> [column for column, valid, rule in find_faults(table) if not valid.all()]
+        ['age']
     """
     known = manifest["age"].between(0, OLDEST_YEARS) | manifest["age"].isna()
     yield "age", known, f"from 0 to {OLDEST_YEARS} years"
@@ -122,6 +134,13 @@ def save_manifest(manifest: pd.DataFrame, path: Path) -> None:
     Raises:
         OSError: If the file cannot be written.
         ValueError: If it breaks a rule of `check_manifest`.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "mine.parquet")
+        >>> save_manifest(make_manifest([{"path": "a.jpg"}], "mine"), path)
+        >>> path.is_file()
+        True
     """
     check_manifest(manifest)
     with replace_file(path) as temporary:
@@ -134,6 +153,13 @@ def load_manifest(path: Path) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not Parquet, or breaks a rule of `check_manifest`.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "mine.parquet")
+        >>> save_manifest(make_manifest([{"path": "a.jpg", "age": 30}], "mine"), path)
+        >>> load_manifest(path)[["path", "age"]].to_numpy().tolist()
+        [['a.jpg', 30.0]]
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such manifest; `facekit data prepare` makes one.")
@@ -151,6 +177,14 @@ def tabulate_counts(manifest: pd.DataFrame) -> str:
     """Return a table of a manifest's faces by split, in all and by label; ages by class.
 
     Labels without a face stand in it, with zeros.
+
+    Example:
+        >>> rows = [{"path": f"{i}.jpg", "gender": "female", "split": "train"} for i in range(3)]
+        >>> print(tabulate_counts(make_manifest(rows, "mine")))
+        train
+        faces  all         3
+        gender female      3
+        male        0
     """
     columns = {"age": manifest["age"].map(find_age_range, na_action="ignore")}
     columns |= {label: manifest[label] for label in ("gender", "ethnicity", "emotion")}

@@ -15,7 +15,7 @@ PAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def check_manifest_output(path: Path, inputs: Iterable[str | Path]) -> None:
-    """Check a path that a manifest is to be written to.
+    """Check the path of a manifest to write.
 
     Args:
         path: The file to write.
@@ -24,26 +24,42 @@ def check_manifest_output(path: Path, inputs: Iterable[str | Path]) -> None:
     Raises:
         FileExistsError: If the file exists and is not a manifest.
         ValueError: If it does not end in `.parquet`, or is an input.
+
+    Example:
+        >>> check_manifest_output(Path("new.parquet"), ["mine.csv"])
+        >>> check_manifest_output(Path("new.csv"), ["mine.csv"])
+        Traceback (most recent call last):
+        ValueError: new.csv: the output must end in .parquet.
     """
     _check(path, inputs, (".parquet",), _is_manifest, "a manifest of facekit")
 
 
 def check_findings_output(path: Path, inputs: Iterable[str | Path]) -> None:
-    """Check a path that the findings of an audit are to be written to, as `check_manifest_output`.
+    """Check the path of an audit's findings, as `check_manifest_output` does.
 
     Raises:
         FileExistsError: If the file exists and is not a table of findings.
         ValueError: If it does not end in `.csv`, or is an input.
+
+    Example:
+        >>> check_findings_output(Path("findings.txt"), [])
+        Traceback (most recent call last):
+        ValueError: findings.txt: the output must end in .csv.
     """
     _check(path, inputs, (".csv",), _is_findings, "a table of findings of facekit")
 
 
 def check_page_output(path: Path, inputs: Iterable[str | Path]) -> None:
-    """Check a path that plots of an audit are to be written to, as `check_manifest_output`.
+    """Check the path of a page of an audit's plots, as `check_manifest_output` does.
 
     Raises:
         FileExistsError: If the file exists and is not a page of plots.
         ValueError: If its ending is not that of a page, or it is an input.
+
+    Example:
+        >>> check_page_output(Path("audit.doc"), [])
+        Traceback (most recent call last):
+        ValueError: audit.doc: the output must end in .png or .svg or .pdf.
     """
     _check(path, inputs, PAGE_SUFFIXES, _is_page, "a page of plots")
 

@@ -71,7 +71,7 @@ def read_own_table(path: Path) -> pd.DataFrame:
             _refuse_missing_words(path, table[column])
     faults = dict(_find_bad_numbers(table))
     faults["a `path` is missing"] = table["path"].eq("")
-    found = {name: find_listed_file(path.parent, name) for name in table["path"].unique() if name}
+    found = {name: _find_listed_file(path.parent, name) for name in table["path"].unique() if name}
     if found and not any(file.is_file() for file in found.values()):
         raise FileNotFoundError(
             f"{path}: none of the {len(found)} images listed exists, such as"
@@ -91,7 +91,7 @@ def read_own_table(path: Path) -> pd.DataFrame:
     return make_manifest(cells.to_dict("records"), path.stem)
 
 
-def find_listed_file(folder: Path, name: str) -> Path:
+def _find_listed_file(folder: Path, name: str) -> Path:
     """Return the file that a table lists, whichever way its name is written.
 
     macOS writes accents as letters of their own (NFD), other systems as one letter (NFC), and

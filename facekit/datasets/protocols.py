@@ -67,13 +67,13 @@ def split_by_protocol(
     return split
 
 
-def split_group_disjoint(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _split_group_disjoint(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Keep every group of duplicate images in one split, by `SHARES`."""
     groups = find_groups(manifest)
     return manifest.assign(group=groups, split=split_by_group(groups, SHARES, seed))
 
 
-def split_subject_disjoint(
+def _split_subject_disjoint(
     manifest: pd.DataFrame, seed: int, fold: int | None = None
 ) -> pd.DataFrame:
     """Keep every subject in one split, and every photo: by `SHARES`, or in ten folds.
@@ -90,7 +90,7 @@ def split_subject_disjoint(
     return manifest.assign(group=groups, split=_divide(groups, seed, fold))
 
 
-def split_officially(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _split_officially(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Take the dataset's own split, without what leaks in it.
 
     The dataset's test is the test; where it has none, or keeps it secret, its validation is the
@@ -129,7 +129,9 @@ def split_officially(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
     return manifest.assign(group=groups, split=split)
 
 
-def split_random_frames(manifest: pd.DataFrame, seed: int, fold: int | None = None) -> pd.DataFrame:
+def _split_random_frames(
+    manifest: pd.DataFrame, seed: int, fold: int | None = None
+) -> pd.DataFrame:
     """Divide images at random, as papers do with CK+.
 
     It leaks: frames of one sequence, and of one person, stand in several splits.
@@ -139,7 +141,7 @@ def split_random_frames(manifest: pd.DataFrame, seed: int, fold: int | None = No
     return manifest.assign(group=groups, split=_divide(_number_rows(manifest), seed, fold))
 
 
-def augment_then_split(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _augment_then_split(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Repeat each image, then divide at random, as papers do that augment first.
 
     It leaks: copies of one photo stand in several splits. The `COPIES` rows of an image are equal;
@@ -153,13 +155,13 @@ def augment_then_split(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 PROTOCOLS = {
-    "group_disjoint": split_group_disjoint,
-    "subject_disjoint": split_subject_disjoint,
-    "official": split_officially,
-    "random_frames": split_random_frames,
-    "augment_then_split": augment_then_split,
+    "group_disjoint": _split_group_disjoint,
+    "subject_disjoint": _split_subject_disjoint,
+    "official": _split_officially,
+    "random_frames": _split_random_frames,
+    "augment_then_split": _augment_then_split,
 }
-FOLDED = {"subject_disjoint": split_subject_disjoint, "random_frames": split_random_frames}
+FOLDED = {"subject_disjoint": _split_subject_disjoint, "random_frames": _split_random_frames}
 LEAKING = ("random_frames", "augment_then_split")
 
 

@@ -34,6 +34,10 @@ class Claim:
         accuracy: Accuracy on the validation split, 0 to 1.
         data: The data that it was measured on.
         figure: The name of our figure to compare it with.
+
+    Example:
+        >>> {claim.attribute: claim.accuracy for claim in CLAIMS}
+        {'age': 0.89, 'gender': 0.88, 'emotion': 0.99}
     """
 
     attribute: str

@@ -55,6 +55,12 @@ class Predictions:
         table: A table of predictions, as described in `figures`.
         has_probabilities: Whether the file holds probabilities. Otherwise each predicted label has
             the probability 1.
+
+    Example:
+        >>> table = pd.DataFrame({"label": ["male"], "p_female": [0.2], "p_male": [0.8]})
+        >>> predictions = Predictions("gender", ("female", "male"), table, has_probabilities=True)
+        >>> predictions.name_predictions()[["predicted", "confidence"]].to_numpy().tolist()
+        [['male', 0.8]]
     """
 
     attribute: str

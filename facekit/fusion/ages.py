@@ -94,12 +94,22 @@ def find_age_interval(
 
 
 def count_coarse(attribute: str) -> int:
-    """Return the number of an attribute's labels; ages are grouped in classes."""
+    """Return the number of an attribute's labels; ages are grouped in classes.
+
+    Example:
+        >>> count_coarse("age"), count_coarse("gender")
+        (7, 2)
+    """
     return len(AGE_SCHEMES[DEFAULT_AGE_SCHEME]) if attribute == "age" else len(LABELS[attribute])
 
 
 def make_coarse(attribute: str, answer: np.ndarray) -> np.ndarray:
-    """Sum the years of an age distribution to classes; leave other attributes as they are."""
+    """Sum the years of an age distribution to classes; leave other attributes as they are.
+
+    Example:
+        >>> make_coarse("age", np.full((1, 101), 1 / 101)).shape
+        (1, 7)
+    """
     if attribute != "age":
         return answer
     return np.add.reduceat(answer, AGE_SCHEMES[DEFAULT_AGE_SCHEME], axis=1)

@@ -82,7 +82,12 @@ def correlate(
 
 
 def sort_attributes(answers: Mapping[str, Any]) -> list[str]:
-    """Return the attributes in the order of the taxonomy."""
+    """Return the attributes in the order of the taxonomy.
+
+    Example:
+        >>> sort_attributes({"emotion": 1, "age": 2})
+        ['age', 'emotion']
+    """
     return [name for name in ATTRIBUTES if name in answers]
 
 
@@ -97,6 +102,12 @@ def fuse_answers(
 
     Returns:
         As `answers`.
+
+    Example:
+        >>> from facekit.fusion import load_constants
+        >>> fused = fuse_answers({"gender": np.array([[0.2, 0.8]])}, load_constants())
+        >>> fused["gender"].argmax(axis=1), fused["gender"].sum(axis=1)
+        (array([1]), array([1.]))
     """
     calibrated = {
         name: calibrate(answer, constants.temperatures[name]) for name, answer in answers.items()

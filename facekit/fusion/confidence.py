@@ -15,6 +15,10 @@ def measure_certainty(attribute: str, answer: np.ndarray) -> np.ndarray:
     """Return the probability of the predicted label, (faces,).
 
     For age this is the probability of the age class, in the default scheme, of the mean age.
+
+    Example:
+        >>> measure_certainty("gender", np.array([[0.2, 0.8], [0.5, 0.5]]))
+        array([0.8, 0.5])
     """
     if attribute != "age":
         return answer.max(axis=1)
@@ -23,7 +27,13 @@ def measure_certainty(attribute: str, answer: np.ndarray) -> np.ndarray:
 
 
 def scale_certainty(attribute: str, answer: np.ndarray, constants: FusionConstants) -> np.ndarray:
-    """Return an attribute's certainty, min-max scaled by its certainty range, (faces,), 0 to 1."""
+    """Return an attribute's certainty, min-max scaled by its certainty range, (faces,), 0 to 1.
+
+    Example:
+        >>> constants = FusionConstants({}, {}, {"gender": (0.5, 1.0)}, {}, strength=0)
+        >>> scale_certainty("gender", np.array([[0.25, 0.75], [0.5, 0.5]]), constants)
+        array([0.5, 0. ])
+    """
     least, greatest = constants.certainty_ranges[attribute]
     return np.clip(
         (measure_certainty(attribute, answer) - least) / max(greatest - least, 1e-9), 0, 1
@@ -41,6 +51,13 @@ def split_confidence(
 
     Returns:
         For each attribute, (faces,).
+
+    Example:
+        >>> ranges = {"gender": (0.5, 1.0), "emotion": (0, 1)}
+        >>> constants = FusionConstants({}, {"gender": 0.9, "emotion": 0.6}, ranges, {}, strength=0)
+        >>> answers = {"gender": np.array([[0.0, 1.0]]), "emotion": np.eye(7)[[0]]}
+        >>> split_confidence(answers, constants)
+        {'gender': array([0.6]), 'emotion': array([0.4])}
     """
     whole = sum(constants.reliabilities[name] for name in sort_attributes(answers))
     return {
@@ -53,6 +70,11 @@ def score_confidence(answers: Mapping[str, np.ndarray], constants: FusionConstan
     """Return the confidence in each face's profile, (faces,), 0 to 1.
 
     It is the sum of the parts that `split_confidence` returns for the same arguments.
+
+    Example:
+        >>> constants = FusionConstants({}, {"gender": 0.9}, {"gender": (0.5, 1.0)}, {}, strength=0)
+        >>> score_confidence({"gender": np.array([[0.25, 0.75], [0.0, 1.0]])}, constants)
+        array([0.5, 1. ])
     """
     parts = split_confidence(answers, constants)
     return np.sum([parts[name] for name in sort_attributes(parts)], axis=0)

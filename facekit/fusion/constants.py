@@ -86,6 +86,13 @@ def save_constants(constants: FusionConstants, models_dir: Path) -> None:
 
     Raises:
         OSError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_constants(FusionConstants({"gender": 1.5}, {}, {}, {}, strength=0), folder)
+        >>> load_constants(folder).temperatures
+        {'gender': 1.5}
     """
     fields = vars(constants) | {
         "lifts": {

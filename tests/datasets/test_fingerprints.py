@@ -11,8 +11,8 @@ from PIL import Image
 from facekit.datasets import fingerprints
 from facekit.datasets.fingerprints import (
     THUMBNAIL_SIDE,
+    _make_thumbnail,
     leave_out_unreadable,
-    make_thumbnail,
     take_fingerprint,
     take_fingerprints,
 )
@@ -49,7 +49,7 @@ def test_unreadable_pictures_resemble_nothing_and_plain_ones_each_other(tmp_path
         assert name in fingerprint.problem
         assert not fingerprint.thumbnail.any()
     assert take_fingerprint(str(tmp_path / "missing.jpg")).sha256 == ""
-    black, grey = (make_thumbnail(np.full((9, 9, 3), value, np.uint8)) for value in (0, 90))
+    black, grey = (_make_thumbnail(np.full((9, 9, 3), value, np.uint8)) for value in (0, 90))
     assert black @ grey == pytest.approx(1)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from facekit.datasets.manifest import BOX, COLUMNS
-from facekit.datasets.own_tables import find_listed_file, read_own_table
+from facekit.datasets.own_tables import _find_listed_file, read_own_table
 
 
 @pytest.fixture
@@ -77,14 +77,14 @@ class TestPaths:
     def test_accents_in_both_forms(self, save_noise, tmp_path):
         place = Path(unicodedata.normalize("NFD", "é"), unicodedata.normalize("NFC", "ü.jpg"))
         path = save_noise(tmp_path / place, 0)
-        assert find_listed_file(tmp_path, unicodedata.normalize("NFC", str(place))) == path
+        assert _find_listed_file(tmp_path, unicodedata.normalize("NFC", str(place))) == path
 
     def test_backslashes(self, table):
         table.write_text("path\nphotos\\a.jpg\n")
         assert get_stems(read_own_table(table)) == ["a"]
 
     def test_a_file_that_does_not_exist_stays_as_named(self, tmp_path):
-        assert find_listed_file(tmp_path, "é/a.jpg") == tmp_path / "é/a.jpg"
+        assert _find_listed_file(tmp_path, "é/a.jpg") == tmp_path / "é/a.jpg"
 
     def test_none_exists(self, table):
         table.write_text("path\nz.jpg\ny.jpg\n")
