@@ -14,12 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
+from facekit.evaluation.markdown import make_markdown
 from facekit.inference import load_session, open_session, run_session
 from facekit.registry import find_model
 from facekit.taxonomy import ATTRIBUTES
 
 BATCHES = (1, 8, 64)
 ROUNDS = 15
+HEADER = (
+    "faces per run",
+    "four attributes, ms per face",
+    "embedding network, ms per face",
+    "ratio",
+)
 
 
 def export_embedding_network(folder: Path) -> Path:
@@ -57,10 +64,7 @@ def main() -> None:
     forms = [model.input for model in models]
     with tempfile.TemporaryDirectory() as folder:
         whole = load_session(export_embedding_network(Path(folder)))
-        print(
-            "| faces per run | four attributes, ms per face "
-            "| embedding network, ms per face | ratio |\n|---|---|---|---|"
-        )
+        rows = []
         for batch in BATCHES:
             crops = [
                 generator.uniform(
@@ -76,7 +80,8 @@ def main() -> None:
                 / batch
                 * 1000
             )
-            print(f"| {batch} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} |")
+            rows.append((batch, f"{ours:.2f}", f"{theirs:.2f}", f"{ours / theirs:.2f}"))
+    print(make_markdown(rows, HEADER))
 
 
 if __name__ == "__main__":

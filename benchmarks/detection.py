@@ -31,6 +31,7 @@ from tqdm import tqdm
 from facekit.datasets.annotations import read_ground_truth
 from facekit.detection import detect_faces
 from facekit.detection.boxes import compute_overlaps
+from facekit.evaluation.markdown import make_markdown
 from facekit.images import read_image
 
 LEAST_HEIGHTS = (20, 40, 80)  # pixels
@@ -141,12 +142,7 @@ def main(data_dir: Path) -> None:
         f"{len(truths)} photos; recall / average precision at IoU {LEAST_OVERLAP}, and time as a "
         "share of mtcnn's (median)\n"
     )
-    click.echo(
-        "| detector | "
-        + " | ".join(f"{height} px and more" for height in LEAST_HEIGHTS)
-        + " | time |"
-    )
-    click.echo("|---" * (len(LEAST_HEIGHTS) + 2) + "|")
+    rows = []
     baseline = np.array([photo.seconds for photo in found[THEIRS]])
     for detector, photos in found.items():
         cells = []
@@ -161,7 +157,9 @@ def main(data_dir: Path) -> None:
             recall, precision = measure_recall_and_precision(scores, right, faces)
             cells.append(f"{recall:.3f} / {precision:.3f} ({faces} faces)")
         ratio = np.median(np.array([photo.seconds for photo in photos]) / baseline)
-        click.echo(f"| {detector} | {' | '.join(cells)} | {ratio:.2f} |")
+        rows.append((detector, *cells, f"{ratio:.2f}"))
+    header = ("detector", *(f"{height} px and more" for height in LEAST_HEIGHTS), "time")
+    click.echo(make_markdown(rows, header))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ without it.
 from typing import TYPE_CHECKING
 
 from facekit.analysis import Analysis
-from facekit.batch import analyze_folder
 from facekit.detection import MTCNN, detect_faces
 from facekit.faces import COLUMNS, Faces, Profile
 from facekit.images import ImageError, read_image
@@ -28,12 +27,19 @@ __all__ = [
     "analyze", "analyze_folder", "detect_faces", "read_image",
 ]  # fmt: skip
 
-__version__: str  # read at its first use, so that the import stays quick
+__version__: str
 
-if not TYPE_CHECKING:
+# What `import facekit` leaves to its first use, so that the import stays quick.
+if TYPE_CHECKING:
+    from facekit.batch import analyze_folder
+else:
 
-    def __getattr__(name: str) -> str:
-        """Return `__version__`."""
+    def __getattr__(name: str) -> object:
+        """Return `analyze_folder` or `__version__`."""
+        if name == "analyze_folder":
+            from facekit.batch import analyze_folder
+
+            return analyze_folder
         if name == "__version__":
             from importlib.metadata import version
 

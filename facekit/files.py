@@ -12,7 +12,6 @@ import hashlib
 import itertools
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     place = Path(os.path.realpath(path))
     # The name of the file may be as long as the file system allows, so it is not repeated here.
-    temporary = place.with_name(f".{secrets.token_hex(8)}{place.suffix}")
+    temporary = place.with_name(f".{os.urandom(8).hex()}{place.suffix}")
     try:
         _prepare_place(place, path)
         yield temporary

@@ -300,7 +300,8 @@ def save_entry(
         del listed[name]["name"]
     content = {"version": VERSION, "models": listed, "defaults": dict(sorted(defaults.items()))}
     write_text(models_dir / INDEX, json.dumps(content, indent=1) + "\n")
-    _find_model.cache_clear()  # the clock of a file system may stand still between two saves
+    for found in (_find_model, _check_file):
+        found.cache_clear()  # the clock of a file system may stand still between two saves
 
 
 def find_model(
@@ -335,11 +336,12 @@ def _find_model(
     name: str, model: str | None, models_dir: Path, index_changed: int
 ) -> tuple[ModelEntry, Path]:
     entry = load_index(models_dir).find(name, model)
-    return entry, _check_file(entry, models_dir)
+    return entry, _check_file(entry.file, entry.sha256, models_dir, index_changed)
 
 
-def _check_file(entry: ModelEntry, models_dir: Path) -> Path:
-    path = models_dir / entry.file
+@functools.cache  # one file may serve several tasks
+def _check_file(file: str, sha256: str, models_dir: Path, index_changed: int) -> Path:
+    path = models_dir / file
     if not path.resolve().is_relative_to(models_dir.resolve()):
         raise ModelError(
             f"{path}: the model file is a link to a place outside {models_dir}; copy the file here."
@@ -355,9 +357,9 @@ def _check_file(entry: ModelEntry, models_dir: Path) -> Path:
         raise ModelError(
             f"{path}: the model file {reason}; reinstall facekit, or `git checkout -- models`."
         ) from None
-    if actual != entry.sha256:
+    if actual != sha256:
         raise ModelError(
             f"{path}: the model file is damaged or was changed (sha256 {actual[:12]}..., "
-            f"listed is {entry.sha256[:12]}...); reinstall facekit, or `git checkout -- models`."
+            f"listed is {sha256[:12]}...); reinstall facekit, or `git checkout -- models`."
         )
     return path

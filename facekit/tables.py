@@ -4,10 +4,10 @@ Files are written row by row through `open_table`, so that a table of any length
 memory. Unknown values are empty cells (`null` in JSON). File names that are not UTF-8 are written
 as `files.show_name` returns them.
 
-Neither pandas nor `tabulate` is used: pandas takes a third of a second to import, as long as
-everything else that `facekit analyze` does before it opens its first picture, and `tabulate` is no
-dependency of facekit for the ten lines of `format_rows`. For a data frame there is
-`Analysis.to_frame()`.
+pandas is not used: it takes a third of a second to import, as long as everything else that `facekit
+analyze` does before it opens its first picture. For a data frame there is `Analysis.to_frame()`.
+`format_rows` is written here because `tabulate` cannot align wide characters, such as those of
+Japanese names, without one more package.
 """
 
 from __future__ import annotations

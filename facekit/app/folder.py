@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-
-from facekit.images import IMAGE_SUFFIXES
-from facekit.images.encoding import encode_jpeg
+from facekit.images import IMAGE_SUFFIXES, encode_jpeg, shrink_image
 from facekit.pipeline import FaceAnalyzer
 
 if TYPE_CHECKING:
@@ -69,9 +66,7 @@ class FolderWatch:
                 or f"{path.name}: is too large for this machine's memory."
             )
             return True
-        scale = min(1.0, VIEW_SIDE / max(drawn.shape[:2]))
-        size = [max(round(side * scale), 1) for side in drawn.shape[1::-1]]
-        small = cv2.resize(drawn, size, interpolation=cv2.INTER_AREA)
+        small = shrink_image(drawn, VIEW_SIDE)
         with self.board.hold_sync():  # everything arrives at once
             self.board.message = ""
             self.board.picture, self.board.caption = encode_jpeg(small, QUALITY), path.name

@@ -26,7 +26,7 @@ from facekit.datasets.audit import AGE_TOLERANCE_YEARS
 from facekit.datasets.fingerprints import THUMBNAIL_SIDE
 from facekit.datasets.groups import DUPLICATE_CORRELATION
 from facekit.datasets.manifest import BOX, COLUMNS, SPLITS
-from facekit.images import convert_to_grey, read_image
+from facekit.images import convert_to_grey, read_image, round_box
 from facekit.taxonomy import LABELS, find_age_range
 
 # A group is put into the first of these splits that any of its images is in.
@@ -163,11 +163,7 @@ def _take_prints(path: str, box_xyxy: np.ndarray) -> tuple[np.uint64, np.ndarray
     """Return a face's perceptual hash, and its standardized thumbnail (zeros if it is plain)."""
     grey = convert_to_grey(read_image(path))
     if not np.isnan(box_xyxy).any():
-        height, width = grey.shape
-        left, top = np.clip(np.floor(box_xyxy[:2]), 0, (width - 1, height - 1)).astype(int)
-        right, bottom = np.clip(np.ceil(box_xyxy[2:]), (left + 1, top + 1), (width, height)).astype(
-            int
-        )
+        left, top, right, bottom = round_box(box_xyxy, grey.shape)
         grey = grey[top:bottom, left:right]
     small, thumbnail = (
         cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -18,7 +18,7 @@ from facekit.datasets.manifest import BOX
 from facekit.detection import locate_face
 from facekit.faces import Faces
 from facekit.files import replace_file
-from facekit.images import ImageError, cut_crops
+from facekit.images import ImageError, cut_crops, round_box
 
 # In the folder of all data, because cutting takes minutes and is the same for every task.
 CROPS_FOLDER = "prepared"
@@ -215,12 +215,8 @@ def locate_within(image: np.ndarray, box_xyxy: np.ndarray) -> Faces:
         >>> face.boxes_xyxy.tolist(), face.scores.tolist()
         ([[4.0, 4.0, 40.0, 40.0]], [0.0])
     """
-    height, width = image.shape[:2]
     margin = MARGIN * np.tile(box_xyxy[2:] - box_xyxy[:2], 2) * (-1, -1, 1, 1)
-    left, top = np.clip(np.floor(box_xyxy + margin)[:2], 0, (width - 1, height - 1)).astype(int)
-    right, bottom = np.clip(
-        np.ceil(box_xyxy + margin)[2:], (left + 1, top + 1), (width, height)
-    ).astype(int)
+    left, top, right, bottom = round_box(box_xyxy + margin, image.shape[:2])
     face = locate_face(image[top:bottom, left:right])
     if not face.scores[0]:
         return Faces(box_xyxy[None], face.scores, face.landmarks_xy)

@@ -19,6 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from facekit.images import ImageError, convert_to_grey, decode_image
+from facekit.images.failures import explain_os_error
 
 # Pixels. Enough to distinguish faces, few enough to compare all pairs in seconds.
 THUMBNAIL_SIDE = 16
@@ -99,9 +100,7 @@ def read_with_fingerprint(path: str) -> tuple[np.ndarray | None, Fingerprint]:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        reason = "no such file; check the spelling." if missing else f"{error.strerror}."
-        return None, Fingerprint("", _make_thumbnail(None), f"{path}: {reason}")
+        return None, Fingerprint("", _make_thumbnail(None), str(explain_os_error(error, path)))
     try:
         image, problem = decode_image(content, path), ""
     except ImageError as error:

@@ -115,6 +115,24 @@ def make_square(boxes_xyxy: np.ndarray) -> np.ndarray:
     return np.concatenate([centres - half, centres + half], axis=1)
 
 
+def clip_boxes(boxes_xyxy: np.ndarray, size_hw: tuple[int, ...]) -> np.ndarray:
+    """Clip boxes to the pixels of an image.
+
+    Args:
+        boxes_xyxy: (boxes, 4).
+        size_hw: Height and width of the image.
+
+    Returns:
+        (boxes, 4).
+
+    Example:
+        >>> clip_boxes(np.array([[-2, 1, 9, 9]], np.float32), (6, 8)).tolist()
+        [[0.0, 1.0, 7.0, 5.0]]
+    """
+    height, width = size_hw
+    return np.clip(boxes_xyxy, 0, np.array([width, height, width, height], np.float32) - 1)
+
+
 def apply_offsets(boxes_xyxy: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Move the corners of boxes by a network's offsets.
 

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from facekit.detection.boxes import apply_offsets, make_square, sample_crops, suppress_non_maxima
+from facekit.detection.boxes import (
+    apply_offsets,
+    clip_boxes,
+    make_square,
+    sample_crops,
+    suppress_non_maxima,
+)
 from facekit.faces import Faces
 from facekit.inference import open_session, run_model
 
@@ -197,13 +203,8 @@ class MTCNN:
         proposed, _ = self.propose(image)
         refined, _ = self.refine(image, proposed)
         faces = self.decide(image, refined)
-        height, width = image.shape[:2]
-        limits = np.array([width, height, width, height], np.float32) - 1
-        return (
-            proposed,
-            refined,
-            Faces(np.clip(faces.boxes_xyxy, 0, limits), faces.scores, faces.landmarks_xy),
-        )
+        boxes = clip_boxes(faces.boxes_xyxy, image.shape[:2])
+        return proposed, refined, Faces(boxes, faces.scores, faces.landmarks_xy)
 
     def detect(self, image: np.ndarray) -> Faces:
         """Find every face of an image.
@@ -342,9 +343,7 @@ def locate_face(image: np.ndarray) -> Faces:
             off_centre = np.abs(centres / padded.shape[1::-1] - 0.5).max(axis=1)
             face = found[int(np.argmax(found.scores - off_centre))]
             ratio = np.array([width, height]) / size
-            boxes = np.clip(
-                (face.boxes_xyxy - margin) * np.tile(ratio, 2), 0, (width - 1, height - 1) * 2
-            )
+            boxes = clip_boxes((face.boxes_xyxy - margin) * np.tile(ratio, 2), (height, width))
             return Faces(
                 boxes.astype(np.float32),
                 face.scores,

@@ -15,13 +15,12 @@ A file is CSV or Parquet with one row per image and these columns. Other columns
 
 Classes need not be facekit's. No label is guessed to be an age: years are read where the attribute
 is given as `age`, where the column is called `predicted_age`, and from `p_0` to `p_100`. `0` and
-`1`, `True` and `False` are classes. `class_names` decides which spellings name one class.
+`1`, `True` and `False` are classes. `class_names` decides which spellings name one class;
+`prediction_files` reads the file and words the errors of single cells.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +29,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from facekit.datasets.csv_reading import normalize_text, read_strict_table
 from facekit.datasets.manifest import SPLITS
 from facekit.evaluation.class_names import are_numbers, make_key, unify_spellings
+from facekit.evaluation.prediction_files import (
+    list_columns,
+    make_text,
+    name_row,
+    read_table,
+    require,
+    require_numbers,
+)
 from facekit.fusion import compute_mean_age, index_age_classes, measure_certainty
 from facekit.taxonomy import AGES_YEARS, LABELS, name_age_ranges
 
@@ -142,11 +148,11 @@ def read_predictions(path: str | Path, attribute: str = "") -> Predictions:
             f"`attribute` must be one of {', '.join(LABELS)}, `{OTHER}` for other classes, "
             f"or empty; got {attribute!r}."
         )
-    table = _read_table(path)
+    table = read_table(path)
     if "label" not in table:
         raise ValueError(
             f"{path}: the column `label` is missing; it holds the true label of each image. "
-            f"There are: {_list(table)}."
+            f"There are: {list_columns(table)}."
         )
     given = [str(name) for name in table if str(name).startswith(PREFIX)]
     if given:
@@ -159,115 +165,10 @@ def read_predictions(path: str | Path, attribute: str = "") -> Predictions:
         raise ValueError(
             f"{path}: has neither probabilities, a column `{PREFIX}<class>` for each class, "
             "nor a column `predicted` with the predicted label; add one of the two. "
-            f"There are: {_list(table)}."
+            f"There are: {list_columns(table)}."
         )
     table = _fill(path, table).reset_index(drop=True)
     return Predictions(attribute, classes, table, bool(given))
-
-
-# === The table ===
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """Return the file with columns of numbers or of text; its index is named if it holds lines."""
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "no such file"
-        raise FileNotFoundError(f"{path}: {kind}; name a .csv or .parquet file of predictions.")
-    if path.suffix.lower() == ".parquet":
-        try:
-            table = pd.read_parquet(path)
-        except (ValueError, OSError) as error:  # the errors of pandas and pyarrow are ValueErrors
-            reason = str(error).strip()
-            raise ValueError(f"{path}: not a Parquet table ({reason}); save it again.") from None
-        if not isinstance(table.index, pd.RangeIndex):
-            table = table.reset_index(drop=table.index.names == [None])
-        table = table.rename(columns=lambda name: normalize_text(str(name)))
-        table = _make_plain_columns(path, table.reset_index(drop=True))
-    else:
-        table = read_strict_table(path)
-    if table.empty:
-        raise ValueError(
-            f"{path}: holds no rows; save one per image, below a line with the column names."
-        )
-    return table
-
-
-def _make_plain_columns(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """Turn the columns of a Parquet file into numbers or text, as a CSV file has."""
-    counts = Counter(str(name).casefold() for name in table)
-    repeated = [name for name in table if counts[str(name).casefold()] > 1]
-    if repeated:
-        raise ValueError(
-            f"{path}: the columns {', '.join(map(repr, repeated))} have the same name; "
-            "rename or remove all but one."
-        )
-    for name in table:
-        column = table[name]
-        is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-        if not is_number:
-            table[name] = _make_text(column)
-    return table
-
-
-def _make_text(column: pd.Series) -> pd.Series:
-    """Return a column as text as a CSV file would hold it: missing values are empty."""
-
-    def write(value: object) -> str:
-        if isinstance(value, float | np.floating) and float(value).is_integer():
-            value = int(value)  # a column of whole numbers with a gap holds 1.0 for 1
-        return normalize_text(str(value))
-
-    known = column.notna()
-    return pd.Series(
-        [write(value) if full else "" for value, full in zip(column, known, strict=True)],
-        column.index,
-        dtype=object,
-    )
-
-
-def _list(table: pd.DataFrame) -> str:
-    return ", ".join(f"`{name}`" for name in table.columns[:12]) + ", ..." * (table.shape[1] > 12)
-
-
-def _require(
-    path: Path, table: pd.DataFrame, column: str, valid: pd.Series | np.ndarray, rule: str
-) -> None:
-    """Raise an error that names the first row of a column that is not valid."""
-    valid = np.asarray(valid, bool)
-    if not valid.all():
-        row = int(np.argmin(valid))
-        value = table[column].iloc[row]
-        shown = repr(value) if isinstance(value, str) else value
-        raise ValueError(
-            f"{path}: the column `{column}` must hold {rule}; "
-            f"got {shown} in {_name_row(table, row)}."
-        )
-
-
-def _name_row(table: pd.DataFrame, row: int) -> str:
-    """Return where a row stands: its line in a CSV file, else its number from 1."""
-    return f"line {table.index[row]}" if table.index.name == "line" else f"row {row + 1}"
-
-
-def _require_numbers(
-    path: Path, table: pd.DataFrame, column: str, high: float, rule: str
-) -> pd.Series:
-    """Return a column as numbers from 0 to `high`."""
-    numbers = pd.to_numeric(table[column], errors="coerce").astype("float64")
-    valid = numbers.between(0, high)
-    if not valid.all():
-        bad = table[column].iloc[int(np.argmin(valid.to_numpy()))]
-        _require(path, table, column, valid, rule + _suggest(str(bad), high))
-    return numbers
-
-
-def _suggest(text: str, high: float) -> str:
-    """Return the remedy for a text that is not a number in range, as far as it shows one."""
-    if re.fullmatch(r"[0-9]+,[0-9]+ *%?", text):
-        return ", with a point for the decimal comma"
-    if text.endswith("%") or (high == 1 and re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", text)):
-        return " (percentages must be divided by 100)"
-    return "" if text else " in every row; leave rows without one out"
 
 
 # === Labels and probabilities ===
@@ -300,14 +201,14 @@ def _find_attribute(classes: Iterable[str], complete: bool) -> str:
 
 
 def _take_texts(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
-    texts = _make_text(table[column])
+    texts = make_text(table[column])
     rule = "a label in every row; leave rows without one out"
-    _require(path, table, column, texts != "", rule)
+    require(path, table, column, texts != "", rule)
     return texts
 
 
 def _take_years(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
-    return _require_numbers(path, table, column, OLDEST_YEARS, YEARS_RULE)
+    return require_numbers(path, table, column, OLDEST_YEARS, YEARS_RULE)
 
 
 def _take_probabilities(
@@ -342,7 +243,7 @@ def _take_probabilities(
         )
     rule = "probabilities from 0 to 1"
     numbers = {
-        f"{PREFIX}{name}": _require_numbers(path, table, column, 1, rule)
+        f"{PREFIX}{name}": require_numbers(path, table, column, 1, rule)
         for name, column in zip(names, given, strict=True)
     }
     columns = [f"{PREFIX}{name}" for name in classes]
@@ -353,14 +254,14 @@ def _take_probabilities(
         row = int(np.argmax(wrong))
         raise ValueError(
             f"{path}: the columns `{PREFIX}<class>` must sum to 1 in each row; "
-            f"got {sums.iloc[row]:.3f} in {_name_row(table, row)}."
+            f"got {sums.iloc[row]:.3f} in {name_row(table, row)}."
         )
     if attribute == "age":
         labels = _take_years(path, table, "label")
     else:
         labels = texts.map(own)
         rule = f"one of {', '.join(map(str, classes))}, as the columns `{PREFIX}<class>` are called"
-        _require(path, table, "label", labels.isin(classes), rule)
+        require(path, table, "label", labels.isin(classes), rule)
     others = table.drop(columns=given).assign(label=labels)
     return others.join(probabilities), classes, attribute
 
@@ -391,7 +292,7 @@ def _take_labels(
         classes = LABELS.get(attribute, tuple(found))
         for column in texts:
             rule = f"one of {', '.join(map(str, classes))}"
-            _require(path, table, column, named[column].isin(classes), rule)
+            require(path, table, column, named[column].isin(classes), rule)
         if attribute == OTHER:
             _require_common_classes(path, named)
         answers = (named["predicted"].to_numpy()[:, None] == np.array(classes)).astype(float)
@@ -418,14 +319,14 @@ def _fill(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """Check optional columns and add those that are missing."""
     for column in ("image", "source", "split", "copied"):
         if column in table:
-            table[column] = _make_text(table[column])
+            table[column] = make_text(table[column])
     rule = "a name in every row; leave the column out if there are none"
     for column in ("source", "group"):
         if column in table:  # groups may be numbers
             known = ~table[column].astype(str).str.casefold().isin(("", *NOTHING))
-            _require(path, table, column, known, rule)
+            require(path, table, column, known, rule)
     if "split" in table:
-        _require(path, table, "split", table["split"].isin(SPLITS), f"one of {', '.join(SPLITS)}")
+        require(path, table, "split", table["split"].isin(SPLITS), f"one of {', '.join(SPLITS)}")
         if not (table["split"] == "test").any():
             raise ValueError(
                 f"{path}: the column `split` must hold `test` for the images to measure; "
@@ -433,7 +334,7 @@ def _fill(path: Path, table: pd.DataFrame) -> pd.DataFrame:
             )
     if "copied" in table:
         copied = table["copied"].str.casefold().map(TRUTHS)
-        _require(path, table, "copied", copied.notna(), "True or False")
+        require(path, table, "copied", copied.notna(), "True or False")
         table["copied"] = copied.astype(bool)
     defaults: dict[str, Any] = {
         "group": table["image"] if "image" in table else np.arange(len(table)),

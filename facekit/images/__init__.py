@@ -13,6 +13,8 @@ from facekit.images.crops import (
     equalise_crops,
     estimate_similarity,
     normalise,
+    round_box,
+    shrink_image,
 )
 from facekit.images.depth import scale_to_8_bits
 from facekit.images.encoding import encode_jpeg, encode_png, make_data_uri
@@ -38,5 +40,7 @@ __all__ = [
     "make_data_uri",
     "normalise",
     "read_image",
+    "round_box",
     "scale_to_8_bits",
+    "shrink_image",
 ]

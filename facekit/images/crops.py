@@ -96,6 +96,45 @@ def estimate_similarity(source_xy: np.ndarray, target_xy: np.ndarray) -> np.ndar
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
+def round_box(box_xyxy: np.ndarray, size_hw: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return the whole pixels of a picture that a box touches, at least one.
+
+    Args:
+        box_xyxy: (4,) pixels; may reach beyond the picture.
+        size_hw: Height and width of the picture.
+
+    Returns:
+        Left, top, right and bottom; right and bottom are the first beyond the part.
+
+    Example:
+        >>> round_box(np.array([-3, 1.5, 4.2, 6]), (5, 8))
+        (0, 1, 5, 5)
+    """
+    height, width = size_hw
+    left, top = np.clip(np.floor(box_xyxy[:2]), 0, (width - 1, height - 1)).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(box_xyxy[2:]), (left + 1, top + 1), (width, height))
+    return left, top, int(right), int(bottom)
+
+
+def shrink_image(image: np.ndarray, side: int) -> np.ndarray:
+    """Return a picture whose longer side has at most `side` pixels; a smaller one stays as it is.
+
+    Args:
+        image: HxWx3 RGB uint8.
+        side: Pixels.
+
+    Example:
+        >>> shrink_image(np.zeros((300, 600, 3), np.uint8), 100).shape
+        (50, 100, 3)
+    """
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return image
+    shares = max(scale, 1 / width), max(scale, 1 / height)  # at least one pixel remains
+    return cv2.resize(image, None, fx=shares[0], fy=shares[1], interpolation=cv2.INTER_AREA)
+
+
 def cut_crops(image: np.ndarray, faces: Faces, size: int, channels: int = 1) -> np.ndarray:
     """Cut faces out of a picture, upright by their landmarks.
 
@@ -132,11 +171,8 @@ def _cut_crop(image: np.ndarray, points_xy: np.ndarray, size: int, channels: int
     # picture takes no longer than a small one.
     inverse = cv2.invertAffineTransform(matrix)
     corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * size @ inverse[:, :2].T + inverse[:, 2]
-    height, width = image.shape[:2]
-    left, top = np.clip(np.floor(corners.min(axis=0)) - 2, 0, (width - 1, height - 1)).astype(int)
-    right, bottom = np.clip(
-        np.ceil(corners.max(axis=0)) + 2, (left + 1, top + 1), (width, height)
-    ).astype(int)
+    around = np.concatenate([np.floor(corners.min(axis=0)) - 2, np.ceil(corners.max(axis=0)) + 2])
+    left, top, right, bottom = round_box(around, image.shape[:2])
     part = np.ascontiguousarray(image[top:bottom, left:right])
     if channels == 1:
         part = convert_to_grey(part)

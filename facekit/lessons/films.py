@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from facekit.images import shrink_image
 from facekit.lessons.parameters import name_parameter, require_frames
 from facekit.video import read_frames
 
@@ -39,15 +39,9 @@ def read_film(path: str | Path, at_least: int = 1, parameter: str = "source") ->
         (3, 360, 640, 3)
     """
     try:
-        frames = [_shrink(pixels) for _, pixels in itertools.islice(read_frames(path), MOST_FRAMES)]
+        first = itertools.islice(read_frames(path), MOST_FRAMES)
+        frames = [shrink_image(pixels, LONGEST_SIDE) for _, pixels in first]
     except (ValueError, OSError) as error:
         raise name_parameter(parameter, error) from None
     require_frames(len(frames), at_least, parameter)
     return np.stack(frames)
-
-
-def _shrink(pixels: np.ndarray) -> np.ndarray:
-    scale = LONGEST_SIDE / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels
-    return cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -16,14 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from facekit.analysis import Analysis
 from facekit.detection import MTCNN
-from facekit.detection.boxes import make_square
+from facekit.detection.boxes import clip_boxes, make_square
 from facekit.faces import Faces
 from facekit.fusion import fuse_profiles, load_constants
+from facekit.images import shrink_image
 from facekit.live.tracking import FaceTracker, Track
 from facekit.pipeline import FaceAnalyzer
 from facekit.taxonomy import DEFAULT_ATTRIBUTES
@@ -98,7 +98,7 @@ class LiveAnalyzer:
         self.tracks = self.tracker.follow(faces, seconds)
         self._predict(pixels, faces, seconds)
         boxes = np.array([track.box_xyxy for track in self.tracks], np.float32).reshape(-1, 4)
-        boxes = _clip_boxes(boxes, pixels)
+        boxes = clip_boxes(boxes, pixels.shape[:2])
         # A smoothed box lags behind and may lie outside altogether; the detected one does not.
         is_outside = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1, keepdims=True)
         boxes = np.where(is_outside, faces.boxes_xyxy, boxes)
@@ -138,13 +138,8 @@ class LiveAnalyzer:
             if len(faces) == len(self.tracker.tracks):
                 return faces
         self._searched_seconds = seconds
-        height, width = pixels.shape[:2]
-        scale = min(1, SEARCH_SIDE / max(height, width))
-        small = (
-            cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            if scale < 1
-            else pixels
-        )
+        scale = min(1, SEARCH_SIDE / max(pixels.shape[:2]))
+        small = shrink_image(pixels, SEARCH_SIDE)
         smallest = max(SMALLEST_FACE, self.min_face_share * min(small.shape[:2]))
         faces = MTCNN(smallest).detect(small)
         found = Faces(faces.boxes_xyxy / scale, faces.scores, faces.landmarks_xy / scale)
@@ -170,14 +165,8 @@ class LiveAnalyzer:
                 )
 
 
-def _clip_boxes(boxes_xyxy: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Clip boxes to the frame, as `MTCNN.detect` does."""
-    height, width = pixels.shape[:2]
-    return np.clip(boxes_xyxy, 0, np.array([width, height, width, height], np.float32) - 1)
-
-
 def _keep_inside(faces: Faces, pixels: np.ndarray) -> Faces:
     """Clip boxes to the frame, and drop those that lie outside it altogether."""
-    boxes = _clip_boxes(faces.boxes_xyxy, pixels)
+    boxes = clip_boxes(faces.boxes_xyxy, pixels.shape[:2])
     kept = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
     return Faces(boxes, faces.scores, faces.landmarks_xy)[kept]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import cv2
-import numpy as np
-
 from facekit.analysis import Analysis
-from facekit.images import ImageError, cut_crops, decode_image
-from facekit.images.encoding import encode_jpeg, encode_png
+from facekit.images import (
+    ImageError,
+    cut_crops,
+    decode_image,
+    encode_jpeg,
+    encode_png,
+    shrink_image,
+)
 from facekit.pipeline import FaceAnalyzer
 from facekit.registry import ModelError
 
@@ -62,6 +65,7 @@ def analyze_picture(content: bytes, name: str, analyzer: FaceAnalyzer) -> Pictur
         The picture. If it cannot be read, its `error` says why.
 
     Example:
+        >>> import numpy as np
         >>> content = encode_png(np.zeros((40, 60, 3), np.uint8))
         >>> picture = analyze_picture(content, "black.png", FaceAnalyzer())
         >>> picture.size_hw, len(picture.analysis)
@@ -78,7 +82,7 @@ def analyze_picture(content: bytes, name: str, analyzer: FaceAnalyzer) -> Pictur
         name,
         analysis=replace(analysis, pixels=None),
         size_hw=(pixels.shape[0], pixels.shape[1]),
-        preview=encode_jpeg(_shrink(pixels), VIEW_QUALITY),
+        preview=encode_jpeg(shrink_image(pixels, VIEW_SIDE), VIEW_QUALITY),
         crops=tuple(encode_jpeg(crop, CROP_QUALITY) for crop in crops),
     )
 
@@ -94,6 +98,7 @@ def draw_picture(content: bytes, analysis: Analysis) -> bytes:
         ImageError: If the picture cannot be read.
 
     Example:
+        >>> import numpy as np
         >>> content = encode_png(np.zeros((40, 60, 3), np.uint8))
         >>> picture = analyze_picture(content, "black.png", FaceAnalyzer())
         >>> draw_picture(content, picture.analysis)[1:4]
@@ -101,9 +106,3 @@ def draw_picture(content: bytes, analysis: Analysis) -> bytes:
     """
     pixels = decode_image(content, analysis.image)
     return encode_png(replace(analysis, pixels=pixels).draw())
-
-
-def _shrink(pixels: np.ndarray) -> np.ndarray:
-    scale = min(1.0, VIEW_SIDE / max(pixels.shape[:2]))
-    size = [max(round(side * scale), 1) for side in pixels.shape[1::-1]]
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 from anywidget import AnyWidget
 from traitlets import Bool, Dict, Float, Int, List, Unicode, observe
 
 from facekit.analysis import Analysis
 from facekit.drawing import EMOTION_COLOURS, write_label
-from facekit.images.encoding import encode_jpeg
+from facekit.images import encode_jpeg, shrink_image
 from facekit.taxonomy import ATTRIBUTES, EMOTIONS
 from facekit.video import measure_frame_rate, read_frames
 from facekit.widgets.image_recorder import ImageRecorderAnalyzer
@@ -160,9 +159,7 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
         """Analyse a film's next frame, and return its pixels with the analysis."""
         self._frames = self._frames or read_frames(self.source)
         index, pixels = next(self._frames)
-        scale = FILM_SIDE / max(pixels.shape[:2])
-        if scale < 1:
-            pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        pixels = shrink_image(pixels, FILM_SIDE)
         return pixels, self.take(pixels, index / self.film_rate, str(self.source))
 
     def _describe_faces(self, analysis: Analysis) -> list[dict]:

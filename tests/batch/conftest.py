@@ -11,6 +11,11 @@ from PIL import Image
 from facekit.batch import analyze_folder
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def save_face() -> Callable[..., Path]:
     """Write a small picture that `cropped` takes for one face; the seed decides its content."""

@@ -16,11 +16,6 @@ from facekit.tables import save_rows
 CSV_HEADER = ",".join(COLUMNS) + "\n"
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 def place(*names: str, folder: str = "drawn", said: list | None = None) -> list[str]:
     files = [InputFile(name, Path(Path(name).name)) for name in names]
     places = place_drawings(files, Path(folder), [].append if said is None else said.append)

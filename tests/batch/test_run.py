@@ -21,11 +21,6 @@ from facekit.video import VideoWriter
 TABLES = ["faces.csv", "faces.jsonl", "faces.parquet"]
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def photos(save_face) -> list[str]:
     return [str(save_face(Path(f"photos/{name}.png"), seed)) for seed, name in enumerate("abcd")]

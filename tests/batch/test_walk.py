@@ -9,11 +9,6 @@ from facekit.batch.walk import find_files
 from facekit.pipeline import FaceAnalyzer
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 class Finder:
     """Finds files, and keeps what is reported."""
 

@@ -4,6 +4,7 @@ import pytest
 from facekit.detection.boxes import (
     NMS_BLOCK,
     apply_offsets,
+    clip_boxes,
     compute_overlaps,
     make_square,
     sample_crops,
@@ -160,3 +161,12 @@ def test_crop_of_a_single_pixel():
 
 def test_no_boxes_no_crops():
     assert sample_crops(np.zeros((5, 6, 3), np.uint8), make_boxes(), 24).shape == (0, 24, 24, 3)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_boxes_are_clipped_to_the_pixels(count):
+    boxes = np.array([[-3, -2, 50, 60], [1, 2, 3, 4]], np.float32)[:count]
+    expected = np.array([[0, 0, 7, 5], [1, 2, 3, 4]], np.float32)[:count]
+    clipped = clip_boxes(boxes, (6, 8))
+    np.testing.assert_array_equal(clipped, expected)
+    assert clipped.dtype == np.float32

@@ -9,11 +9,6 @@ from facekit.images import read_image
 ASTRONAUT_XYXY = np.array([[182, 64, 265, 171]], np.float32)  # her face, read off the picture
 
 
-@pytest.fixture(scope="module")
-def astronaut(portraits) -> np.ndarray:
-    return portraits["astronaut.png"]
-
-
 def measure_agreement(faces: Faces, others: Faces) -> list[bool]:
     """Return for each sure face whether the others hold it, with the same box and landmarks."""
     sure = faces[faces.scores >= 0.9]

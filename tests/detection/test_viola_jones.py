@@ -18,11 +18,6 @@ from facekit.images import convert_to_grey
 ASTRONAUT_XYXY = np.array([[182, 64, 265, 171]], np.float32)  # her face, read off the picture
 
 
-@pytest.fixture(scope="module")
-def astronaut(portraits) -> np.ndarray:
-    return portraits["astronaut.png"]
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

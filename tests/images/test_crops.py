@@ -10,6 +10,8 @@ from facekit.images import (
     equalise_crops,
     estimate_similarity,
     normalise,
+    round_box,
+    shrink_image,
 )
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -208,3 +210,24 @@ def test_nothing_to_normalise():
     inputs = normalise(np.zeros((0, 48, 48, 3), np.uint8))
     assert inputs.shape == (0, 48, 48, 3)
     assert inputs.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("box_xyxy", "expected"),
+    [
+        ((1.2, 2.7, 3.1, 4), (1, 2, 4, 4)),
+        ((-5, -5, 99, 99), (0, 0, 8, 5)),
+        ((2, 3, 2, 3), (2, 3, 3, 4)),
+        ((20, 20, 30, 30), (7, 4, 8, 5)),
+    ],
+)
+def test_a_box_becomes_whole_pixels_inside_the_picture(box_xyxy, expected):
+    assert round_box(np.array(box_xyxy, float), (5, 8)) == expected
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "side", "expected"),
+    [((40, 60), 60, (40, 60)), ((40, 60), 30, (20, 30)), ((1, 5000), 50, (1, 50))],
+)
+def test_pictures_are_shrunk_to_their_longer_side(size_hw, side, expected):
+    assert shrink_image(make_colours(*size_hw), side).shape == (*expected, 3)

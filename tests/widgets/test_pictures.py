@@ -1,33 +1,12 @@
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 
+from facekit.images import decode_image, encode_jpeg
 from facekit.pipeline import FaceAnalyzer
 from facekit.widgets import pictures
 from facekit.widgets.pictures import analyze_picture, draw_picture
 
 ANALYZER = FaceAnalyzer(min_face_size=60)
-
-
-def encode(pixels: np.ndarray, form: str = "JPEG") -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, form)
-    return file.getvalue()
-
-
-def decode(content: bytes) -> np.ndarray:
-    return np.array(Image.open(io.BytesIO(content)))
-
-
-@pytest.fixture(scope="module")
-def contents(portraits) -> dict[str, bytes]:
-    portrait = encode(portraits["astronaut.png"])
-    return {
-        "portrait.jpg": portrait, "plain.png": encode(np.full((40, 60, 3), 90, np.uint8), "PNG"),
-        "cut.jpg": portrait[:9000], "empty.png": b"", "notes.txt": b"no picture",
-    }  # fmt: skip
 
 
 class TestAnalyzePicture:
@@ -41,12 +20,13 @@ class TestAnalyzePicture:
         )
         assert picture.analysis.image == "portrait.jpg"
         assert picture.analysis.pixels is None
-        assert decode(picture.crops[0]).shape == (pictures.CROP_SIDE, pictures.CROP_SIDE, 3)
+        crop = decode_image(picture.crops[0], "crop")
+        assert crop.shape == (pictures.CROP_SIDE, pictures.CROP_SIDE, 3)
 
     def test_no_faces(self, contents):
         picture = analyze_picture(contents["plain.png"], "plain.png", ANALYZER)
         assert (picture.error, len(picture.analysis), picture.crops) == ("", 0, ())
-        assert decode(picture.preview).shape == (40, 60, 3)
+        assert decode_image(picture.preview, "preview").shape == (40, 60, 3)
 
     @pytest.mark.parametrize(
         ("name", "message"),
@@ -63,13 +43,14 @@ class TestAnalyzePicture:
         assert message in picture.error
 
     def test_large_pictures_are_shown_small(self):
-        picture = analyze_picture(encode(np.zeros((300, 3000, 3), np.uint8)), "wide.jpg", ANALYZER)
-        assert decode(picture.preview).shape == (128, pictures.VIEW_SIDE, 3)
+        content = encode_jpeg(np.zeros((300, 3000, 3), np.uint8))
+        picture = analyze_picture(content, "wide.jpg", ANALYZER)
+        assert decode_image(picture.preview, "preview").shape == (128, pictures.VIEW_SIDE, 3)
         assert picture.size_hw == (300, 3000)
 
 
 def test_drawing_has_the_pictures_own_size(contents):
     picture = analyze_picture(contents["portrait.jpg"], "portrait.jpg", ANALYZER)
-    drawn = decode(draw_picture(contents["portrait.jpg"], picture.analysis))
+    drawn = decode_image(draw_picture(contents["portrait.jpg"], picture.analysis), "drawn")
     assert drawn.shape == (640, 640, 3)  # small pictures come out enlarged
-    assert (drawn != decode(contents["portrait.jpg"])[0, 0]).any()
+    assert (drawn != decode_image(contents["portrait.jpg"], "portrait")[0, 0]).any()

@@ -5,37 +5,17 @@ import csv
 import io
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
 from traitlets import TraitError
 
 from facekit.drawing import EMOTION_COLOURS
 from facekit.faces import COLUMNS
+from facekit.images import decode_image
 from facekit.pipeline import FaceAnalyzer
 from facekit.widgets import upload
 from facekit.widgets.upload import HERE, UploadAnalyzer
 
 ANALYZER = FaceAnalyzer(min_face_size=60)
-
-
-def encode(pixels: np.ndarray, form: str = "JPEG") -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, form)
-    return file.getvalue()
-
-
-def decode(content: bytes) -> np.ndarray:
-    return np.array(Image.open(io.BytesIO(content)))
-
-
-@pytest.fixture(scope="module")
-def contents(portraits) -> dict[str, bytes]:
-    portrait = encode(portraits["astronaut.png"])
-    return {
-        "portrait.jpg": portrait, "plain.png": encode(np.full((40, 60, 3), 90, np.uint8), "PNG"),
-        "cut.jpg": portrait[:9000], "empty.png": b"", "notes.txt": b"no picture",
-    }  # fmt: skip
 
 
 class Page:
@@ -137,7 +117,7 @@ def test_downloads(monkeypatch, contents):
         page.send("k0", "portrait.jpg", contents["portrait.jpg"], draw=True)
     )
     assert (answer["kind"], answer["name"]) == ("file", "portrait-annotated.png")
-    assert decode(png).shape == (640, 640, 3)
+    assert decode_image(png, "png").shape == (640, 640, 3)
 
 
 def test_a_drawing_that_fails_is_answered(monkeypatch, contents):
@@ -237,7 +217,7 @@ class TestExplain:
             "names": ["emotion", "age"],
             "error": "",
         }
-        assert [decode(png).shape for png in buffers] == [
+        assert [decode_image(png, "png").shape for png in buffers] == [
             (upload.CROP_SIDE, upload.CROP_SIDE, 3)
         ] * 2
 
