@@ -251,9 +251,9 @@ def read_dataset(
 ) -> pd.DataFrame:
     """Read a dataset by name and split it.
 
-    Faces whose picture cannot be read, or whose box lies outside it, are left out, with a warning. A
-    `.parquet` manifest that is
-    split already is returned as it is, unless a protocol or a fold is given.
+    Faces whose picture cannot be read, or whose box lies outside it, are left out, with a warning.
+    A `.parquet` manifest that is split already is returned as it is, unless a protocol or a fold is
+    given.
 
     Args:
         name: Key of `DATASETS`, or the path of a csv of your own (see `own_tables.read_own_table`)

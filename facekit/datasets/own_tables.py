@@ -8,7 +8,7 @@ rows that label one face in different ways are refused.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import unicodedata
 import warnings
 from collections.abc import Iterator
@@ -45,7 +45,8 @@ def read_own_table(path: Path) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If there is no such file, or none of its images.
         ValueError: If the csv is ambiguous, a column or a label is unknown, two rows label one face
-            in different ways, `group` is given for some rows only, or no row is left. The message names the line and the remedy.
+            in different ways, `group` is given for some rows only, or no row is left. The message
+            names the line and the remedy.
 
     Example:
         >>> import tempfile
@@ -108,16 +109,17 @@ def find_listed_file(folder: Path, name: str) -> Path:
     Returns:
         The file, or where none exists the path as given.
     """
-    for form in (name, name.replace("\\", "/")):
-        for accents in (
-            form,
-            unicodedata.normalize("NFC", form),
-            unicodedata.normalize("NFD", form),
-        ):
-            if os.path.isfile(file := folder / accents):  # `Path.is_file` fails on long names
-                return file
-        if mixed := _find_mixed(folder, form):
-            return mixed
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        for form in (name, name.replace("\\", "/")):
+            for accents in (
+                form,
+                unicodedata.normalize("NFC", form),
+                unicodedata.normalize("NFD", form),
+            ):
+                if (file := folder / accents).is_file():
+                    return file
+            if mixed := _find_mixed(folder, form):
+                return mixed
     return folder / name
 
 
@@ -128,8 +130,8 @@ def _find_mixed(folder: Path, name: str) -> Path | None:
     place = Path(folder)
     for part in Path(name).parts:
         step = place / part
-        if not os.path.exists(step):
-            if not os.path.isdir(place):
+        if not step.exists():
+            if not place.is_dir():
                 return None
             wanted = normalize_text(part)
             alike = [each for each in place.iterdir() if normalize_text(each.name) == wanted]
@@ -137,12 +139,14 @@ def _find_mixed(folder: Path, name: str) -> Path | None:
                 return None
             step = alike[0]
         place = step
-    return place if os.path.isfile(place) else None
+    return place if place.is_file() else None
 
 
 def _measure(file: Path) -> int:
     """Return the size of a file in bytes, or -1 where there is none."""
-    return file.stat().st_size if os.path.isfile(file) else -1
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        return file.stat().st_size if file.is_file() else -1
+    return -1
 
 
 def _match_labels(path: Path, cells: pd.Series, labels: tuple[str, ...]) -> pd.Series:

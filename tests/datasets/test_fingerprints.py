@@ -95,7 +95,7 @@ def test_faces_whose_box_lies_outside_are_left_out(save_noise, tmp_path):
     assert kept["x1"].fillna(0).tolist() == [-5, 0]
     assert leave_out_outside(kept) is kept
     assert leave_out_outside(manifest[:0]).empty
-    with pytest.raises(ValueError, match="1 of 1 boxes lie outside .* correct them"):
+    with pytest.raises(ValueError, match=r"1 of 1 boxes lie outside .* correct them"):
         leave_out_outside(manifest[1:2])
 
 
