@@ -15,11 +15,10 @@ from facekit.fusion import FusionConstants, load_constants, save_constants
 
 CARD = """# Fusion
 
-Constants of `facekit.fusion`, fitted by `facekit train fusion --data data/raw` on {split}
-predictions{labels}.
-The strength of the lifts, {strength}, is where the labels of these faces are most likely; 0 would
-ignore the lifts. No dataset here labels emotion together with age, gender or ethnicity, so emotion
-and the others do not change each other.
+Constants of `facekit.fusion`, fitted on {split} predictions{labels}. `facekit train fusion` fits
+them again.
+
+{strength} 0 would ignore the lifts.{alone}
 
 Measured on {count} test faces, seed {seed}:
 
@@ -36,8 +35,8 @@ Measured on the same test faces, with age, gender and emotion requested:
 {coverage}
 {note}"""
 NOTE = """
-Where a share is below four in five, one reason is that the levels were fitted on validation faces.
-The same faces chose the epoch, so the network is a little better on them than on new faces. A
+Where a share is below four in five, one reason may be that the levels were fitted on validation
+faces. The same faces chose the epoch, so the network may be better on them than on new faces. A
 calibration split, which training does not use, avoids this.
 """
 
@@ -125,10 +124,19 @@ def write_card(
         }
     )
     compared_table = pd.DataFrame(rows, columns=["figure", "without lifts", "with lifts"])
+    strength = f" is {constants.strength}."
+    if counted:
+        strength = f", {constants.strength}, is where the labels of these faces are most likely."
     return CARD.format(
         split=split,
         labels=", the lifts counted on training labels" if counted else "; lifts and strength kept",
-        strength=constants.strength,
+        strength=f"The strength of the lifts{strength}",
+        alone="".join(
+            f"\nNo training faces are labelled with {name} and another attribute, so {name} and"
+            " the others do not\nchange each other."
+            for name in constants.temperatures
+            if not any(name in pair for pair in constants.lifts)
+        ),
         count=figures["count"],
         seed=seed,
         figures=make_markdown(compared_table),

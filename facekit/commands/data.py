@@ -314,13 +314,13 @@ def synthesize(folder, count, size, seed, underrepresent, background_shortcut) -
     given = _split_option(
         "--underrepresent",
         underrepresent,
-        r"(\w+)=(.+):([\d.]+)",
+        r"(\w+)=(.+):(\d*\.?\d+)",
         ("rare_attribute", "rare_label", "rare_share"),
     )
     given |= _split_option(
         "--background-shortcut",
         background_shortcut,
-        r"(\w+):([\d.]+)",
+        r"(\w+):(\d*\.?\d+)",
         ("shortcut_attribute", "shortcut_strength"),
     )
     with explain_errors("train"):

@@ -221,7 +221,7 @@ def crossvalidate(
     with explain_errors("train"):
         from facekit.training.crossvalidation import run_protocol
 
-        run = run or Path("runs", f"{task}-{source}-{protocol}")
+        run = run or Path("runs", f"{task}-{Path(source).stem}-{protocol}")
         click.echo(
             run_protocol(
                 task,

@@ -24,7 +24,7 @@ import pandas as pd
 from facekit.datasets.annotations import read_fairface, read_imdb_wiki, read_wider_face
 from facekit.datasets.dataturks import read_dataturks
 from facekit.datasets.file_lists import list_pictures
-from facekit.datasets.fingerprints import leave_out_unreadable
+from facekit.datasets.fingerprints import leave_out_outside, leave_out_unreadable
 from facekit.datasets.folders import (
     read_ck_plus,
     read_ck_plus_original,
@@ -256,8 +256,9 @@ def read_dataset(
 ) -> pd.DataFrame:
     r"""Read a dataset by name and split it.
 
-    Faces whose picture cannot be read are left out, with a warning. A `.parquet` manifest that is
-    split already is returned as it is, unless a protocol or a fold is given.
+    Faces whose picture cannot be read, or whose box lies outside it, are left out, with a warning.
+    A `.parquet` manifest that is split already is returned as it is, unless a protocol or a fold is
+    given.
 
     Args:
         name: Key of `DATASETS`, or the path of a csv of your own (see `own_tables.read_own_table`)
@@ -289,7 +290,7 @@ def read_dataset(
     manifest = read_unsplit(name, data_dir, download)
     if keeps_split(name, manifest) and protocol is None and fold is None:
         return manifest
-    manifest = leave_out_unreadable(manifest)
+    manifest = leave_out_outside(leave_out_unreadable(manifest))
     return split_by_protocol(manifest, protocol or choose_protocol(name, manifest), seed, fold)
 
 

@@ -37,6 +37,7 @@ class Fingerprint:
         thumbnail: (THUMBNAIL_SIDE ** 2,) float32 grey values, standardized so that the product of
             two thumbnails is their correlation; zeros if the picture cannot be read.
         problem: Why the picture cannot be read, in one sentence; empty if it can.
+        size_hw: Height and width in pixels; 0 if the picture cannot be read.
 
     Example:
         >>> take_fingerprint("no such file.jpg").problem
@@ -46,6 +47,7 @@ class Fingerprint:
     sha256: str
     thumbnail: np.ndarray
     problem: str = ""
+    size_hw: tuple[int, int] = (0, 0)
 
     @property
     def is_readable(self) -> bool:
@@ -105,7 +107,9 @@ def read_with_fingerprint(path: str) -> tuple[np.ndarray | None, Fingerprint]:
         image, problem = decode_image(content, path), ""
     except ImageError as error:
         image, problem = None, str(error)
-    return image, Fingerprint(hashlib.sha256(content).hexdigest(), _make_thumbnail(image), problem)
+    height, width = (0, 0) if image is None else image.shape[:2]
+    sha256 = hashlib.sha256(content).hexdigest()
+    return image, Fingerprint(sha256, _make_thumbnail(image), problem, (height, width))
 
 
 def remember_fingerprint(path: str, fingerprint: Fingerprint) -> None:
@@ -189,6 +193,31 @@ def leave_out_unreadable(manifest: pd.DataFrame) -> pd.DataFrame:
         stacklevel=3,
     )
     return manifest[kept].reset_index(drop=True)
+
+
+def leave_out_outside(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Return a manifest without the faces whose box lies outside their picture.
+
+    Args:
+        manifest: With the columns `path`, `x1`, `y1`, `x2` and `y2`, of pictures that can be read.
+            Faces that are left out are counted in a warning, which names the first files.
+
+    Raises:
+        ValueError: If no face is left.
+    """
+    boxed = manifest[manifest["x1"].notna()]
+    sizes = [each.size_hw for each in take_fingerprints(boxed["path"])]
+    height, width = np.array(sizes, float).reshape(-1, 2).T
+    across = boxed["x1"].lt(width) & boxed["x2"].gt(0)
+    outside = boxed["path"][~(across & boxed["y1"].lt(height) & boxed["y2"].gt(0))]
+    if not len(outside):
+        return manifest
+    named = ", ".join(outside.unique()[:NAMED])
+    problem = f"{len(outside)} of {len(manifest)} boxes lie outside their picture: {named}"
+    if len(outside) == len(manifest):
+        raise ValueError(f"{problem}. Boxes are x1, y1, x2, y2 in pixels; correct them.")
+    warnings.warn(f"{problem}. These faces are left out.", stacklevel=3)
+    return manifest.drop(outside.index).reset_index(drop=True)
 
 
 def _name_state(path: str) -> tuple[str, int, int]:

@@ -19,7 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from facekit.datasets.file_lists import list_pictures, read_rows, warn_left_out, warn_unused
-from facekit.datasets.manifest import make_manifest
+from facekit.datasets.manifest import OLDEST_YEARS, make_manifest
 from facekit.taxonomy import (
     CK_PLUS_CODES,
     CK_PLUS_EMOTIONS,
@@ -30,7 +30,7 @@ from facekit.taxonomy import (
     UTKFACE_GENDERS,
 )
 
-UTKFACE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\.")
+UTKFACE_NAME = re.compile(r"(?P<age>\d{1,3})_([01])_([0-4])_\d+\.")
 CK_PLUS_NAME = re.compile(r"(S\d+)_(\d+)_(\d+)\.", re.IGNORECASE)
 FG_NET_NAME = re.compile(r"(\d{3})A(\d{2})[A-Z]?\.", re.IGNORECASE)
 
@@ -273,7 +273,10 @@ def read_facial_age(folder: Path) -> pd.DataFrame:
         [31.0]
     """
     pictures, unread = list_pictures(folder, "001/*.png")
-    used = [path for path in pictures if re.fullmatch(r"\d{1,3}", path.parent.name)]
+    used = [
+        path for path in pictures
+        if re.fullmatch(r"[0-9]{1,3}", path.parent.name) and int(path.parent.name) <= OLDEST_YEARS
+    ]  # fmt: skip
     rows = [{"path": str(path), "age": int(path.parent.name)} for path in used]
     _warn_of_folders(folder, sorted(set(pictures).difference(used)), unread, rows)
     return make_manifest(rows, "facial_age")
@@ -283,6 +286,8 @@ def _match_names(folder: Path, form: re.Pattern, like: str) -> list[tuple[Path, 
     """Return the pictures whose names follow a form, with the match; warn of the others by name."""
     pictures, unread = list_pictures(folder, like)
     matches = [(path, match) for path in pictures if (match := form.match(path.name))]
+    if "age" in form.groupindex:
+        matches = [each for each in matches if int(each[1]["age"]) <= OLDEST_YEARS]
     warn_unused(folder, MALFORMED, sorted(set(pictures).difference(path for path, _ in matches)))
     warn_unused(folder, UNREAD, unread)
     return matches

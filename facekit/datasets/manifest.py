@@ -116,6 +116,8 @@ def find_faults(manifest: pd.DataFrame) -> Iterable[tuple[str, pd.Series, str]]:
     """
     known = manifest["age"].between(0, OLDEST_YEARS) | manifest["age"].isna()
     yield "age", known, f"from 0 to {OLDEST_YEARS} years"
+    for side in BOX:
+        yield side, ~np.isinf(manifest[side]), "finite"
     whole = manifest[list(BOX)].isna().all(axis=1)
     for first, last in (("x1", "x2"), ("y1", "y2")):
         yield last, whole | (manifest[last] > manifest[first]), f"more than `{first}`"

@@ -2,11 +2,13 @@
 
 An unknown column or label could change what a whole dataset means, so it is refused. A row with an
 impossible age or box, or with a picture that is missing or empty, costs that row alone: it is left
-out, and a warning counts such rows and names the first.
+out, and a warning counts such rows and names the first. So does a row that repeats another; two
+rows that label one face in different ways are refused.
 """
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 import warnings
 from collections.abc import Iterator
@@ -17,9 +19,10 @@ import pandas as pd
 
 from facekit.datasets.csv_reading import normalize_text, read_strict_table
 from facekit.datasets.groups import number_group
-from facekit.datasets.manifest import COLUMNS, LABELS, NUMBERS, find_faults, make_manifest
+from facekit.datasets.manifest import BOX, COLUMNS, LABELS, NUMBERS, find_faults, make_manifest
 
 NAMED = 3  # lines that a message names
+SHOWN = 300  # letters of a path in a message: a picture may stand in the cell itself, as text
 MISSING_WORDS = ("na", "n/a", "nan", "none", "null", "-", "?", "unknown")
 NAMES = ("subject", "source", "group")  # columns of any text, which join rows of equal text
 LEAVE_EMPTY = "Leave the cell empty if the value is unknown."
@@ -41,8 +44,9 @@ def read_own_table(path: Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If there is no such file, or none of its images.
-        ValueError: If the csv is ambiguous, a column or a label is unknown, `group` is given for
-            some rows only, or no row is left. The message names the line and the remedy.
+        ValueError: If the csv is ambiguous, a column or a label is unknown, two rows label one face
+            in different ways, `group` is given for some rows only, or no row is left. The message
+            names the line and the remedy.
 
     Example:
         >>> import tempfile
@@ -72,20 +76,21 @@ def read_own_table(path: Path) -> pd.DataFrame:
     faults = dict(_find_bad_numbers(table))
     faults["a `path` is missing"] = table["path"].eq("")
     found = {name: _find_listed_file(path.parent, name) for name in table["path"].unique() if name}
-    if found and not any(file.is_file() for file in found.values()):
+    sizes = {name: _measure(file) for name, file in found.items()}
+    if found and max(sizes.values()) < 0:
         raise FileNotFoundError(
             f"{path}: none of the {len(found)} images listed exists, such as"
-            f" {next(iter(found.values()))}; correct the paths, which are relative to"
+            f" {str(next(iter(found.values())))[:SHOWN]}; correct the paths, which are relative to"
             f" {path.parent.resolve()}."
         )
     named = table["path"].ne("")
-    sizes = {name: file.stat().st_size if file.is_file() else -1 for name, file in found.items()}
     faults["the image does not exist"] = named & table["path"].map(sizes).eq(-1)
     faults["the image file is empty"] = named & table["path"].map(sizes).eq(0)
     kept = _leave_out(path, table, faults)
+    kept["path"] = [str(found[name]) for name in kept["path"]]
+    kept = _leave_out_repeated(path, kept)
     if "group" in kept:
         kept["group"] = _number_groups(path, kept["group"])
-    kept["path"] = [str(found[name]) for name in kept["path"]]
     # A mix of text and numbers becomes `object`, so that empty cells can be `None`.
     cells = kept.astype(object).replace({"": None})
     return make_manifest(cells.to_dict("records"), path.stem)
@@ -104,16 +109,17 @@ def _find_listed_file(folder: Path, name: str) -> Path:
     Returns:
         The file, or where none exists the path as given.
     """
-    for form in (name, name.replace("\\", "/")):
-        for accents in (
-            form,
-            unicodedata.normalize("NFC", form),
-            unicodedata.normalize("NFD", form),
-        ):
-            if (file := folder / accents).is_file():
-                return file
-        if mixed := _find_mixed(folder, form):
-            return mixed
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        for form in (name, name.replace("\\", "/")):
+            for accents in (
+                form,
+                unicodedata.normalize("NFC", form),
+                unicodedata.normalize("NFD", form),
+            ):
+                if (file := folder / accents).is_file():
+                    return file
+            if mixed := _find_mixed(folder, form):
+                return mixed
     return folder / name
 
 
@@ -134,6 +140,13 @@ def _find_mixed(folder: Path, name: str) -> Path | None:
             step = alike[0]
         place = step
     return place if place.is_file() else None
+
+
+def _measure(file: Path) -> int:
+    """Return the size of a file in bytes, or -1 where there is none."""
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        return file.stat().st_size if file.is_file() else -1
+    return -1
 
 
 def _match_labels(path: Path, cells: pd.Series, labels: tuple[str, ...]) -> pd.Series:
@@ -171,6 +184,21 @@ def _find_bad_numbers(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
             table[column] = numbers[column]
     for column, valid, rule in find_faults(numbers):
         yield f"`{column}` is not {rule}", ~valid
+
+
+def _leave_out_repeated(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out rows that repeat an earlier one; refuse rows that label one face in two ways."""
+    face = ["path", *(side for side in BOX if side in table)]
+    differing = table.drop_duplicates()
+    differing = differing[differing.duplicated(face, keep=False)].sort_values("path", kind="stable")
+    if len(differing):
+        same = differing[differing["path"] == differing["path"].iloc[0]]
+        raise ValueError(
+            f"{path}: {_name_lines(same)}: {same['path'].iloc[0]} is listed more than once, with"
+            " different labels. Keep one row per face; if the picture shows several faces, give"
+            " their boxes x1, y1, x2, y2."
+        )
+    return _leave_out(path, table, {"the face is that of an earlier row": table.duplicated()})
 
 
 def _leave_out(path: Path, table: pd.DataFrame, faults: dict[str, pd.Series]) -> pd.DataFrame:

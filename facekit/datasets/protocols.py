@@ -180,10 +180,12 @@ def _divide(groups: np.ndarray, seed: int, fold: int | None) -> np.ndarray:
             f" together; got {len(numbers)}. Leave `fold` out."
         )
     ranks = np.argsort(np.argsort(place_groups(numbers, seed)))
-    # Twentieths of the groups, counted from the test fold on. One validates, two calibrate.
-    twentieths = (ranks * 2 * FOLDS // len(numbers) - 2 * fold) % (2 * FOLDS)
+    # Half folds, counted from the test fold on: one validates, two calibrate. With few groups half
+    # a fold may be empty; then a fold validates and a fold calibrates.
+    parts, bounds = (2 * FOLDS, [2, 3, 5]) if len(numbers) >= 2 * FOLDS else (FOLDS, [1, 2, 3])
+    places = (ranks * parts // len(numbers) - parts // FOLDS * fold) % parts
     names = np.array(["test", "validation", "calibration", "train"])
-    return names[np.searchsorted([2, 3, 5], twentieths, side="right")][members]
+    return names[np.searchsorted(bounds, places, side="right")][members]
 
 
 def _number_rows(manifest: pd.DataFrame) -> np.ndarray:

@@ -267,8 +267,8 @@ def describe_split(manifest: pd.DataFrame) -> str:
         sentences.append(f"{name}: protocol {protocol}{seed}.")
         if protocol in LEAKING:
             sentences.append(
-                f"This protocol leaks: it puts photos of one group into several splits of {name}, "
-                "so the held-out figures are too good."
+                f"This protocol leaks: it divides the images of {name} at random, without regard "
+                "to their groups."
             )
     return " ".join((*sentences, *(measure_leaks(manifest))))
 

@@ -190,7 +190,8 @@ def run_protocol(
     Example:
         >>> run_protocol(...)  # see tests/training/test_crossvalidation.py  # doctest: +SKIP
     """
-    place = Path(task_name, PROTOCOLS_FOLDER, f"{source}-{protocol}.parquet")
+    name = Path(resolve_name(source)).stem
+    place = Path(task_name, PROTOCOLS_FOLDER, f"{name}-{protocol}.parquet")
     if models_dir is None and (get_models_dir() / place).exists():
         warnings.warn(
             f"{get_models_dir() / place} exists and is kept; the new predictions go to "

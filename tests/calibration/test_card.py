@@ -27,7 +27,7 @@ def test_constants_and_card_are_written(models_dir, make_tables, make_labels):
     constants = load_constants(models_dir)
     assert (models_dir / "fusion.md").read_text() == card
     for part in (
-        "on calibration\npredictions, the lifts counted on training labels",
+        "on calibration predictions, the lifts counted on training labels",
         "Measured on 200 test faces, seed 3",
         f"strength of the lifts, {constants.strength},",
         "| age mean absolute error |",
@@ -37,10 +37,22 @@ def test_constants_and_card_are_written(models_dir, make_tables, make_labels):
     assert "validation" not in card
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_attributes_without_lifts_are_named(alone, models_dir, make_tables, make_labels):
+    labels = make_labels(make_tables(200))
+    labels["emotion"] = None if alone else "fear"
+    card = fit_fusion(models_dir, labels)
+    assert ("No training faces are labelled with emotion and another attribute" in card) == alone
+    assert card.count("No training faces") == alone
+
+
 def test_lifts_stay_without_training_labels(models_dir, make_tables, make_labels):
     fit_fusion(models_dir, make_labels(make_tables(200)))
     before = load_constants(models_dir)
-    assert "lifts and strength kept" in fit_fusion(models_dir)
+    card = fit_fusion(models_dir)
+    assert "lifts and strength kept" in card
+    assert f"The strength of the lifts is {before.strength}. 0 would" in card
+    assert "most likely" not in card
     after = load_constants(models_dir)
     assert after.strength == before.strength
     assert all((after.lifts[pair] == before.lifts[pair]).all() for pair in before.lifts)

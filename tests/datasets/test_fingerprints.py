@@ -12,6 +12,7 @@ from facekit.datasets import fingerprints
 from facekit.datasets.fingerprints import (
     THUMBNAIL_SIDE,
     _make_thumbnail,
+    leave_out_outside,
     leave_out_unreadable,
     take_fingerprint,
     take_fingerprints,
@@ -83,6 +84,19 @@ def test_faces_of_unreadable_pictures_are_left_out(save_noise, tmp_path):
     assert leave_out_unreadable(kept) is kept
     with pytest.raises(ImageError, match="None of the 1 pictures can be read"):
         leave_out_unreadable(manifest[1:3])
+
+
+def test_faces_whose_box_lies_outside_are_left_out(save_noise, tmp_path):
+    path = str(save_noise(tmp_path / "0.png", 0))
+    rows = [(-5, -5, 5, 5), (500, 0, 600, 9), (0, 500, 9, 600), (-9, 0, 0, 9), [np.nan] * 4]
+    manifest = pd.DataFrame(rows, columns=["x1", "y1", "x2", "y2"]).assign(path=path)
+    with pytest.warns(UserWarning, match=r"3 of 5 boxes lie outside their picture: .*0\.png\. "):
+        kept = leave_out_outside(manifest)
+    assert kept["x1"].fillna(0).tolist() == [-5, 0]
+    assert leave_out_outside(kept) is kept
+    assert leave_out_outside(manifest[:0]).empty
+    with pytest.raises(ValueError, match=r"1 of 1 boxes lie outside .* correct them"):
+        leave_out_outside(manifest[1:2])
 
 
 def test_a_16_bit_picture_has_a_thumbnail(tmp_path):

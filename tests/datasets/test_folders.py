@@ -58,11 +58,12 @@ class TestUtkface:
             "39_1_20170116174525125.jpg.chip.jpg",
             "61_3_0_2017.jpg.chip.jpg",
             "1_1_7_2017.jpg.chip.jpg",
+            "200_0_0_2017.jpg.chip.jpg",
             "photo.jpg",
         ]
         for seed, name in enumerate(malformed, 100):
             save_noise(folder / name, seed)
-        with pytest.warns(UserWarning, match="4 malformed names left out") as warned:
+        with pytest.warns(UserWarning, match="5 malformed names left out") as warned:
             manifest = read_utkface(folder)
         assert len(manifest) == 60
         assert all(name in str(warned[0].message) for name in malformed)
@@ -377,9 +378,11 @@ def test_fg_net(save_noise, tmp_path):
 
 
 def test_facial_age(save_noise, tmp_path):
-    for seed, name in enumerate(("001/1.png", "001/10.png", "110/9.png", "readme/2.png")):
+    for seed, name in enumerate(
+        ("001/1.png", "001/10.png", "110/9.png", "200/3.png", "readme/2.png")
+    ):
         save_noise(tmp_path / name, seed)
-    with pytest.warns(UserWarning, match="1 images in unknown folders left out: readme$"):
+    with pytest.warns(UserWarning, match="2 images in unknown folders left out: 200, readme$"):
         assert read_facial_age(tmp_path)["age"].tolist() == [1, 1, 110]
 
 

@@ -65,6 +65,18 @@ class TestReading:
         assert read_own_table(table)["group"].tolist()[1:] == alone
 
 
+class TestContradictions:
+    def test_one_face_with_two_labels(self, table):
+        table.write_text("path,gender\nphotos/a.jpg,male\nphotos/b.jpg,\n./photos/a.jpg,female\n")
+        with pytest.raises(ValueError, match=r"lines 2, 4: .*a\.jpg is listed more than once"):
+            read_own_table(table)
+
+    def test_two_faces_of_one_picture(self, table):
+        rows = "photos/a.jpg,male,0,0,9,9\nphotos/a.jpg,female,9,0,18,9\n"
+        table.write_text(f"path,gender,x1,y1,x2,y2\n{rows}")
+        assert read_own_table(table)["gender"].tolist() == ["male", "female"]
+
+
 class TestPaths:
     @pytest.mark.parametrize("stored", ["NFC", "NFD"])
     @pytest.mark.parametrize("listed", ["NFC", "NFD"])
@@ -98,6 +110,22 @@ class TestPaths:
 class TestBadRows:
     """They are left out, counted and named, and the other rows are kept."""
 
+    @pytest.mark.parametrize("name", ["a" * 300 + ".jpg", "é" * 300, "iVBORw0KGgo/" * 4000])
+    def test_a_path_that_is_too_long(self, name, table):
+        table.write_text(f"path\n{name}\nphotos/b.jpg\n")
+        with pytest.warns(UserWarning, match=r"1 of 2 rows are left out: the image does not exist"):
+            assert get_stems(read_own_table(table)) == ["b"]
+        table.write_text(f"path\n{name}\n")
+        with pytest.raises(FileNotFoundError, match="none of the 1 images") as raised:
+            read_own_table(table)
+        assert len(str(raised.value)) < 1000
+
+    @pytest.mark.parametrize("again", ["photos/a.jpg", "./photos/a.jpg", "photos\\a.jpg"])
+    def test_a_face_that_is_listed_twice(self, again, table):
+        table.write_text(f"path,gender\nphotos/a.jpg,male\nphotos/b.jpg,male\n{again},Male\n")
+        with pytest.warns(UserWarning, match=r"the face is that of an earlier row \(line 4\)"):
+            assert get_stems(read_own_table(table)) == ["a", "b"]
+
     @pytest.mark.parametrize(
         ("header", "row", "reason"),
         [
@@ -111,6 +139,7 @@ class TestBadRows:
             ("x1,y1,x2,y2", "9,2,4,40", "`x2` is not more than `x1`"),
             ("x1,y1,x2,y2", "9,2,,40", "`x2` is not more than `x1`"),
             ("x1,y1,x2,y2", "1,2,3,top", "`y2` is not a number"),
+            ("x1,y1,x2,y2", "1,2,inf,40", "`x2` is not finite"),
         ],
     )
     def test_numbers(self, header, row, reason, table):

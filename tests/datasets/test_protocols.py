@@ -284,6 +284,18 @@ class TestFewGroups:
             assert sorted(manifest["split"].unique()) == sorted(SHARES)
             assert count_sides(manifest, "subject") == 1
 
+    @pytest.mark.parametrize("count", [10, 11, 15, 19, 20, 21])
+    def test_every_fold_fills_every_split(self, count, frames):
+        subjects = [f"S{row % count}" for row in range(len(frames))]
+        given = frames.assign(subject=subjects, group=range(len(frames)))
+        tested: list[str] = []
+        for fold in range(FOLDS):
+            manifest = split_by_protocol(given, "subject_disjoint", seed=1, fold=fold)
+            assert sorted(manifest["split"].unique()) == sorted(SHARES)
+            assert count_sides(manifest, "subject") == 1
+            tested += manifest.loc[manifest["split"] == "test", "path"].tolist()
+        assert sorted(tested) == sorted(given["path"])
+
     @pytest.mark.parametrize("name", ["subject_disjoint", "group_disjoint", "official"])
     def test_fewer_are_an_error(self, name, frames):
         given = frames.iloc[:9].assign(

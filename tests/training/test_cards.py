@@ -47,6 +47,15 @@ class TestSplit:
         assert f"2 of 2 groups stand in more than one split, {TOO_GOOD}" in card
         assert "None of" not in card
 
+    @pytest.mark.parametrize("protocol", LEAKING)
+    def test_a_protocol_that_leaks_but_did_not_here(self, protocol):
+        faces = list_faces([0, 1, 2, 3], ["train", "test", "train", "validation"])
+        faces.attrs["splits"] = {"mine": {"protocol": protocol, "seed": 0}}
+        card = describe_split(faces)
+        assert "None of 4 groups stands in more than one split" in card
+        assert "several splits" not in card
+        assert "too good" not in card
+
     def test_a_manifest_that_states_nothing_is_measured(self):
         faces = list_faces([0, 0, 1, 2], ["train", "test", "train", "validation"])
         faces.attrs["splits"] = {"own": {}}

@@ -165,6 +165,15 @@ def test_predictions_are_named_after_source_and_protocol(data_dir, tmp_path, mon
     pd.testing.assert_frame_equal(pd.read_parquet(path), table)
 
 
+def test_predictions_for_a_users_own_table_go_into_the_models_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(crossvalidation, "cross_validate", lambda *_: pd.DataFrame({"image": [1]}))
+    source, models = str(tmp_path / "photos" / "mine.csv"), tmp_path / "models"
+    path = run_protocol(
+        "gender", "small", source, "group_disjoint", tmp_path, models, tmp_path / "run", None, None
+    )
+    assert path == models / "gender" / "protocols" / "mine-group_disjoint.parquet"
+
+
 def test_existing_predictions_are_kept(data_dir, tmp_path, monkeypatch):
     table = pd.DataFrame({"image": ["a.png"]})
     monkeypatch.setattr(crossvalidation, "cross_validate", lambda *_: table)
