@@ -48,8 +48,11 @@ def check_outputs(
         raise OptionError("output", f"{output} must end in {', '.join(WRITERS)}.")
     if errors is not None and errors.suffix.lower() != ".csv":
         raise OptionError("errors", f"{errors} must end in .csv.")
-    if output is not None and errors is not None and are_one(output, errors):
-        raise OptionError("errors", f"{errors} is also the output; name another file.")
+    if output is not None and errors is not None:
+        if are_one(output, errors):
+            raise OptionError("errors", f"{errors} is also the output; name another file.")
+        if _contains(output, errors) or _contains(errors, output):
+            raise OptionError("errors", f"{errors} and {output} cannot both be files.")
     for option, path in (("output", output), ("errors", errors)):
         if path is None:
             continue

@@ -342,9 +342,13 @@ class _Run:
         try:
             if self._journal is not None:
                 self._write_table(self._journal)
-        finally:
-            if self._errors is not None:
-                self._write_errors(self._errors)
+        except BaseException:
+            try:
+                self._write_errors()
+            except OSError as error:  # the table's failure is raised, so this one is said
+                self.say(describe_error(error))
+            raise
+        self._write_errors()
 
     def _write_table(self, journal: Journal) -> None:
         assert self._output is not None
@@ -366,9 +370,11 @@ class _Run:
             self.say(f"{self._output} keeps the table of an earlier run: no input was read.")
         journal.close(keep=not self.is_complete and journal.has_finished)
 
-    def _write_errors(self, path: Path) -> None:
+    def _write_errors(self) -> None:
+        if self._errors is None:
+            return
         with (
-            replace_file(path) as temporary,
+            replace_file(self._errors) as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             table = csv.writer(file, lineterminator="\n")

@@ -126,6 +126,13 @@ class TestTables:
             check_outputs(inputs, *paths)
         assert before == {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
 
+    @pytest.mark.parametrize(
+        ("output", "errors"), [("x.csv/y.csv", "x.csv"), ("x.csv", "x.csv/y.csv")]
+    )
+    def test_one_output_below_another(self, output, errors):
+        self.refuse("cannot both be files", output=output, errors=errors)
+        assert not Path("x.csv").exists()
+
     def test_a_photo_as_list_of_errors(self, save_face):
         save_face(Path("photo.jpg"))
         self.refuse("photo.jpg must end in .csv", errors="photo.jpg")

@@ -65,12 +65,14 @@ def test_what_is_left_out_is_counted_and_named(find, tmp_path):
         "photos/.DS_Store",
         "elsewhere/b.jpg",
     )
+    Path("photos/DSC1").write_bytes(b"\xff\xd8\xff")
+    Path("photos/x.jpg_large").write_bytes(b"RIFF....WEBP")
     Path("photos/album").symlink_to(tmp_path / "elsewhere")
     assert find("photos") == ["photos/a.jpg"]
     assert find.said == [
         "photos: left out 2 videos (name a video itself to have it analyzed), 2 files that this "
         "installation cannot read (.cr2, .jxl), 1 hidden picture, "
-        "1 hidden folder (.ipynb_checkpoints), 1 linked folder (album)."
+        "2 misnamed pictures (DSC1, x.jpg_large), 1 hidden folder (.ipynb_checkpoints), 1 linked folder (album)."
     ]
 
 
