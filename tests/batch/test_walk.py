@@ -72,7 +72,8 @@ def test_what_is_left_out_is_counted_and_named(find, tmp_path):
     assert find.said == [
         "photos: left out 2 videos (name a video itself to have it analyzed), 2 files that this "
         "installation cannot read (.cr2, .jxl), 1 hidden picture, "
-        "2 misnamed pictures (DSC1, x.jpg_large), 1 hidden folder (.ipynb_checkpoints), 1 linked folder (album)."
+        "2 misnamed pictures (DSC1, x.jpg_large), 1 hidden folder (.ipynb_checkpoints), "
+        "1 linked folder (album)."
     ]
 
 

@@ -1,4 +1,3 @@
-import errno
 from pathlib import Path
 
 import pytest
