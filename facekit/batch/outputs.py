@@ -160,7 +160,7 @@ def place_drawings(
         facekit made earlier of the same source is replaced; every other file stays, and the drawing
         is called `name-2`, or `name-annotated` if the place is that of the source itself.
     """
-    taken: set[str] = set()
+    taken = {normalize_path(Path(file.name)) for file in files if file.stamp}
     places, beside, renamed = [], 0, 0
     for file in files:
         wanted = _complete(folder / file.below, file)
@@ -182,6 +182,22 @@ def place_drawings(
     if beside:
         say(f"Drawings beside their pictures are called NAME-annotated ({beside} of {len(files)}).")
     return places
+
+
+def check_drawings(
+    places: Sequence[Path], folder: Path, output: Path | None, errors: Path | None
+) -> None:
+    """Check that no table would stand where drawings need a folder.
+
+    Raises:
+        OptionError: If one would.
+    """
+    folders = {place.parent for place in places}
+    for option, path in (("output", output), ("errors", errors)):
+        if path is None or not _contains(folder, path):
+            continue
+        if any(_contains(path, parent) for parent in folders):
+            raise OptionError(option, f"{path} would be a folder of drawings; name another file.")
 
 
 def _complete(place: Path, file: InputFile) -> Path:

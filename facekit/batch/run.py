@@ -18,7 +18,13 @@ import numpy as np
 from facekit.analysis import Analysis
 from facekit.batch.drawings import FilmDrawing, draw_picture, fingerprint_source
 from facekit.batch.journal import Journal, get_journal_path
-from facekit.batch.outputs import ERRORS_HEADER, OptionError, check_outputs, place_drawings
+from facekit.batch.outputs import (
+    ERRORS_HEADER,
+    OptionError,
+    check_drawings,
+    check_outputs,
+    place_drawings,
+)
 from facekit.batch.result import BatchResult, Failure
 from facekit.batch.walk import InputFile, find_files
 from facekit.files import describe_error, replace_file, show_name
@@ -102,7 +108,10 @@ def analyze_folder(
     check_outputs(names, table, folder, list_path)
     run = _Run(analyzer, table, list_path, on_rows, say)
     files = find_files(names, run.fail, run.say)
-    places = place_drawings(files, folder, run.say) if folder else [None] * len(files)
+    places: Sequence[Path | None] = [None] * len(files)
+    if folder:
+        places = drawn = place_drawings(files, folder, run.say)
+        check_drawings(drawn, folder, table, list_path)
     options = {
         "attributes": list(attributes),
         "min_face_size": min_face_size,

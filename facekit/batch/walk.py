@@ -59,12 +59,20 @@ def find_files(
         [InputFile(name='photo.jpg', below=...Path('photo.jpg'), stamp=None)]
     """
     files: list[InputFile] = []
+    drawings: list[str] = []
     for given in inputs:
         status = _get_status(given)
         if status is not None and stat.S_ISDIR(status.st_mode):
             files += _walk(given, fail, say)
         else:
             files.append(InputFile(given, Path(Path(given).name), _stamp(status)))
+            if status is not None and read_mark(Path(given)) is not None:
+                drawings.append(given)
+    if drawings:
+        say(
+            f"{len(drawings)} of the inputs are drawings that facekit made ({drawings[0]}); "
+            "their labels may hide faces."
+        )
     return files
 
 

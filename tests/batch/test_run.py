@@ -129,6 +129,10 @@ def test_a_picture_that_cannot_be_read(photos, run):
     assert run.said[:4] == [failure.error for failure in result.failures]
 
 
+def test_an_empty_name(run):
+    assert run("").failures[0].error == "'': no such file; check the spelling."
+
+
 def test_a_picture_that_cannot_be_analyzed(photos, run, monkeypatch):
     analyze = FaceAnalyzer.analyze_images
 
