@@ -99,7 +99,11 @@ def test_drawings_of_facekit_are_not_read_again(find, save_face):
     analysis = FaceAnalyzer(("gender",), cropped=True).analyze(save_face(Path("photos/a.png")))
     draw_picture(analysis, Path("photos/a.png.jpg"))
     assert find("photos", "photos/a.png.jpg") == ["photos/a.png", "photos/a.png.jpg"]
-    assert find.said == ["photos: left out 1 drawing that facekit made."]
+    assert find.said == [
+        "photos: left out 1 drawing that facekit made.",
+        "1 of the inputs are drawings that facekit made (photos/a.png.jpg); their labels may hide "
+        "faces.",
+    ]
 
 
 @pytest.mark.parametrize("content", [(), ("notes.txt",), ("film.mp4",), (".hidden.jpg",)])
