@@ -57,8 +57,11 @@ def check_outputs(
         raise OptionError("output", f"{output} must end in {', '.join(WRITERS)}.")
     if errors is not None and errors.suffix.lower() != ".csv":
         raise OptionError("errors", f"{errors} must end in .csv.")
-    if output is not None and errors is not None and _are_one(output, errors):
-        raise OptionError("errors", f"{errors} is also the output; name another file.")
+    if output is not None and errors is not None:
+        if _are_one(output, errors):
+            raise OptionError("errors", f"{errors} is also the output; name another file.")
+        if _contains(output, errors) or _contains(errors, output):
+            raise OptionError("errors", f"{errors} and {output} cannot both be files.")
     for option, path in (("output", output), ("errors", errors)):
         if path is None:
             continue
@@ -172,7 +175,7 @@ def place_drawings(
         drawings...a.png.jpg is taken; the drawing of two/a.png goes to drawings...a-2.png.jpg.
         ['a.png.jpg', 'a-2.png.jpg']
     """
-    taken: set[str] = set()
+    taken = {_normalize_path(Path(file.name)) for file in files if file.stamp}
     places, beside, renamed = [], 0, 0
     for file in files:
         wanted = _complete(folder / file.below, file)
@@ -194,6 +197,22 @@ def place_drawings(
     if beside:
         say(f"Drawings beside their pictures are called NAME-annotated ({beside} of {len(files)}).")
     return places
+
+
+def check_drawings(
+    places: Sequence[Path], folder: Path, output: Path | None, errors: Path | None
+) -> None:
+    """Check that no table would stand where drawings need a folder.
+
+    Raises:
+        OptionError: If one would.
+    """
+    folders = {place.parent for place in places}
+    for option, path in (("output", output), ("errors", errors)):
+        if path is None or not _contains(folder, path):
+            continue
+        if any(_contains(path, parent) for parent in folders):
+            raise OptionError(option, f"{path} would be a folder of drawings; name another file.")
 
 
 def _complete(place: Path, file: InputFile) -> Path:

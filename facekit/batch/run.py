@@ -18,7 +18,13 @@ import numpy as np
 from facekit.analysis import Analysis
 from facekit.batch.drawings import FilmDrawing, draw_picture, fingerprint_source
 from facekit.batch.journal import Journal, get_journal_path
-from facekit.batch.outputs import ERRORS_HEADER, OptionError, check_outputs, place_drawings
+from facekit.batch.outputs import (
+    ERRORS_HEADER,
+    OptionError,
+    check_drawings,
+    check_outputs,
+    place_drawings,
+)
 from facekit.batch.result import BatchResult, Failure
 from facekit.batch.walk import InputFile, find_files
 from facekit.files import describe_error, replace_file, show_name
@@ -102,7 +108,10 @@ def analyze_folder(
     check_outputs(names, table, folder, list_path)
     run = _Run(analyzer, table, list_path, on_rows, say)
     files = find_files(names, run.fail, run.say)
-    places = place_drawings(files, folder, run.say) if folder else [None] * len(files)
+    places: Sequence[Path | None] = [None] * len(files)
+    if folder:
+        places = drawn = place_drawings(files, folder, run.say)
+        check_drawings(drawn, folder, table, list_path)
     options = {
         "attributes": list(attributes),
         "min_face_size": min_face_size,
@@ -342,9 +351,13 @@ class _Run:
         try:
             if self._journal is not None:
                 self._write_table(self._journal)
-        finally:
-            if self._errors is not None:
-                self._write_errors(self._errors)
+        except BaseException:
+            try:
+                self._write_errors()
+            except OSError as error:  # the table's failure is raised, so this one is said
+                self.say(describe_error(error))
+            raise
+        self._write_errors()
 
     def _write_table(self, journal: Journal) -> None:
         assert self._output is not None
@@ -366,9 +379,11 @@ class _Run:
             self.say(f"{self._output} keeps the table of an earlier run: no input was read.")
         journal.close(keep=not self.is_complete and journal.has_finished)
 
-    def _write_errors(self, path: Path) -> None:
+    def _write_errors(self) -> None:
+        if self._errors is None:
+            return
         with (
-            replace_file(path) as temporary,
+            replace_file(self._errors) as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             table = csv.writer(file, lineterminator="\n")

@@ -16,6 +16,7 @@ from pathlib import Path
 from facekit.batch.drawings import JPEG_SUFFIXES, read_mark
 from facekit.files import describe_error
 from facekit.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, ImageError
+from facekit.images.formats import HEAD_BYTES, name_signed_format
 from facekit.video import UNREAD_SUFFIXES as UNREAD_VIDEO_SUFFIXES
 from facekit.video import VIDEO_SUFFIXES
 
@@ -62,12 +63,20 @@ def find_files(
         [InputFile(name='photo.jpg', below=...Path('photo.jpg'), stamp=None)]
     """
     files: list[InputFile] = []
+    drawings: list[str] = []
     for given in inputs:
         status = _get_status(given)
         if status is not None and stat.S_ISDIR(status.st_mode):
             files += _walk(given, fail, say)
         else:
             files.append(InputFile(given, Path(Path(given).name), _stamp(status)))
+            if status is not None and read_mark(Path(given)) is not None:
+                drawings.append(given)
+    if drawings:
+        say(
+            f"{len(drawings)} of the inputs are drawings that facekit made ({drawings[0]}); "
+            "their labels may hide faces."
+        )
     return files
 
 
@@ -91,7 +100,10 @@ def _walk(
     pictures: list[str] = []
     left_out = _LeftOut()
 
+    closed: list[OSError] = []
+
     def explain(error: OSError) -> None:
+        closed.append(error)
         fail(os.fsdecode(error.filename), ImageError(describe_error(error)))
 
     for folder, folders, names in os.walk(given, onerror=explain):
@@ -109,7 +121,7 @@ def _walk(
         )
     if sentence := left_out.describe():
         say(f"{given}: left out {sentence}.")
-    if not pictures:
+    if not pictures and not closed:
         fail(given, ImageError(f"{given}: holds no pictures ({', '.join(IMAGE_SUFFIXES)})."))
     for path in sorted(pictures):
         status = _get_status(path)
@@ -126,6 +138,7 @@ class _LeftOut:
     def __init__(self) -> None:
         self.hidden_folders: list[str] = []
         self.linked_folders: list[str] = []
+        self.misnamed_pictures: list[str] = []
         self._counts: Counter[str] = Counter()
         self._unread: Counter[str] = Counter()
 
@@ -142,6 +155,8 @@ class _LeftOut:
             self._counts["drawing"] += 1
         elif ending.endswith((*UNREAD_SUFFIXES, *UNREAD_VIDEO_SUFFIXES)):
             self._unread[Path(ending).suffix] += 1
+        elif _is_picture(Path(folder, name)):
+            self.misnamed_pictures.append(name)
         return False
 
     def describe(self) -> str:
@@ -160,6 +175,7 @@ class _LeftOut:
         if count := self._counts["hidden picture"]:
             parts.append(_count(count, "hidden picture"))
         for kind, names in (
+            ("misnamed picture", sorted(self.misnamed_pictures)),
             ("hidden folder", self.hidden_folders),
             ("linked folder", self.linked_folders),
         ):
@@ -167,6 +183,17 @@ class _LeftOut:
                 shown = [*names[:MAX_NAMES], "..."] if len(names) > MAX_NAMES else names
                 parts.append(f"{_count(len(names), kind)} ({', '.join(shown)})")
         return ", ".join(parts)
+
+
+def _is_picture(path: Path) -> bool:
+    """Return whether the first bytes of a file are those of a picture, whatever its name."""
+    try:
+        if not path.is_file():  # a pipe
+            return False
+        with path.open("rb") as file:
+            return bool(name_signed_format(file.read(HEAD_BYTES)))
+    except OSError:
+        return False
 
 
 def _count(count: int, kind: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import click
 
 from facekit.commands.analyze import analyze
@@ -31,7 +34,13 @@ Nothing leaves this machine, and nothing is stored except the files that you nam
 )
 @click.version_option(package_name="facekit")
 def main() -> None:
-    """Group the commands."""
+    """Group the commands, and open a stream that the program was started without, as by `2>&-`.
+
+    Else the next file that is opened takes its number, and messages of libraries go into that file.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 for command in (analyze, demo, lessons, evaluate, report, data, train, crossvalidate, app):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ from tqdm import tqdm
 from facekit.batch import OptionError, analyze_folder, stop_on_signals
 from facekit.commands.errors import explain_errors
 from facekit.commands.numbers import FiniteRange
-from facekit.tables import CsvTable, TerminalTable
+from facekit.tables import CsvTable, Row, TerminalTable
 from facekit.taxonomy import ATTRIBUTES, DEFAULT_ATTRIBUTES
 
 ANALYZE_HELP = """Detect faces in images and videos and predict age, gender and emotion for each.
@@ -106,6 +108,12 @@ def analyze(
 ) -> None:
     """Hand the options to `analyze_folder`, and print what it reports."""
     table = None if output else _open_stdout()
+
+    def show(rows: Sequence[Row]) -> None:
+        assert table is not None
+        with _name_stdout():
+            table.write(rows)
+
     with explain_errors(), stop_on_signals():
         try:
             result = analyze_folder(
@@ -118,8 +126,8 @@ def analyze(
                 cropped=cropped,
                 models=models,
                 resume=resume,
-                on_rows=table.write if table else None,
-                say=lambda sentence: tqdm.write(f"facekit: {sentence}", file=sys.stderr),
+                on_rows=show if table else None,
+                say=_say,
             )
         except OptionError as error:
             raise click.BadParameter(str(error), param_hint=f"--{error.option}") from None
@@ -128,8 +136,24 @@ def analyze(
                 table.flush()
             raise
         if table:
-            table.close()
+            with _name_stdout():
+                table.close()
     click.get_current_context().exit(1 if result.failures else 0)
+
+
+def _say(sentence: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk behind stderr must not cost rows
+        tqdm.write(f"facekit: {sentence}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _name_stdout() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _open_stdout() -> CsvTable | TerminalTable:

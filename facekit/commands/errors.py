@@ -37,4 +37,8 @@ def explain_errors(extra: str = "") -> Iterator[None]:
         except BrokenPipeError:  # as in `facekit analyze photos | head`: click ends silently
             raise
         except (OSError, ValueError, ModelError) as error:
+            if isinstance(error, FileNotFoundError) and error.errno and error.filename is None:
+                raise click.ClickException(
+                    "The folder of this terminal was deleted; change to another one."
+                ) from None
             raise click.ClickException(describe_error(error)) from None

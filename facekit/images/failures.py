@@ -109,7 +109,7 @@ def explain_os_error(
         >>> explain_os_error(OSError(errno.ELOOP, ""), "a.jpg")
         ImageError('a.jpg: is a symbolic link that leads back to itself; remove it.')
     """
-    short = shorten_name(name)
+    short = shorten_name(name) or repr(name)
     is_missing = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
     if is_missing and WEB_ADDRESS.match(name):
         return error_class(f"{short}: is a web address, not a file; download the file first.")

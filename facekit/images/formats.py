@@ -124,6 +124,28 @@ SIGNATURES = (
 )
 HEAD_BYTES = 512  # of a file, enough for every signature
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Formats whose first bytes leave no doubt; those of WebP follow the length of its RIFF list.
+SIGNED_FORMATS = {
+    b"\xff\xd8\xff": "JPEG",
+    PNG_SIGNATURE: "PNG",
+    b"GIF8": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"WEBP": "WEBP",
+}
+
+
+def name_signed_format(head: bytes) -> str:
+    """Return Pillow's name of the format that a picture's first bytes state; "" if none.
+
+    Example:
+        >>> name_signed_format(b"GIF89a")
+        'GIF'
+    """
+    start = head[8:] if head.startswith(b"RIFF") else head
+    return next((name for sign, name in SIGNED_FORMATS.items() if start.startswith(sign)), "")
+
 
 def name_kind(head: bytes, name: str | PurePath = "") -> str:
     """Return the kind of a file that is no picture of a format in `FORMATS`.

@@ -26,21 +26,19 @@ from facekit.images.failures import (
     explain_failures,
     make_kind_error,
 )
-from facekit.images.formats import CAMERA_RAW, FORMATS, HEAD_BYTES, VIDEO, name_kind
+from facekit.images.formats import (
+    CAMERA_RAW,
+    FORMATS,
+    HEAD_BYTES,
+    PNG_SIGNATURE,
+    VIDEO,
+    name_kind,
+    name_signed_format,
+)
 
 MAX_PIPE_BYTES = 1_000_000_000  # read from a pipe, whose end is unknown
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-# Formats whose first bytes leave no doubt; those of WebP follow the length of its RIFF list.
-SIGNED_FORMATS = {
-    b"\xff\xd8\xff": "JPEG",
-    PNG_SIGNATURE: "PNG",
-    b"GIF8": "GIF",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"WEBP": "WEBP",
-}
 # Pillow's name of what it decodes, where it keeps 8 bits of 16.
 DEEP_COLOURS = re.compile(r"'(RGB[AaX]?|LA);16[BLN]'")
 TRANSPOSITIONS = {  # by EXIF orientation
@@ -171,10 +169,9 @@ def _decode(file: BinaryIO, name: str) -> np.ndarray:
 
 def _raise_reason(content: bytes) -> None:
     """Raise the error with which a decoder refused a picture, which Pillow does not report."""
-    start = content[8:] if content.startswith(b"RIFF") else content
-    for signature, name in SIGNED_FORMATS.items():
-        if start.startswith(signature) and name in Image.OPEN:
-            Image.OPEN[name][0](io.BytesIO(content), "")
+    name = name_signed_format(content)
+    if name in Image.OPEN:
+        Image.OPEN[name][0](io.BytesIO(content), "")
 
 
 def _decode_with_pillow(file: BinaryIO, name: str, formats: tuple[str, ...]) -> np.ndarray:

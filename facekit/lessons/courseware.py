@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +97,7 @@ def copy_course(folder: str | Path) -> CourseCopy:
             target = folder / name
             if not _exists(target):
                 with replace_file(target) as temporary:
-                    shutil.copyfile(source / name, temporary)
+                    temporary.write_bytes((source / name).read_bytes())
                 copied.append(target)
             elif target.is_file() and target.read_bytes() == (source / name).read_bytes():
                 same.append(target)

@@ -5,7 +5,7 @@ frames, and Matroska and FLV compute it from a duration and a frame rate. What c
 exactly is the length of their parts in bytes. A part that ends beyond the file's end was cut off.
 
 Structures: ISO/IEC 14496-12 (MP4, MOV, 3GP), RIFF (AVI), EBML (Matroska, WebM), FLV, ASF (WMV), and
-MPEG transport streams.
+MPEG program and transport streams.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 ASF_SIZE_OFFSET = 40  # of the file's size behind the start of the properties
 ASF_FLAGS_OFFSET = 88
+PACKET_START = b"\0\0\1"  # of MPEG program streams
+PACK_HEADER, STREAM_END = 0xBA, b"\xb9"
 TAIL_BYTES = 4096  # zeros at a file's end; a download that stopped may have reserved its place
 
 
@@ -156,12 +158,32 @@ def _measure_packets(file: BinaryIO, head: bytes) -> int:
     return -(-size // packet) * packet
 
 
+def _measure_program_stream(file: BinaryIO, head: bytes) -> int:
+    """MPEG program stream: pack headers, and packets that each state their length."""
+    end = 0
+    while True:
+        file.seek(end)
+        start = file.read(14)
+        if not start or not start[:4].startswith(PACKET_START[: len(start)]):
+            return end  # whole; or no packet: something was appended
+        if len(start) < 6 or (start[3] == PACK_HEADER and len(start) < 12):
+            return end + len(start) + 1 if start[3:4] != STREAM_END else end
+        if start[3] == PACK_HEADER:
+            is_mpeg_2 = start[4] & 0xC0 == 0x40
+            end += 14 + (start[-1] & 7) if is_mpeg_2 else 12
+        elif start[3] > PACK_HEADER:
+            end += 6 + int.from_bytes(start[4:6], "big")
+        else:
+            return end  # the stream's end
+
+
 FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, bytes], int]], ...] = (
     (lambda head: head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"), _measure_boxes),
     (lambda head: head[:4] == b"RIFF" and head[8:12] == b"AVI ", _measure_riff),
     (lambda head: head[:4] == EBML, _measure_matroska),
     (lambda head: head[:3] == b"FLV", _measure_flv),
     (lambda head: head[:16] == ASF_HEADER, _measure_asf),
+    (lambda head: head[:4] == PACKET_START + bytes([PACK_HEADER]), _measure_program_stream),
     (lambda head: head[:1] == b"G" == head[188:189], _measure_packets),
     (lambda head: head[4:5] == b"G" == head[196:197], _measure_packets),
 )

@@ -74,6 +74,22 @@ class TestDrawings:
         assert source.read_bytes() == before
         assert read_mark(Path("drawn/p-annotated.jpg"))
 
+    def test_a_drawing_that_is_an_input_stays(self, save_face, run):
+        save_face(Path("p.jpg"))
+        run("p.jpg", annotate=".")
+        before = Path("p-annotated.jpg").stat().st_ino
+        run(["p.jpg", "p-annotated.jpg"], annotate=".")
+        assert Path("p-annotated.jpg").stat().st_ino == before
+        assert any("are drawings that facekit made (p-annotated.jpg)" in each for each in run.said)
+
+    @pytest.mark.parametrize("option", ["output", "errors"])
+    def test_a_table_in_place_of_a_folder_of_drawings(self, option, save_face, run):
+        save_face(Path("photos/t.csv/p.jpg"))
+        with pytest.raises(
+            OptionError, match=r"t\.csv would be a folder of drawings; name another"
+        ):
+            run("photos", annotate="drawn", **{option: "drawn/t.csv"})
+
     def test_a_second_run_replaces_its_drawings(self, save_face, run):
         save_face(Path("photos/p.jpg"))
         for _ in range(2):
@@ -120,6 +136,13 @@ class TestTables:
         with pytest.raises(OptionError, match=re.escape(message)):
             check_outputs(inputs, *paths)
         assert before == {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
+
+    @pytest.mark.parametrize(
+        ("output", "errors"), [("x.csv/y.csv", "x.csv"), ("x.csv", "x.csv/y.csv")]
+    )
+    def test_one_output_below_another(self, output, errors):
+        self.refuse("cannot both be files", output=output, errors=errors)
+        assert not Path("x.csv").exists()
 
     def test_a_photo_as_list_of_errors(self, save_face):
         save_face(Path("photo.jpg"))

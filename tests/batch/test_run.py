@@ -124,6 +124,10 @@ def test_a_picture_that_cannot_be_read(photos, run):
     assert run.said[:4] == [failure.error for failure in result.failures]
 
 
+def test_an_empty_name(run):
+    assert run("").failures[0].error == "'': no such file; check the spelling."
+
+
 def test_a_picture_that_cannot_be_analyzed(photos, run, monkeypatch):
     analyze = FaceAnalyzer.analyze_images
 
@@ -212,6 +216,14 @@ def test_a_list_of_errors_on_a_full_disk(photos, run, small_disk):
     with pytest.raises(OSError, match=r"No space left on device: .*errors\.csv"):
         run(photos, "faces.csv", errors=small_disk / "errors.csv")
     assert len(pd.read_csv("faces.csv")) == 4
+
+
+def test_a_table_and_a_list_of_errors_on_a_full_disk(photos, run, small_disk):
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "ballast").write_bytes(b"x" * 100_000)
+    with pytest.raises(OSError, match=r"No space left on device: .*faces\.csv"):
+        run(photos, small_disk / "faces.csv", errors=small_disk / "errors.csv")
+    assert run.said[-1] == f"{small_disk / 'errors.csv'}: No space left on device"
 
 
 def test_a_reader_that_goes_away_is_not_a_failure_of_a_picture(photos, run):

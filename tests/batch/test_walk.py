@@ -60,12 +60,15 @@ def test_what_is_left_out_is_counted_and_named(find, tmp_path):
         "photos/.DS_Store",
         "elsewhere/b.jpg",
     )
+    Path("photos/DSC1").write_bytes(b"\xff\xd8\xff")
+    Path("photos/x.jpg_large").write_bytes(b"RIFF....WEBP")
     Path("photos/album").symlink_to(tmp_path / "elsewhere")
     assert find("photos") == ["photos/a.jpg"]
     assert find.said == [
         "photos: left out 2 videos (name a video itself to have it analyzed), 2 files that this "
         "installation cannot read (.cr2, .jxl), 1 hidden picture, "
-        "1 hidden folder (.ipynb_checkpoints), 1 linked folder (album)."
+        "2 misnamed pictures (DSC1, x.jpg_large), 1 hidden folder (.ipynb_checkpoints), "
+        "1 linked folder (album)."
     ]
 
 
@@ -91,7 +94,11 @@ def test_drawings_of_facekit_are_not_read_again(find, save_face):
     analysis = FaceAnalyzer(("gender",), cropped=True).analyze(save_face(Path("photos/a.png")))
     draw_picture(analysis, Path("photos/a.png.jpg"))
     assert find("photos", "photos/a.png.jpg") == ["photos/a.png", "photos/a.png.jpg"]
-    assert find.said == ["photos: left out 1 drawing that facekit made."]
+    assert find.said == [
+        "photos: left out 1 drawing that facekit made.",
+        "1 of the inputs are drawings that facekit made (photos/a.png.jpg); their labels may hide "
+        "faces.",
+    ]
 
 
 @pytest.mark.parametrize("content", [(), ("notes.txt",), ("film.mp4",), (".hidden.jpg",)])

@@ -217,6 +217,26 @@ def test_a_full_disk_is_one_line(folder, small_disk):
 PROGRAM = "from facekit.commands import main; main()"
 
 
+@pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full"])
+def test_sentences_that_cannot_be_shown_cost_no_rows(stream, folder):
+    arguments = f"analyze {folder}/a.png typo.png --min-face 60"
+    program = f"{sys.executable} -c '{PROGRAM}' {arguments} {stream}"
+    result = subprocess.run(program, shell=True, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert len(result.stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("stream", "status", "message"),
+    [(">&-", 0, ""), (">/dev/full", 1, "Error: standard output: No space left on device\n")],
+)
+def test_rows_that_cannot_be_printed(stream, status, message, folder):
+    arguments = f"analyze {folder}/a.png --min-face 60"
+    program = f"{sys.executable} -c '{PROGRAM}' {arguments} {stream}"
+    result = subprocess.run(program, shell=True, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (status, message)
+
+
 @pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT"])
 def test_a_run_that_is_ended_keeps_its_rows(kind, folder, tmp_path):
     output = tmp_path / "faces.csv"

@@ -2,7 +2,9 @@ import warnings
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from facekit.commands import main
 from facekit.commands.errors import explain_errors
 from facekit.registry import ModelError
 
@@ -11,6 +13,15 @@ from facekit.registry import ModelError
 def test_foreseeable_errors_become_one_line(error):
     with pytest.raises(click.ClickException, match=r"^why$"), explain_errors():
         raise error
+
+
+@pytest.mark.parametrize("arguments", [["lessons", "course"], ["demo", "/x.jpg"]])
+def test_the_current_folder_was_deleted(arguments, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    result = CliRunner().invoke(main, arguments)
+    assert (result.exit_code, "folder of this terminal was deleted" in result.output) == (1, True)
 
 
 def test_a_missing_package_names_its_extra():

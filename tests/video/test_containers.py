@@ -9,7 +9,7 @@ from facekit.video.containers import find_missing_bytes, is_end_empty
 COUNT = 12
 WRITTEN = {
     ".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "MJPG", ".webm": "VP80", ".flv": "FLV1",
-    ".wmv": "WMV2", ".ts": "mp4v",
+    ".wmv": "WMV2", ".ts": "mp4v", ".mpg": "mpg2",
 }  # fmt: skip
 
 
