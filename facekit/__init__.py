@@ -45,3 +45,7 @@ else:
 
             return version("facekit")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """Return the names that an editor completes."""
+        return sorted({*globals(), *__all__})

@@ -52,6 +52,7 @@ class Stop:
 
 def test_is_public():
     assert facekit.analyze_folder is analyze_folder
+    assert "analyze_folder" in dir(facekit)
 
 
 def test_without_an_output_the_rows_are_in_the_result(photos, run):
