@@ -291,7 +291,7 @@ def measure_leaks(manifest: pd.DataFrame) -> list[str]:
     sentences = []
     for column, plural in (("group", "groups"), ("subject", "subjects"), ("path", "photos")):
         known = used[used[column].notna()]
-        # Each dataset numbers its groups from 0.
+        # Two datasets may use the same number for different groups.
         splits = known.groupby(["source", column])["split"].nunique()
         torn = int((splits > 1).sum())
         if torn:

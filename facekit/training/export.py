@@ -274,6 +274,6 @@ def _find_copied(manifest: pd.DataFrame) -> np.ndarray:
     Returns:
         (faces,) bool.
     """
-    # Each dataset numbers its groups from 0.
+    # Two datasets may use the same number for different groups.
     photos = manifest["source"] + " " + manifest["group"].astype(str)
     return photos.isin(photos[manifest["split"] == "excluded"]).to_numpy()
