@@ -190,7 +190,8 @@ def _divide(groups: np.ndarray, seed: int, fold: int | None) -> np.ndarray:
 
 def _number_rows(manifest: pd.DataFrame) -> np.ndarray:
     """Return a number for each face that does not depend on the other faces."""
-    faces = zip(manifest["path"], manifest[list(BOX)].to_numpy().tolist(), strict=True)
+    boxes = manifest.reindex(columns=list(BOX))  # a table of drawn faces has none
+    faces = zip(manifest["path"], boxes.to_numpy().tolist(), strict=True)
     names = ["/".join(Path(path).parts[-2:]) + f" {box}" for path, box in faces]
     return np.array([number_group(name) for name in names], np.int64)
 

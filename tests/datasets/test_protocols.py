@@ -365,3 +365,10 @@ def test_leaking_protocols_are_known():
 def test_unknown_protocols_and_folds_are_errors(name, fold, message, frames):
     with pytest.raises(ValueError, match=message):
         split_by_protocol(frames, name, fold=fold)
+
+
+@pytest.mark.parametrize("protocol", ["random_frames", "augment_then_split"])
+def test_a_table_without_boxes_is_split(protocol):
+    table = pd.DataFrame({"path": [f"{row}.png" for row in range(40)], "group": range(40)})
+    manifest = split_by_protocol(table.assign(subject="anna"), protocol)
+    assert {"train", "test"} <= set(manifest["split"])
