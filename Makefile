@@ -35,7 +35,8 @@ lab: .venv/everything   ## open the first lesson of the course in JupyterLab
 
 notebooks: .venv/everything ## run all notebooks, or NOTEBOOKS="notebooks/01*.ipynb", and store their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
-		--ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
+		--ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_cell_metadata=False \
+		--ClearMetadataPreprocessor.preserve_nb_metadata_mask="['kernelspec', 'language_info']" $(NOTEBOOKS)
 
 bench: .venv/everything ## measure speed and accuracy beside other packages
 	$(BIN)/python benchmarks/detection.py
