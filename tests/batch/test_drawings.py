@@ -58,9 +58,11 @@ class TestFilms:
         assert is_own_drawing(path, "film.avi")
         assert len(list(read_frames(path))) == 3
 
-    def test_without_a_path_nothing_is_written(self, tmp_path):
+    def test_without_a_path_nothing_is_written(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
         with FilmDrawing(None, "film.avi", 25, print) as drawing:
             drawing.write(make_analysis())
+        assert not any(tmp_path.iterdir())
 
     @pytest.mark.parametrize("size_hw", [(700, 640), (640, 700)])
     def test_frames_of_two_sizes_are_one_failure(self, size_hw, tmp_path):

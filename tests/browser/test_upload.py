@@ -84,18 +84,18 @@ def test_downloads_and_a_second_view(open_notebook, files):
         ".facekit-upload >> nth=0 >> input[type=file]", [files["group.jpg"], files["cut.jpg"]]
     )
     page.wait_for_function(ANALYSED, arg=4, timeout=60_000)  # both views show both
-    told = {}
+    saved = {}
     drawing = "Download group.jpg annotated, as PNG"
     for name in ("Download the table as CSV", "Download the table as JSON", drawing, drawing):
         with page.expect_download() as download:
             first.get_by_role("button", name=name).click()
-        told[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
-    assert list(told) == ["faces.csv", "faces.json", "group-annotated.png"]
-    rows = list(csv.DictReader(told["faces.csv"].decode().splitlines()))
+        saved[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
+    assert list(saved) == ["faces.csv", "faces.json", "group-annotated.png"]
+    rows = list(csv.DictReader(saved["faces.csv"].decode().splitlines()))
     assert tuple(rows[0]) == COLUMNS
-    assert len(rows) == len(json.loads(told["faces.json"])) == 6
+    assert len(rows) == len(json.loads(saved["faces.json"])) == 6
     assert (
-        decode_image(told["group-annotated.png"], "drawn").shape
+        decode_image(saved["group-annotated.png"], "drawn").shape
         == read_image(files["group.jpg"]).shape
     )
     assert (

@@ -9,7 +9,7 @@ import pytest
 from facekit.demo import make_film
 from facekit.faces import COLUMNS
 
-TOLD = ("female", "happiness")  # of the portrait in the camera
+LABELS = ("female", "happiness")  # of the portrait in the camera
 SHOWN = 60_000  # milliseconds until a picture is there, on a busy machine
 HEARD = 180  # seconds until Python has heard of something, or analysed some hundred frames
 # How many cameras the page has open. Streams are counted as they are given.
@@ -88,7 +88,7 @@ def test_a_real_face(open_notebook, lab, theme):
     press(view, "Snapshot")
     view.get_by_text("snapshots[0]").first.wait_for()
 
-    assert all(label in read_label(view) for label in TOLD)
+    assert all(label in read_label(view) for label in LABELS)
     assert (
         view.locator("canvas.webcam-picture")
         .get_attribute("aria-label")
@@ -97,13 +97,13 @@ def test_a_real_face(open_notebook, lab, theme):
     for analysis in ("w.analysis", "w.snapshots[0]"):
         assert notebook.ask(
             f"*[(each.gender, each.emotion) for each in {analysis}.profiles]"
-        ) == str(TOLD)
+        ) == str(LABELS)
     with (lab.folder / f"{theme}.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) >= 30
     assert {(row["image"], row["face"], row["gender"], row["emotion"]) for row in rows} == {
-        ("camera", "0", *TOLD)
+        ("camera", "0", *LABELS)
     }
 
     assert notebook.page.evaluate(OPEN_CAMERAS) == 1

@@ -426,7 +426,7 @@ def test_help_names_what_there_is():
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="only Linux tells a process its peak memory"
+    not Path("/proc/self/status").exists(), reason="only Linux reports the peak memory of a process"
 )
 def test_a_hundred_megapixels_fit_in_a_laptop(portraits, tmp_path):
     """Three bytes per pixel are 300 MB; Pillow needs four, and two copies for a moment."""
