@@ -280,8 +280,9 @@ def read_dataset(
         >>> import tempfile
         >>> from PIL import Image
         >>> folder = Path(tempfile.mkdtemp())
-        >>> Image.new("RGB", (48, 48)).save(folder / "a.png")
-        >>> rows = [f"a.png,{group}" for group in range(40)]
+        >>> for group in range(40):
+        ...     Image.new("RGB", (48, 48)).save(folder / f"{group}.png")
+        >>> rows = [f"{group}.png,{group}" for group in range(40)]
         >>> _ = (folder / "mine.csv").write_text("\n".join(["path,group", *rows]))
         >>> manifest = read_dataset(str(folder / "mine.csv"), Path("data/raw"))
         >>> sorted(manifest["split"].unique())

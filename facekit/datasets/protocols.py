@@ -7,6 +7,7 @@ images of one group into several splits.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -189,10 +190,12 @@ def _divide(groups: np.ndarray, seed: int, fold: int | None) -> np.ndarray:
 
 
 def _number_rows(manifest: pd.DataFrame) -> np.ndarray:
-    """Return a number for each face that does not depend on the other faces."""
+    """Return a number for each face: of its path below the folder of all images, and its box."""
     boxes = manifest.reindex(columns=list(BOX))  # a table of drawn faces has none
-    faces = zip(manifest["path"], boxes.to_numpy().tolist(), strict=True)
-    names = ["/".join(Path(path).parts[-2:]) + f" {box}" for path, box in faces]
+    paths = [Path(path).absolute() for path in manifest["path"]]
+    root = os.path.commonpath([path.parent for path in paths]) if paths else ""
+    places = zip(paths, boxes.to_numpy().tolist(), strict=True)
+    names = [f"{path.relative_to(root).as_posix()} {box}" for path, box in places]
     return np.array([number_group(name) for name in names], np.int64)
 
 

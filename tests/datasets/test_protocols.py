@@ -372,3 +372,17 @@ def test_a_table_without_boxes_is_split(protocol):
     table = pd.DataFrame({"path": [f"{row}.png" for row in range(40)], "group": range(40)})
     manifest = split_by_protocol(table.assign(subject="anna"), protocol)
     assert {"train", "test"} <= set(manifest["split"])
+
+
+def test_random_frames_do_not_depend_on_where_the_images_lie():
+    names = [f"{kind}/{row}.png" for kind in "ab" for row in range(40)]
+    splits = [
+        split_by_protocol(
+            pd.DataFrame({"path": [f"{root}{name}" for name in names], "group": range(80)}).assign(
+                subject="anna"
+            ),
+            "random_frames",
+        )["split"].tolist()
+        for root in ("", "data/raw/", "/tmp9f3/")
+    ]
+    assert splits[0] == splits[1] == splits[2]
