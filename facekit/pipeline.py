@@ -30,19 +30,20 @@ class Crops:
     """Faces cut out for the networks, from one image or from several.
 
     Attributes:
-        by_form: For each side in pixels and number of channels that a network takes, the same
-            faces in the same order, (faces, side, side, channels) uint8.
+        by_form: For each form that a network takes (side in pixels, number of channels, scale as
+            of `images.cut_crops`) the same faces in the same order, (faces, side, side, channels)
+            uint8.
 
     Raises:
         ValueError: If the forms do not hold the same number of faces.
 
     Example:
-        >>> crops = Crops({(64, 3): np.zeros((2, 64, 64, 3), np.uint8)})
+        >>> crops = Crops({(64, 3, 1.0): np.zeros((2, 64, 64, 3), np.uint8)})
         >>> len(Crops.join([crops, crops]))
         4
     """
 
-    by_form: dict[tuple[int, int], np.ndarray]
+    by_form: dict[tuple[int, int, float], np.ndarray]
 
     def __post_init__(self) -> None:
         counts = {len(crops) for crops in self.by_form.values()}
@@ -146,7 +147,7 @@ class FaceAnalyzer:
         Example:
             >>> crops = FaceAnalyzer(("emotion",)).cut(np.zeros((9, 9, 3), np.uint8), Faces.empty())
             >>> {form: each.shape for form, each in crops.by_form.items()}
-            {(64, 1): (0, 64, 64, 1)}
+            {(64, 1, 1.0): (0, 64, 64, 1)}
         """
         forms = dict.fromkeys(_get_form(entry) for entry, _ in self._plan())
         return Crops({form: cut_crops(pixels, faces, *form) for form in forms})
@@ -301,8 +302,8 @@ class FaceAnalyzer:
         return list(plan.values())
 
 
-def _get_form(entry: ModelEntry) -> tuple[int, int]:
-    return entry.input["size"], entry.input["channels"]
+def _get_form(entry: ModelEntry) -> tuple[int, int, float]:
+    return entry.input["size"], entry.input["channels"], entry.input.get("scale", 1.0)
 
 
 def _choose_models(

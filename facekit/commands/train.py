@@ -31,12 +31,13 @@ Needs: pip install 'facekit[train]'.
 
 NETWORK_OPTION = click.option(
     "--network",
-    type=click.Choice(("small", "pretrained", "teacher")),
+    type=click.Choice(("small", "full", "mobilenet", "pretrained", "teacher")),
     default="small",
     show_default=True,
-    help="small starts from random weights. pretrained starts from dlib's weights, as the served "
-    "network does. teacher is dlib's whole network: too slow to serve, other networks learn from "
-    "its predictions.",
+    help="small and full start from random weights; full keeps the resolution of small faces. "
+    "mobilenet starts from published weights (see models/README.md). pretrained starts from dlib's "
+    "weights. teacher is dlib's whole network: too slow to serve, other networks learn from its "
+    "predictions.",
 )
 SEED_OPTION = click.option(
     "--seed",

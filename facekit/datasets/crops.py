@@ -32,18 +32,23 @@ MARGIN = 0.3
 CHUNK = 64  # faces that a process cuts before it returns them; so few are cut without processes
 
 
-def name_cache(data_dir: Path, name: str, side: int, channels: int) -> Path:
+def name_cache(data_dir: Path, name: str, side: int, channels: int, scale: float = 1.0) -> Path:
     """Return the file that keeps the crops of a dataset.
 
     Example:
-        >>> name_cache(Path("data/raw"), "utkface", side=64, channels=3).as_posix()
-        'data/raw/prepared/utkface-64x3.npz'
+        >>> name_cache(Path("data/raw"), "utkface", side=64, channels=3, scale=1.4).as_posix()
+        'data/raw/prepared/utkface-64x3-1.4.npz'
     """
-    return Path(data_dir, CROPS_FOLDER, f"{Path(name).name}-{side}x{channels}.npz")
+    wide = "" if scale == 1 else f"-{scale:g}"
+    return Path(data_dir, CROPS_FOLDER, f"{Path(name).name}-{side}x{channels}{wide}.npz")
 
 
 def prepare_crops(
-    manifest: pd.DataFrame, cache: Path, side: int = CROP_SIDE, channels: int = 1
+    manifest: pd.DataFrame,
+    cache: Path,
+    side: int = CROP_SIDE,
+    channels: int = 1,
+    scale: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut the face of each row of a manifest.
 
@@ -54,6 +59,7 @@ def prepare_crops(
             and times of change. A damaged one is cut again, with a warning.
         side: Side of the crops, pixels.
         channels: 1 for grey, 3 for RGB.
+        scale: How much the crops show, as for `images.cut_crops`.
 
     Returns:
         Crops (faces, side, side, channels) uint8, and detection scores (faces,) float32: 0 where no
@@ -75,7 +81,7 @@ def prepare_crops(
         >>> crops.shape, scores.tolist()  # the picture shows no face
         ((1, 32, 32, 1), [0.0])
     """
-    crops, scores = _load_or_cut(manifest, cache, side, channels)
+    crops, scores = _load_or_cut(manifest, cache, side, channels, scale)
     unreadable = manifest["path"][np.isnan(scores)].unique().tolist()
     if missing := [path for path in unreadable if not Path(path).exists()]:
         raise FileNotFoundError(f"{missing[0]}: no such file; {len(missing)} images are missing.")
@@ -108,11 +114,11 @@ def score_faces(
         >>> score_faces(manifest, Path(tempfile.mkdtemp(), "crops.npz")).tolist()
         [nan]
     """
-    return _load_or_cut(manifest, cache, side, channels)[1]
+    return _load_or_cut(manifest, cache, side, channels, 1.0)[1]
 
 
 def _load_or_cut(
-    manifest: pd.DataFrame, cache: Path, side: int, channels: int
+    manifest: pd.DataFrame, cache: Path, side: int, channels: int, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return crops and scores; where an image cannot be read, a black crop and NaN."""
     faces = manifest[["path", *BOX]]
@@ -122,10 +128,12 @@ def _load_or_cut(
     paths, boxes = faces["path"].tolist(), faces[list(BOX)].to_numpy(np.float64)
     names = [_name_face(path, box) for path, box in zip(paths, boxes, strict=True)]
     form = f"version {PREPROCESSING_VERSION}, {side}x{side}x{channels}"
+    form += "" if scale == 1 else f", scale {scale:g}"
     if kept := _load(cache, np.array([form, *names])):
         crops, scores = kept
     else:
-        crops, scores = _cut_all(paths, boxes, side, channels, f"cutting faces for {cache.name}")
+        doing = f"cutting faces for {cache.name}"
+        crops, scores = _cut_all(paths, boxes, (side, channels, scale), doing)
         with replace_file(cache) as temporary:
             np.savez(temporary, names=np.array([form, *names]), crops=crops, scores=scores)
     return crops[rows], scores[rows]
@@ -151,9 +159,10 @@ def _load(cache: Path, names: np.ndarray) -> tuple[np.ndarray, np.ndarray] | Non
 
 
 def _cut_all(
-    paths: Sequence[str], boxes: np.ndarray, side: int, channels: int, doing: str
+    paths: Sequence[str], boxes: np.ndarray, form: tuple[int, int, float], doing: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    cut = functools.partial(_cut_one, side=side, channels=channels)
+    cut = functools.partial(_cut_one, form=form)
+    side, channels, _ = form
     bar = functools.partial(tqdm, desc=doing, total=len(paths), disable=None)
     if len(paths) <= CHUNK:
         _read.cache_clear()  # a file may have changed since
@@ -188,14 +197,14 @@ def _read(path: str) -> tuple[np.ndarray | None, Fingerprint]:
 
 
 def _cut_one(
-    path: str, box_xyxy: np.ndarray, side: int, channels: int
+    path: str, box_xyxy: np.ndarray, form: tuple[int, int, float]
 ) -> tuple[np.ndarray | None, float, Fingerprint]:
     image, fingerprint = _read(path)
     if image is None:
         return None, np.nan, fingerprint
     whole = np.isnan(box_xyxy[0])
     face = locate_face(image) if whole else locate_within(image, box_xyxy.astype(np.float32))
-    return cut_crops(image, face, side, channels)[0], float(face.scores[0]), fingerprint
+    return cut_crops(image, face, *form)[0], float(face.scores[0]), fingerprint
 
 
 def locate_within(image: np.ndarray, box_xyxy: np.ndarray) -> Faces:

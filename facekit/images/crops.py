@@ -135,7 +135,9 @@ def shrink_image(image: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(image, None, fx=shares[0], fy=shares[1], interpolation=cv2.INTER_AREA)
 
 
-def cut_crops(image: np.ndarray, faces: Faces, size: int, channels: int = 1) -> np.ndarray:
+def cut_crops(
+    image: np.ndarray, faces: Faces, size: int, channels: int = 1, scale: float = 1.0
+) -> np.ndarray:
     """Cut faces out of a picture, upright by their landmarks.
 
     Args:
@@ -143,12 +145,13 @@ def cut_crops(image: np.ndarray, faces: Faces, size: int, channels: int = 1) -> 
         faces: The faces to cut. A face without landmarks (NaN) is cut along its box.
         size: Side of the crops in pixels.
         channels: 1 for grey, 3 for RGB.
+        scale: How much of the picture a crop shows: 1 is the face, 1.4 the head with its hair.
 
     Returns:
         (faces, size, size, channels) uint8. Outside the picture, its edge is repeated.
 
     Raises:
-        ValueError: If `size` is not positive, or `channels` is neither 1 nor 3.
+        ValueError: If `size` or `scale` is not positive, or `channels` is neither 1 nor 3.
 
     Example:
         >>> cut_crops(np.zeros((50, 50, 3), np.uint8), Faces.empty(), 48).shape
@@ -158,15 +161,20 @@ def cut_crops(image: np.ndarray, faces: Faces, size: int, channels: int = 1) -> 
         raise ValueError(f"`channels` must be 1 (grey) or 3 (RGB); got {channels}.")
     if size < 1:
         raise ValueError(f"`size` must be 1 pixel or more; got {size}.")
+    if not scale > 0:
+        raise ValueError(f"`scale` must be above 0; got {scale}.")
+    target = ((TEMPLATE_XY - 0.5) / scale + 0.5) * size
     boxes = faces.boxes_xyxy[:, None]  # (faces, 1, 4)
     within_boxes = boxes[..., :2] + TEMPLATE_XY * (boxes[..., 2:] - boxes[..., :2])  # (faces, 5, 2)
     landmarks = np.where(np.isnan(faces.landmarks_xy), within_boxes, faces.landmarks_xy)
-    crops = [_cut_crop(image, points, size, channels) for points in landmarks]
+    crops = [_cut_crop(image, points, target, size, channels) for points in landmarks]
     return np.stack(crops) if crops else np.zeros((0, size, size, channels), np.uint8)
 
 
-def _cut_crop(image: np.ndarray, points_xy: np.ndarray, size: int, channels: int) -> np.ndarray:
-    matrix = estimate_similarity(points_xy, TEMPLATE_XY * size)
+def _cut_crop(
+    image: np.ndarray, points_xy: np.ndarray, target_xy: np.ndarray, size: int, channels: int
+) -> np.ndarray:
+    matrix = estimate_similarity(points_xy, target_xy)
     # Work on the part of the picture that the crop can show, a little larger, so that a large
     # picture takes no longer than a small one.
     inverse = cv2.invertAffineTransform(matrix)

@@ -1,4 +1,4 @@
-"""Attribute networks: one small residual CNN each for age, gender, emotion and ethnicity.
+"""Attribute networks: small residual CNNs that learn from random weights.
 
 Inputs are crops of `images.cut_crops`, normalised to -1 to 1. Outputs are class probabilities in
 the order of `taxonomy.LABELS`. Age has one class per year: the mean of its distribution is the
@@ -18,6 +18,12 @@ from facekit.taxonomy import LABELS
 
 INPUT_SIDE = 64  # pixels
 WIDTHS = (32, 48, 80, 128)  # filters of stem and stages, at 32, 16, 8 and 4 cells per side
+# `small` is what lessons train. `full` keeps the full resolution of FER2013's 48 pixels in its
+# stem, and has stages of 28, 14, 7 and 4 cells per side.
+PRESETS = {
+    "small": {"widths": WIDTHS, "side": INPUT_SIDE, "stem_strides": 2, "blocks": 2},
+    "full": {"widths": (24, 40, 80, 160, 256), "side": 56, "stem_strides": 1, "blocks": 1},
+}
 DROPOUT = 0.3
 # Of the batch statistics. A short training has few batches, so they must follow within about ten.
 MOMENTUM = 0.9
@@ -71,7 +77,12 @@ def add_heads(features, tasks: Sequence[str]) -> dict:
 
 
 def build_attribute_cnn(
-    tasks: Sequence[str], channels: int, widths: tuple[int, ...] = WIDTHS
+    tasks: Sequence[str],
+    channels: int,
+    widths: tuple[int, ...] = WIDTHS,
+    side: int = INPUT_SIDE,
+    stem_strides: int = 2,
+    blocks: int = 2,
 ) -> keras.Model:
     """Build the network of one attribute, or of several that share all but the last layer.
 
@@ -79,9 +90,12 @@ def build_attribute_cnn(
         tasks: Keys of `taxonomy.LABELS`.
         channels: 1 for grey crops, 3 for colour.
         widths: Filters of the stem and of each stage.
+        side: Side of the crops, pixels.
+        stem_strides: 1 keeps the resolution of the crops in the stem, 2 halves it.
+        blocks: Residual blocks of each stage.
 
     Returns:
-        Untrained model from (batch, 64, 64, channels) to a dict of class probabilities (batch,
+        Untrained model from (batch, side, side, channels) to a dict of class probabilities (batch,
         classes).
 
     Raises:
@@ -92,13 +106,14 @@ def build_attribute_cnn(
         >>> network.input_shape, [output.shape for output in network.outputs]
         ((None, 64, 64, 1), [(None, 2)])
     """
-    inputs = keras.Input((INPUT_SIDE, INPUT_SIDE, channels), name="crops")
+    inputs = keras.Input((side, side, channels), name="crops")
     # === Stem ===
-    x = _convolve(inputs, widths[0], 3, "stem", strides=2)
+    x = _convolve(inputs, widths[0], 3, "stem", strides=stem_strides)
     # === Blocks ===
     for stage, filters in enumerate(widths[1:], 1):
-        x = _add_residual_block(x, filters, f"stage{stage}a", strides=2)
-        x = _add_residual_block(x, filters, f"stage{stage}b")
+        for block in range(blocks):
+            name = f"stage{stage}{'abcd'[block]}"
+            x = _add_residual_block(x, filters, name, strides=1 if block else 2)
     # === Head ===
     x = layers.DepthwiseConv2D(x.shape[1], use_bias=False, name="pool_conv")(x)
     x = layers.BatchNormalization(momentum=MOMENTUM, name="pool_norm")(x)

@@ -53,6 +53,7 @@ class Augmentation:
         jpeg: Compression of half of the crops, as a multiple of JPEG's table at quality 50; 2 is
             about quality 25.
         hidden: Greatest side of a hidden square, share of the side.
+        mixed: Greatest share of another image of the batch, in half of the batches (see `mix`).
 
     Example:
         >>> Augmentation(rotation_degrees=0).shift
@@ -71,6 +72,7 @@ class Augmentation:
     noise: float = 0.06
     jpeg: float = 2
     hidden: float = 0.4
+    mixed: float = 0.0
 
 
 def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tensor:
@@ -126,6 +128,32 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
         tf.abs(steps[None, None, :, None] - centre_x) < size / 2
     )
     return tf.where(hidden, 0.0, crops)
+
+
+def mix(batch: tuple, seed: tf.Tensor, most: float) -> tuple:
+    """Blend each image with another one of its batch, and their targets likewise.
+
+    Args:
+        batch: Crops, targets and weights, tensors or dicts of tensors, with the batch as their
+            first axis. A target of NaN stays NaN, and makes its partner's NaN.
+        seed: (2,) integers.
+        most: Greatest share of the other image, up to 0.5. Half of the batches stay as they are.
+
+    Returns:
+        As `batch`.
+
+    Reference: Zhang et al., 2018, mixup: Beyond Empirical Risk Minimization, arXiv 1710.09412.
+
+    Example:
+        >>> crops, targets, weights = tf.zeros((2, 8, 8, 1)), tf.eye(2), tf.ones(2)
+        >>> _, mixed, _ = mix((crops, targets, weights), tf.constant([0, 1]), 0.5)
+        >>> tf.reduce_sum(mixed, axis=1).numpy().tolist()
+        [1.0, 1.0]
+    """
+    share = tf.nn.relu(tf.random.stateless_uniform((), seed, -most, most))
+    return tf.nest.map_structure(
+        lambda values: values * (1 - share) + tf.reverse(values, [0]) * share, batch
+    )
 
 
 def preview_augmentation(

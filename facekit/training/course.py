@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from facekit.networks.attributes import INPUT_SIDE, WIDTHS, build_attribute_cnn
+from facekit.networks.attributes import INPUT_SIDE, PRESETS, WIDTHS, build_attribute_cnn
 from facekit.networks.embedding import (
     SHORT_STAGES,
     STAGES,
@@ -24,6 +24,7 @@ from facekit.networks.embedding import (
     load_dlib_weights,
     take_over_layers,
 )
+from facekit.networks.mobilenet import build_mobilenet, load_published_weights
 from facekit.training.augmentation import Augmentation
 from facekit.training.loss_weighting import LOSS_WEIGHTINGS, MultiTaskModel
 from facekit.training.tasks import TASKS, Task
@@ -31,7 +32,14 @@ from facekit.training.tasks import TASKS, Task
 # Networks that start from dlib's weights: the side of colour crops, the side to which grey crops
 # are enlarged inside the network, and the stages.
 PRETRAINED = {"pretrained": (96, 80, SHORT_STAGES), "teacher": (112, 112, STAGES)}
-NETWORKS = ("small", *PRETRAINED)
+# Side and scale of the crops that each network takes.
+FORMS = {
+    **{name: (preset["side"], 1.0) for name, preset in PRESETS.items()},
+    "full": (PRESETS["full"]["side"], 1.15),  # as much as the frames of FER2013 show
+    **{name: (side, 1.0) for name, (side, _, _) in PRETRAINED.items()},
+    "mobilenet": (112, 1.4),
+}
+NETWORKS = tuple(FORMS)
 # What to do with a row that has some of the course's labels but not all: use it for the tasks that
 # it labels, or leave it out. A row without any of the labels is always left out.
 MISSING_LABELS = ("mask", "drop")
@@ -46,12 +54,14 @@ class Course:
         name: Name of the run, the model and its files.
         tasks: The attributes, each an output of the network.
         sources: Names of the datasets.
-        network: One of `NETWORKS`: `small` from random weights, `pretrained` from dlib's weights,
-            `teacher` the whole of dlib's network, too slow to serve.
+        network: One of `NETWORKS`: `small` and `full` start from random weights, `mobilenet` from
+            published ones, `pretrained` from dlib's; `teacher` is the whole of dlib's network, too
+            slow to serve.
         side: Side of the input crops, pixels.
+        scale: How much the crops show, as for `images.cut_crops`.
         channels: Channels of the crops: 3 for colour, 1 for grey.
         equalise: Whether the histograms of crops are equalised; for grey crops only.
-        widths: Filters of the small network.
+        widths: Filters of the networks `small` and `full`.
         augmentation: How far training crops are changed.
         loss_weighting: Key of `loss_weighting.LOSS_WEIGHTINGS`; matters with several tasks only.
         missing_labels: One of `MISSING_LABELS`.
@@ -69,6 +79,7 @@ class Course:
     sources: tuple[str, ...]
     network: str = "small"
     side: int = INPUT_SIDE
+    scale: float = 1.0
     channels: int = 1
     equalise: bool = False
     widths: tuple[int, ...] = WIDTHS
@@ -178,11 +189,13 @@ def choose_network(course: Course, network: str) -> Course:
         >>> chosen.side, chosen.channels
         (96, 3)
     """
-    if network not in PRETRAINED:
-        return replace(course, network=network, side=INPUT_SIDE)
-    if course.equalise:
-        return replace(course, network=network, side=INPUT_SIDE, channels=1)
-    return replace(course, network=network, side=PRETRAINED[network][0], channels=3)
+    side, scale = FORMS.get(network, (course.side, course.scale))
+    chosen = replace(course, network=network, side=side, scale=scale)
+    if network in PRESETS:
+        return replace(chosen, widths=PRESETS[network]["widths"])
+    if course.equalise:  # grey crops are enlarged inside the network
+        return replace(chosen, side=INPUT_SIDE, channels=1)
+    return replace(chosen, channels=3)
 
 
 def build_network(course: Course) -> keras.Model:
@@ -207,12 +220,16 @@ def build_network(course: Course) -> keras.Model:
         shape = (course.side, course.side, course.channels)
         inside = grey_side if course.channels == 1 else course.side
         return build_pretrained_network(course.task_names, shape, inside, stages)
-    if course.side != INPUT_SIDE:
+    if course.network == "mobilenet":
+        return build_mobilenet(course.task_names, course.side)
+    preset = PRESETS[course.network]
+    if course.side != preset["side"]:
         raise ValueError(
-            f"`side` must be {INPUT_SIDE} for the small network; got {course.side}. "
+            f"`side` must be {preset['side']} for the network {course.network}; got {course.side}. "
             "Choose the network `pretrained` for larger crops."
         )
-    return build_attribute_cnn(course.task_names, course.channels, course.widths)
+    preset = {**preset, "widths": course.widths}
+    return build_attribute_cnn(course.task_names, course.channels, **preset)
 
 
 def begin_network(course: Course, start_from: Path | None = None) -> keras.Model:
@@ -221,7 +238,8 @@ def begin_network(course: Course, start_from: Path | None = None) -> keras.Model
     Args:
         course: As for `build_network`.
         start_from: A trained `.keras` model. Its layers are copied where name and shapes are the
-            same. Without it a network of `PRETRAINED` starts from dlib's weights.
+            same. For `mobilenet` also the published weights, `faceres-deep.json`. Without it a
+            network of `PRETRAINED` starts from dlib's weights.
 
     Raises:
         FileNotFoundError: If the model or dlib's weights do not exist.
@@ -235,7 +253,9 @@ def begin_network(course: Course, start_from: Path | None = None) -> keras.Model
         raise FileNotFoundError(
             f"{start_from}: no such model; train it first with `facekit train {start_from.stem}`."
         )
-    if start_from:
+    if start_from and start_from.suffix == ".json":
+        load_published_weights(network, start_from)
+    elif start_from:
         take_over_layers(network, keras.saving.load_model(start_from, compile=False))
     elif course.network in PRETRAINED:
         take_over_layers(network, load_dlib_weights(build_embedding_network(), find_weights()))

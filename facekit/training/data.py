@@ -121,8 +121,8 @@ def cut_faces(
         >>> crops.shape, scores.shape
         ((4, 64, 64, 1), (4,))
     """
-    cache = name_cache(folder, name, course.side, course.channels)
-    crops, scores = prepare_crops(manifest, cache, course.side, course.channels)
+    form = course.side, course.channels, course.scale
+    crops, scores = prepare_crops(manifest, name_cache(folder, name, *form), *form)
     return equalise_crops(crops) if course.equalise else crops, scores
 
 

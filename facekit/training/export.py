@@ -257,7 +257,10 @@ def ship(
             (figures[0], figures[1]), run / "history.csv", origin,
         )  # fmt: skip
         write_text(folder.parent / task.name / "README.md", card)
-    form = {"size": course.side, "channels": course.channels, "equalise": course.equalise}
+    form = {
+        "size": course.side, "channels": course.channels, "equalise": course.equalise,
+        "scale": course.scale,
+    }  # fmt: skip
     data = f"{describe_data(manifest)}; started from {describe_start(course, origin)}"
     licence = describe_licence(list(dict.fromkeys(manifest["source"])))
     entry = ModelEntry(folder.name, file, hash_file(onnx_file), form, served, data, licence)

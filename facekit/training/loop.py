@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from facekit.files import replace_file, write_text
-from facekit.training.augmentation import Augmentation, augment
+from facekit.training.augmentation import Augmentation, augment, mix
 from facekit.training.course import Course, make_course
 from facekit.training.loss_weighting import LEARNED_NAME, LabelledMean
 from facekit.training.tasks import Task
@@ -146,7 +146,8 @@ def make_training_batches(
 
     def make_batch(rows, seed):
         crops, targets, weights = gather(rows)
-        return augment(crops, tf.stack([seed, 0]), bounds), targets, weights
+        batch = augment(crops, tf.stack([seed, 0]), bounds), targets, weights
+        return mix(batch, tf.stack([seed, 1]), bounds.mixed) if bounds.mixed else batch
 
     order = tf.data.Dataset.range(len(data.crops)).shuffle(len(data.crops), seed=config.seed)
     seeds = tf.data.Dataset.random(seed=config.seed, rerandomize_each_iteration=True)

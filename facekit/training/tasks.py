@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from keras import ops
 
+from facekit.datasets.manifest import VOTES
 from facekit.networks.attributes import WIDTHS
 from facekit.taxonomy import AGES_YEARS, LABELS
 from facekit.training.augmentation import Augmentation
@@ -60,11 +61,12 @@ class Task:
         """Return the target distribution of each row of a manifest.
 
         A class label becomes a high probability for its class and a small one for all others
-        (label smoothing, Szegedy et al., 2016). An age becomes a normal distribution around it
-        (label distribution learning, Geng, 2016). Ages above the last class count as the last.
+        (label smoothing, Szegedy et al., 2016). Votes on an emotion become their shares (Barsoum
+        et al., 2016). An age becomes a normal distribution around it (label distribution learning,
+        Geng, 2016). Ages above the last class count as the last.
 
         Args:
-            manifest: A table with a column named after the task.
+            manifest: A table with a column named after the task; for emotion maybe with `VOTES`.
 
         Returns:
             (rows, classes) float32. Each row sums to 1; the row of a missing label is NaN.
@@ -93,6 +95,10 @@ class Task:
         targets = np.eye(len(names))[np.where(missing, 0, index).astype(int)]
         targets = targets * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / len(names)
         targets[missing] = np.nan
+        if self.name == "emotion" and set(VOTES) <= set(manifest):
+            votes = manifest[list(VOTES)].to_numpy(np.float64)
+            shares = votes / votes.sum(axis=1, keepdims=True)
+            targets = np.where(np.isnan(shares), targets, shares)
         return targets.astype(np.float32)
 
     def weigh(self, targets: np.ndarray, balance: float) -> np.ndarray:
@@ -199,15 +205,12 @@ TASKS = {
         accuracy,
         augmentation=Augmentation(brightness=0.1, contrast=0.15, gamma=0.4, tint=0.05, grey=0.1),
     ),
-    # FER2013 is grey and equalised. Its images are small already, so they are blurred less.
+    # The images of FER2013 are grey, and so small that they are blurred less.
     "emotion": Task(
         "emotion",
-        ("fer2013", "ck_plus"),
+        ("ferplus", "ck_plus"),
         cross_entropy,
         accuracy,
-        equalise=True,
-        augmentation=Augmentation(
-            brightness=0.1, contrast=0.2, gamma=0.4, noise=0.04, blur=0.3, jpeg=1
-        ),
+        augmentation=Augmentation(rotation_degrees=12, noise=0.04, blur=0.3, jpeg=1, mixed=0.4),
     ),
 }
