@@ -21,11 +21,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from facekit.datasets.annotations import read_fairface, read_imdb_wiki, read_wider_face
+from facekit.datasets.annotations import (
+    read_fairface,
+    read_imdb_wiki,
+    read_lfw,
+    read_wider_face,
+)
 from facekit.datasets.dataturks import read_dataturks
+from facekit.datasets.ferplus import read_ferplus
 from facekit.datasets.file_lists import list_pictures
 from facekit.datasets.fingerprints import leave_out_outside, leave_out_unreadable
 from facekit.datasets.folders import (
+    read_all_age_faces,
     read_ck_plus,
     read_ck_plus_original,
     read_facial_age,
@@ -127,6 +134,20 @@ CATALOGUE = (
         " b114b9e04e6949e5fe8b6a98b3892b1d icml_face_data.csv",
     ),
     Dataset(
+        name="ferplus",
+        folder="fer2013",
+        read=read_ferplus,
+        protocol="official",
+        about="FER2013's images with the votes of ten people each, ferplus.csv",
+        labels=("emotion",),
+        source="https://github.com/microsoft/FERPlus",
+        licence="votes: MIT; images: as fer2013",
+        files="*/*/*.png",
+        count=35_887,
+        channels=1,
+        other_names=("fer+", "FER+"),
+    ),
+    Dataset(
         name="ck_plus",
         folder="CK+48",
         read=read_ck_plus,
@@ -179,6 +200,31 @@ CATALOGUE = (
         licence="CC BY 4.0",
         files="*/*.jpg",
         count=97_698,
+    ),
+    Dataset(
+        name="all_age_faces",
+        folder="all_age_faces",
+        read=read_all_age_faces,
+        protocol="group_disjoint",
+        about="mostly Asian faces from 2 to 80 years, with hair and background",
+        labels=("age", "gender"),
+        source="https://github.com/JingchunCheng/All-Age-Faces-Dataset",
+        licence="published for research, none stated",
+        files="*.jpg",
+        count=13_322,
+        other_names=("aaf",),
+    ),
+    Dataset(
+        name="lfw",
+        folder="lfw",
+        read=read_lfw,
+        protocol="subject_disjoint",
+        about="people in the news of 2002 and 2003, in grey, with their gender",
+        labels=("gender", "subject"),
+        source="http://vis-www.cs.umass.edu/lfw",
+        licence="research",
+        files="*.jpg",
+        count=13_233,
     ),
     Dataset(
         name="imdb_wiki",

@@ -31,6 +31,7 @@ __all__ = [
     "read_fairface",
     "read_ground_truth",
     "read_imdb_wiki",
+    "read_lfw",
     "read_own_table",
     "read_wider_face",
     "write_dataturks",
@@ -76,6 +77,30 @@ def read_fairface(folder: Path) -> pd.DataFrame:
                 ) from None
             rows.append({"path": str(Path(folder, row["file"])), "split": split, **labels})
     return make_manifest(keep_present(rows, folder, "unpack the images there"), "fairface")
+
+
+def read_lfw(folder: Path) -> pd.DataFrame:
+    r"""Read Labeled Faces in the Wild: `labels.csv` with `image`, `person` and `gender`.
+
+    Raises:
+        FileNotFoundError: If the folder holds no such file, or none of the images.
+        ValueError: If a gender is not one of `taxonomy.GENDERS`.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "p0000_01.jpg").touch()
+        >>> table = "image,person,gender\np0000_01.jpg,p0000,male\n"
+        >>> _ = (folder / "labels.csv").write_text(table)
+        >>> read_lfw(folder)[["subject", "gender"]].to_numpy().tolist()
+        [['p0000', 'male']]
+    """
+    table = list_files(folder, "labels.csv")[0]
+    rows = [
+        {"path": str(Path(folder, row["image"])), "subject": row["person"], "gender": row["gender"]}
+        for _, row in read_rows(table, ("image", "person", "gender"))
+    ]
+    return make_manifest(keep_present(rows, folder, "unpack the images there"), "lfw")
 
 
 def read_imdb_wiki(folder: Path) -> pd.DataFrame:

@@ -32,6 +32,9 @@ from facekit.taxonomy import (
 
 UTKFACE_NAME = re.compile(r"(?P<age>\d{1,3})_([01])_([0-4])_\d+\.")
 CK_PLUS_NAME = re.compile(r"(S\d+)_(\d+)_(\d+)\.", re.IGNORECASE)
+ALL_AGE_FACES_NAME = re.compile(r"(?P<serial>\d{5})A(?P<age>\d{2,3})\.", re.IGNORECASE)
+# The last serial number of a female person; those after it are male.
+ALL_AGE_FACES_LAST_FEMALE = 7380
 FG_NET_NAME = re.compile(r"(\d{3})A(\d{2})[A-Z]?\.", re.IGNORECASE)
 
 FER2013_SIDE = 48  # pixels
@@ -236,6 +239,33 @@ def _read_ck_plus_code(path: Path) -> str:
         raise ValueError(
             f"{path}: must hold one number from 0 to {max(CK_PLUS_CODES)}; copy the file again."
         ) from None
+
+
+def read_all_age_faces(folder: Path) -> pd.DataFrame:
+    """Read All-Age-Faces, named SERIAL `A` AGE, such as `00000A02.jpg`; serials say the gender.
+
+    Each picture shows another person. The pictures may lie in any subfolder.
+
+    Raises:
+        FileNotFoundError: If the folder holds no such files.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "07380A02.jpg").touch()
+        >>> (folder / "07381A31.jpg").touch()
+        >>> read_all_age_faces(folder)[["age", "gender"]].to_numpy().tolist()
+        [[2.0, 'female'], [31.0, 'male']]
+    """
+    rows = [
+        {
+            "path": str(path),
+            "age": int(match["age"]),
+            "gender": "female" if int(match["serial"]) <= ALL_AGE_FACES_LAST_FEMALE else "male",
+        }
+        for path, match in _match_names(folder, ALL_AGE_FACES_NAME, "00000A02.jpg")
+    ]
+    return make_manifest(rows, "all_age_faces")
 
 
 def read_fg_net(folder: Path) -> pd.DataFrame:

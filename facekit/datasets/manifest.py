@@ -1,10 +1,11 @@
 """The one table that every dataset is turned into, its rules, and its file.
 
 A manifest is a `pandas.DataFrame` with the columns of `COLUMNS`, one row per face. `folders`,
-`annotations`, `dataturks` and `own_tables` make it, `protocols` splits it, `crops` cuts the faces
-that it lists. A box is x1, y1, x2, y2 in pixels of the image, and NaN where the whole image is one
-face. `manifest.attrs` says how it was split: `protocol`, `seed`, and `fold` where there is one. The
-file keeps them.
+`annotations`, `dataturks`, `ferplus` and `own_tables` make it, `protocols` splits it, `crops` cuts
+the faces that it lists. A box is x1, y1, x2, y2 in pixels of the image, and NaN where the whole
+image is one face. Where several people labelled the emotion of a face, the columns `VOTES` follow:
+how many chose each emotion, NaN in rows without votes. `manifest.attrs` says how it was split:
+`protocol`, `seed`, and `fold` where there is one. The file keeps them.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from facekit.taxonomy import EMOTIONS, ETHNICITIES, GENDERS, find_age_range, nam
 
 __all__ = [
     "BOX", "COLUMNS", "DUPLICATE_CORRELATION", "LABELS", "NUMBERS", "OLDEST_YEARS", "SPLITS",
-    "TEXTS", "THUMBNAIL_SIDE", "check_manifest", "find_faults", "group_duplicates", "load_manifest",
-    "make_manifest", "save_manifest", "split_by_group", "tabulate_counts",
+    "TEXTS", "THUMBNAIL_SIDE", "VOTES", "check_manifest", "find_faults", "group_duplicates",
+    "load_manifest", "make_manifest", "save_manifest", "split_by_group", "tabulate_counts",
 ]  # fmt: skip
 
 BOX = ("x1", "y1", "x2", "y2")
@@ -39,6 +40,7 @@ COLUMNS = (
     "group",
     "split",
 )
+VOTES = tuple(f"votes_{emotion}" for emotion in EMOTIONS)  # optional columns
 NUMBERS = (*BOX, "age")
 TEXTS = ("path", "gender", "ethnicity", "emotion", "subject", "source", "split")
 # train learns, validation chooses epochs and settings, calibration fits what makes probabilities
@@ -52,7 +54,7 @@ def make_manifest(rows: list[dict], source: str) -> pd.DataFrame:
     """Make a checked manifest, sorted by path, from dicts with at least `path`.
 
     Args:
-        rows: One dict per face, keys out of `COLUMNS`.
+        rows: One dict per face, keys out of `COLUMNS` and `VOTES`.
         source: Name of the dataset, for rows without a `source`.
 
     Raises:
@@ -65,9 +67,10 @@ def make_manifest(rows: list[dict], source: str) -> pd.DataFrame:
     """
     if not rows:
         raise ValueError(f"`rows` of {source} must not be empty; check the folder given.")
-    manifest = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(TEXTS, "str"))
+    votes = VOTES if any(not row.keys().isdisjoint(VOTES) for row in rows) else ()
+    manifest = pd.DataFrame(rows, columns=[*COLUMNS, *votes]).astype(dict.fromkeys(TEXTS, "str"))
     manifest["source"] = manifest["source"].fillna(source)
-    for column in NUMBERS:
+    for column in (*NUMBERS, *votes):
         numbers = pd.to_numeric(manifest[column], errors="coerce")
         _require(manifest, column, numbers.notna() | manifest[column].isna(), "a number")
         manifest[column] = numbers.astype("float64")
@@ -76,7 +79,7 @@ def make_manifest(rows: list[dict], source: str) -> pd.DataFrame:
 
 
 def check_manifest(manifest: pd.DataFrame) -> None:
-    """Check a manifest's columns, labels, ages, boxes and splits.
+    """Check a manifest's columns, labels, ages, boxes, splits and votes.
 
     Raises:
         ValueError: If one breaks its rule. The message names the rule, the value, the row and the
@@ -89,10 +92,10 @@ def check_manifest(manifest: pd.DataFrame) -> None:
         Traceback (most recent call last):
         ValueError: `age` must be from 0 to 120 years; got -1.0 in row 0, a.jpg.
     """
-    if tuple(manifest.columns) != COLUMNS:
+    if tuple(manifest.columns) not in (COLUMNS, COLUMNS + VOTES):
         raise ValueError(
-            f"A manifest must have the columns {', '.join(COLUMNS)};"
-            f" got {', '.join(map(str, manifest.columns))}."
+            f"A manifest must have the columns {', '.join(COLUMNS)}, and may have"
+            f" {', '.join(VOTES)}; got {', '.join(map(str, manifest.columns))}."
         )
     for column in ("path", "source"):
         _require(manifest, column, manifest[column].notna(), "given")
@@ -107,7 +110,7 @@ def find_faults(manifest: pd.DataFrame) -> Iterable[tuple[str, pd.Series, str]]:
     """Yield each rule about numbers: a column, which rows keep the rule, and the rule in words.
 
     Args:
-        manifest: With the columns `NUMBERS`, float64.
+        manifest: With the columns `NUMBERS`, and maybe `VOTES`, float64.
 
     Example:
         >>> table = pd.DataFrame([[0, 0, 9, 9, 300]], columns=list(NUMBERS), dtype="float64")
@@ -121,6 +124,13 @@ def find_faults(manifest: pd.DataFrame) -> Iterable[tuple[str, pd.Series, str]]:
     whole = manifest[list(BOX)].isna().all(axis=1)
     for first, last in (("x1", "x2"), ("y1", "y2")):
         yield last, whole | (manifest[last] > manifest[first]), f"more than `{first}`"
+    if VOTES[0] in manifest:
+        votes = manifest[list(VOTES)]
+        none = votes.isna().all(axis=1)
+        for column in VOTES:
+            counted = (votes[column] >= 0) & (votes[column] < np.inf)
+            yield column, none | counted, "0 or more in a row with votes"
+        yield VOTES[0], none | (votes.sum(axis=1) > 0), "with the other votes more than 0"
 
 
 def _require(manifest: pd.DataFrame, column: str, valid: pd.Series, rule: str) -> None:
