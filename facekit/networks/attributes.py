@@ -40,7 +40,7 @@ def _convolve(x, filters: int, kernel: int, name: str, strides: int = 1, activat
 def _add_residual_block(x, filters: int, name: str, strides: int = 1):
     shortcut = x
     if strides > 1:
-        shortcut = layers.AveragePooling2D(strides, name=f"{name}_pool")(x)
+        shortcut = layers.AveragePooling2D(strides, padding="same", name=f"{name}_pool")(x)
         shortcut = _convolve(shortcut, filters, 1, f"{name}_shortcut", activate=False)
     x = _convolve(x, filters, 3, f"{name}_first", strides)
     x = _convolve(x, filters, 3, f"{name}_second", activate=False)
