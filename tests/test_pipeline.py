@@ -242,8 +242,8 @@ class TestSeveralImages:
         parts = [analyzer.cut(*each) for each in zip(pictures, found, strict=True)]
         assert [len(part) for part in parts] == [1, 0, 6]
         assert {form: crops.shape for form, crops in Crops.join(parts).by_form.items()} == {
-            (96, 3): (7, 96, 96, 3),
-            (64, 1): (7, 64, 64, 1),
+            (96, 3, 1.0): (7, 96, 96, 3),
+            (64, 1, 1.0): (7, 64, 64, 1),
         }
         together = analyzer.infer(parts)
         alone = [analyzer.infer(*each) for each in zip(pictures, found, strict=True)]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from facekit.files import hash_file
 from facekit.networks.attributes import add_heads
@@ -49,22 +49,11 @@ def _convolve(x, name: str, kernel: int, strides: int = 1, filters: int | None =
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
-def extract_features(inputs):
-    """Add the trunk of the network to an input.
-
-    Args:
-        inputs: (batch, side, side, 3), normalised from -1 to 1.
-
-    Returns:
-        (batch, 1024) features.
-
-    Example:
-        >>> extract_features(keras.Input((112, 112, 3))).shape
-        (None, 1024)
-    """
+def _extract_features(inputs):
     # === Stem ===
+    x = inputs if inputs.shape[3] == 3 else ops.repeat(inputs, 3, axis=-1)
     # The published network takes blue, green, red; see `load_published_weights`.
-    x = layers.Rescaling(127.5, [127.5 - mean for mean in MEAN_RGB], name="rescale")(inputs)
+    x = layers.Rescaling(127.5, [127.5 - mean for mean in MEAN_RGB], name="rescale")(x)
     x = _convolve(x, "stem", 3, strides=2, filters=STEM_FILTERS)
     # === Blocks ===
     for block, (filters, strides) in enumerate(BLOCKS, 1):
@@ -73,16 +62,17 @@ def extract_features(inputs):
     return layers.GlobalAveragePooling2D(name="features")(x)
 
 
-def build_mobilenet(tasks: Sequence[str], side: int) -> keras.Model:
+def build_mobilenet(tasks: Sequence[str], side: int, channels: int = 3) -> keras.Model:
     """Build the network with one head per attribute.
 
     Args:
         tasks: Keys of `taxonomy.LABELS`.
-        side: Side of the colour crops, pixels, 65 or more.
+        side: Side of the crops, pixels, 65 or more.
+        channels: Of the crops. A grey crop's channel is used as red, green and blue.
 
     Returns:
-        Untrained model from crops (batch, side, side, 3), normalised from -1 to 1, to a dict of
-        class probabilities (batch, classes).
+        Untrained model from crops (batch, side, side, channels), normalised from -1 to 1, to a dict
+        of class probabilities (batch, classes).
 
     Raises:
         ValueError: As `add_heads`.
@@ -91,9 +81,8 @@ def build_mobilenet(tasks: Sequence[str], side: int) -> keras.Model:
         >>> build_mobilenet(["age", "gender"], SIDE).count_params()
         3484903
     """
-    inputs = keras.Input((side, side, 3), name="crops")
-    features = extract_features(inputs)
-    hidden = layers.Dense(HIDDEN, activation="relu", name="hidden")(features)
+    inputs = keras.Input((side, side, channels), name="crops")
+    hidden = layers.Dense(HIDDEN, activation="relu", name="hidden")(_extract_features(inputs))
     return keras.Model(inputs, add_heads(hidden, tasks), name="mobilenet")
 
 

@@ -193,9 +193,10 @@ def choose_network(course: Course, network: str) -> Course:
     chosen = replace(course, network=network, side=side, scale=scale)
     if network in PRESETS:
         return replace(chosen, widths=PRESETS[network]["widths"])
-    if course.equalise:  # grey crops are enlarged inside the network
+    if course.equalise and network in PRETRAINED:  # grey crops are enlarged inside the network
         return replace(chosen, side=INPUT_SIDE, channels=1)
-    return replace(chosen, channels=3)
+    # Expressions are visible without colours, and most of their images have none.
+    return replace(chosen, channels=1 if course.task_names == ("emotion",) else 3)
 
 
 def build_network(course: Course) -> keras.Model:
@@ -221,7 +222,7 @@ def build_network(course: Course) -> keras.Model:
         inside = grey_side if course.channels == 1 else course.side
         return build_pretrained_network(course.task_names, shape, inside, stages)
     if course.network == "mobilenet":
-        return build_mobilenet(course.task_names, course.side)
+        return build_mobilenet(course.task_names, course.side, course.channels)
     preset = PRESETS[course.network]
     if course.side != preset["side"]:
         raise ValueError(
