@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from facekit.images import normalise
 
@@ -193,8 +192,13 @@ def _warp(crops: tf.Tensor, draw, bounds: Augmentation) -> tf.Tensor:
         sin * mirror, cos, centre - centre * (sin * mirror + cos) + shift[:, 1:],
         tf.zeros_like(cos), tf.zeros_like(cos),
     ]  # fmt: skip
-    return ops.image.affine_transform(
-        crops, tf.concat(rows, axis=1), interpolation="bilinear", fill_mode="nearest"
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=crops,
+        transforms=tf.concat(rows, axis=1),
+        output_shape=(side, side),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
     )
 
 

@@ -36,8 +36,8 @@ PRETRAINED = {"pretrained": (96, 80, SHORT_STAGES), "teacher": (112, 112, STAGES
 FORMS = {
     **{name: (preset["side"], 1.0) for name, preset in PRESETS.items()},
     "full": (PRESETS["full"]["side"], 1.15),  # as much as the frames of FER2013 show
-    **{name: (side, 1.0) for name, (side, _, _) in PRETRAINED.items()},
     "mobilenet": (112, 1.4),
+    **{name: (side, 1.0) for name, (side, _, _) in PRETRAINED.items()},
 }
 NETWORKS = tuple(FORMS)
 # What to do with a row that has some of the course's labels but not all: use it for the tasks that

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from facekit.detection import MTCNN
 from facekit.faces import Faces
 from facekit.images import (
     TEMPLATE_XY,
@@ -70,6 +71,20 @@ def test_landmarks_land_on_the_template(degrees, side):
     ]  # the first is the ground
     in_order = sorted(centroids.tolist(), key=lambda point: (round(point[1] / 10), point[0]))
     np.testing.assert_allclose(in_order, TEMPLATE_XY * 96, atol=0.8)
+
+
+@pytest.mark.parametrize("scale", [1.4, 0.8])
+def test_a_wider_crop_shows_more_around_the_same_middle(portraits, scale):
+    image = portraits["astronaut.png"]
+    face = MTCNN(80).detect(image)
+    (crop,), (wide,) = (cut_crops(image, face, *form) for form in ((96, 3), (96, 3, scale)))
+    inner, outer = (crop, wide) if scale > 1 else (wide, crop)
+    side = round(96 / max(scale, 1 / scale))
+    start = (96 - side) // 2
+    middle = outer[start : start + side, start : start + side]
+    small = cv2.resize(inner, (side, side), interpolation=cv2.INTER_AREA)
+    print(np.abs(middle.astype(int) - small).mean(),np.abs(outer.astype(int) - inner).mean())
+    assert 0
 
 
 def test_a_turned_face_comes_out_upright(portraits):
@@ -162,6 +177,11 @@ def test_no_faces_no_crops(channels):
 def test_crops_of_no_form_are_an_error(size, channels, message):
     with pytest.raises(ValueError, match=message):
         cut_crops(make_colours(20, 20), Faces.empty(), size, channels)
+
+
+def test_crops_of_no_scale_are_an_error():
+    with pytest.raises(ValueError, match=r"`scale` must be above 0; got 0\."):
+        cut_crops(make_colours(20, 20), Faces.empty(), 48, scale=0)
 
 
 # === Normalising ===

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from facekit.files import hash_file
 from facekit.networks import mobilenet
 from facekit.networks.mobilenet import (
     BLOCKS,
@@ -12,7 +13,6 @@ from facekit.networks.mobilenet import (
     build_mobilenet,
     load_published_weights,
 )
-from facekit.files import hash_file
 from facekit.taxonomy import LABELS
 
 SIDE = 96  # pixels
@@ -76,12 +76,19 @@ def test_layers_follow_the_paper(network):
     assert shapes["stem"] == (None, SIDE // 2, SIDE // 2, STEM_FILTERS)
     assert shapes["block6_pointwise"] == (None, SIDE // 16, SIDE // 16, 512)
     assert shapes["features"] == (None, 1024)
-    # MobileNet's 3,228,864 weights, with biases in place of four numbers per batch normalization.
-    trunk = sum(
-        layer.count_params() for layer in network.layers if "block" in layer.name + "block"
-        and layer.name.startswith(("stem", "block"))
-    )  # fmt: skip
-    assert trunk == 3_217_920 - 10_944 + 0
+    # Keras counts 3,228,864 weights in MobileNet's trunk, 43,776 of them in batch normalizations,
+    # four per filter. Folded, one per filter is left.
+    trunk = (layer for layer in network.layers if layer.name.startswith(("stem", "block")))
+    assert sum(layer.count_params() for layer in trunk) == 3_228_864 - 43_776 // 4 * 3
+
+
+def test_a_grey_crop_counts_as_red_green_and_blue(network):
+    grey = build_mobilenet(TASKS, SIDE, channels=1)
+    grey.set_weights(network.get_weights())
+    crops = np.random.default_rng(1).uniform(-1, 1, (2, SIDE, SIDE, 1)).astype(np.float32)
+    np.testing.assert_allclose(
+        np.asarray(grey(crops)["age"]), np.asarray(network(crops.repeat(3, 3))["age"]), atol=1e-6
+    )
 
 
 def test_published_weights_stand_where_they_belong(network, published):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from facekit.training.augmentation import Augmentation, augment, preview_augmentation
+from facekit.training.augmentation import Augmentation, augment, mix, preview_augmentation
 
 NOTHING = Augmentation(**dict.fromkeys(vars(Augmentation()), 0))
 SIDE = 16
@@ -258,3 +258,30 @@ def test_no_crops(channels):
     assert augment(
         make_crops(0, channels), tf.constant([0, 0], tf.int64), Augmentation()
     ).shape == (0, SIDE, SIDE, channels)
+
+
+class TestMix:
+    CROPS = tf.reshape(tf.range(4.0), (4, 1, 1, 1)) * tf.ones((4, 8, 8, 1))
+
+    def mix(self, seed: int, targets=None):
+        targets = {"emotion": tf.eye(4)} if targets is None else targets
+        return mix((self.CROPS, targets, tf.ones(4)), tf.constant([seed, 1]), 0.4)
+
+    def test_crops_and_targets_are_mixed_in_one_share(self):
+        shares = []
+        for seed in range(40):
+            crops, targets, weights = self.mix(seed)
+            share = float(targets["emotion"][0, 3])
+            np.testing.assert_allclose(crops[0], 3 * share, atol=1e-6)
+            np.testing.assert_allclose(tf.reduce_sum(targets["emotion"], axis=1), 1, atol=1e-6)
+            np.testing.assert_allclose(weights, 1, atol=1e-6)
+            shares.append(share)
+        assert 8 <= sum(share == 0 for share in shares) <= 32
+        assert 0.3 < max(shares) <= 0.4
+
+    def test_a_seed_repeats_itself(self):
+        np.testing.assert_array_equal(self.mix(5)[0], self.mix(5)[0])
+
+    def test_a_missing_label_stays_missing(self):
+        _, targets, _ = self.mix(1, {"emotion": tf.constant([[np.nan], [1], [1], [1]])})
+        assert np.isnan(targets["emotion"][0, 0])

@@ -56,7 +56,7 @@ class TestCourse:
             ({"tasks": (AGE, AGE)}, "`tasks` must hold one or more different tasks; got age, age"),
             (
                 {"network": "huge"},
-                "`network` must be one of small, pretrained, teacher; got 'huge'",
+                "`network` must be one of small, full, mobilenet, pretrained, teacher; got 'huge'",
             ),
             ({"loss_weighting": "sum"}, "`loss_weighting` must be one of fixed, uncertainty"),
             ({"missing_labels": "guess"}, "`missing_labels` must be one of mask, drop"),
@@ -82,7 +82,7 @@ class TestMakeCourse:
     @pytest.mark.parametrize("order", [(AGE, EMOTION), (EMOTION, AGE)])
     def test_no_task_decides_for_the_others(self, order):
         with pytest.raises(
-            ValueError, match="`equalise` must be given, because it differs between"
+            ValueError, match="`augmentation` must be given, because it differs between"
         ):
             make_course(*order)
         given = {"equalise": True, "augmentation": Augmentation()}
@@ -95,14 +95,20 @@ class TestMakeCourse:
             make_course()
 
 
+EQUALISED = replace(COURSES["emotion"], equalise=True)
+
+
 @pytest.mark.parametrize(
     ("name", "course", "shape"),
     [
         ("small", COURSES["age"], (64, 64, 1)),
         ("pretrained", make_course(AGE, GENDER), (96, 96, 3)),
         ("teacher", COURSES["gender"], (112, 112, 3)),
-        ("pretrained", COURSES["emotion"], (64, 64, 1)),
-        ("teacher", COURSES["emotion"], (64, 64, 1)),
+        ("pretrained", EQUALISED, (64, 64, 1)),
+        ("teacher", EQUALISED, (64, 64, 1)),
+        ("full", COURSES["emotion"], (56, 56, 1)),
+        ("mobilenet", COURSES["emotion"], (112, 112, 1)),
+        ("mobilenet", COURSES["faces"], (112, 112, 3)),
     ],
 )
 def test_a_network_brings_its_input_form(name, course, shape):
@@ -116,7 +122,7 @@ def test_a_network_brings_its_input_form(name, course, shape):
 
 
 def test_the_small_network_takes_one_size():
-    with pytest.raises(ValueError, match="`side` must be 64 for the small network; got 96"):
+    with pytest.raises(ValueError, match="`side` must be 64 for the network small; got 96"):
         build_network(replace(COURSES["age"], side=96))
 
 

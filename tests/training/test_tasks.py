@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from facekit.datasets.adapters import DATASETS
-from facekit.datasets.manifest import make_manifest
+from facekit.datasets.manifest import VOTES, make_manifest
 from facekit.taxonomy import AGES_YEARS, ATTRIBUTES, LABELS
 from facekit.training.tasks import (
     LABEL_SMOOTHING,
@@ -89,6 +89,14 @@ class TestEncode:
         assert np.isfinite(targets[0]).all()
         assert np.isnan(targets[1]).all()
         assert find_labelled(targets).tolist() == [True, False]
+
+    def test_votes_become_their_shares(self):
+        votes = dict.fromkeys(VOTES, 0) | {"votes_neutral": 6, "votes_sadness": 2}
+        rows = [{"path": "a", "emotion": "neutral", **votes}, {"path": "b", "emotion": "anger"}]
+        voted, labelled = TASKS["emotion"].encode(make_manifest(rows, "mine"))
+        np.testing.assert_allclose(voted, [0, 0, 0, 0, 0.75, 0.25, 0])
+        (alone,) = TASKS["emotion"].encode(list_labels("emotion", ["anger"]))
+        np.testing.assert_array_equal(labelled, alone)
 
     def test_an_unknown_label_is_an_error(self):
         with pytest.raises(ValueError, match="`gender` must be one of female, male; got Female"):
