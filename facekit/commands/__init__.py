@@ -14,7 +14,7 @@ from facekit.commands.demo import demo
 from facekit.commands.evaluate import evaluate
 from facekit.commands.lessons import lessons
 from facekit.commands.report import report
-from facekit.commands.train import crossvalidate, train
+from facekit.commands.train import crossvalidate, teach, train
 
 MAIN_HELP = """Find every face in images and videos, and predict its age, gender and emotion.
 
@@ -43,5 +43,5 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
-for command in (analyze, demo, lessons, evaluate, report, data, train, crossvalidate, app):
+for command in (analyze, demo, lessons, evaluate, report, data, train, teach, crossvalidate, app):
     main.add_command(command)

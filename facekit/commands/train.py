@@ -17,7 +17,7 @@ FUSION = "fusion"
 TRAIN_HELP = """Train the network of a course and add it to the models, or fit fusion's constants.
 
 COURSE is age, gender, emotion or ethnicity for a network of one attribute, or faces for one network
-of age, gender and ethnicity. Faces that lack one of these labels still teach the others.
+of all four. Faces that lack one of these labels still teach the others.
 
 The network is measured on the test split, which is used neither for training nor to choose the
 epoch. Needs: pip install 'facekit[train]'.
@@ -107,9 +107,12 @@ def _offer_learning_rate(default: float):
 )
 @click.option(
     "--teacher",
+    "teachers",
     metavar="ANSWERS.npz",
     type=PATH,
-    help="Learn from the predictions of a teacher, too: answers.npz in its run's folder.",
+    multiple=True,
+    help="Learn from the predictions of a teacher, too: answers.npz in its run's folder. Several "
+    "teachers are averaged.",
 )
 @click.option(
     "--start-from",
@@ -149,7 +152,7 @@ def train(
     network,
     sources,
     manifest,
-    teacher,
+    teachers,
     start_from,
     resume,
     **options,
@@ -171,8 +174,25 @@ def train(
                 click.echo(f"{usual} holds a run already; this run goes to {run}.", err=True)
         chosen = DataChoice(data_dir, tuple(filter(None, sources.split(","))), manifest)
         run_training(
-            course, chosen, models_dir, run, network, start_from, teacher, resume, **options
+            course, chosen, models_dir, run, network, start_from, teachers, resume, **options
         )
+
+
+@click.command(short_help="Predict more faces for other networks to learn from.")
+@click.argument("run", type=PATH)
+@DATA_OPTION
+@click.option("--sources", metavar="LIST", required=True, help="Datasets, separated by commas.")
+def teach(run, data_dir, sources) -> None:
+    """Add a trained network's predictions for more datasets to its answers.
+
+    RUN is the folder of a finished run. Its answers.npz gets predictions for the training faces of
+    these datasets, which need not be labelled; `facekit train --teacher` learns from it. Needs:
+    pip install 'facekit[train]'.
+    """
+    with explain_errors("train"):
+        from facekit.training.teachers import answer_datasets
+
+        answer_datasets(run, tuple(filter(None, sources.split(","))), data_dir)
 
 
 @click.command(help=CROSSVALIDATE_HELP, short_help="Train and test under a protocol.")

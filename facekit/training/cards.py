@@ -28,9 +28,16 @@ USED_SPLITS = ("train", "validation", "calibration", "test")
 
 CITATIONS = {
     "utkface": "UTKFace (Zhang, Song, Qi, CVPR 2017)",
+    "all_age_faces": "All-Age-Faces (Cheng et al., 2019)",
+    "lfw": "Labeled Faces in the Wild (Huang et al., 2007)",
+    "ferplus": "FER2013 with the votes of FER+ (Barsoum et al., ICMI 2016)",
     "fer2013": "FER2013 (Goodfellow et al., 2013)",
     "ck_plus": "CK+48 (Lucey et al., CVPRW 2010)",
 }
+PUBLISHED = (
+    "the published weights of a MobileNet that predicts age and gender (Savchenko, 2019, doi "
+    "10.7717/peerj-cs.197; Apache 2.0), trained on VGGFace2, IMDB-WIKI and Adience"
+)
 DLIB = (
     "dlib's face recognition network (King, 2017; CC0), which learned from about 3 million faces "
     "with no labels but names"
@@ -97,7 +104,7 @@ class Origin:
         command: The command that trains it.
         seed: Seed of the training.
         start_from: The model whose layers it started from.
-        teacher: The teacher's predictions that it learned from.
+        teachers: The teachers' predictions that it learned from.
         teacher_share: Share of these in the targets.
 
     Example:
@@ -108,7 +115,7 @@ class Origin:
     command: str
     seed: int = 0
     start_from: Path | None = None
-    teacher: Path | None = None
+    teachers: tuple[Path, ...] = ()
     teacher_share: float = 0.0
 
 
@@ -203,14 +210,16 @@ def describe_data(manifest: pd.DataFrame, task_name: str | None = None) -> str:
 
 
 def describe_start(course: Course, origin: Origin) -> str:
-    """Return what the weights started from, and the teacher.
+    """Return what the weights started from, and the teachers.
 
     Example:
         >>> from facekit.training.course import COURSES
         >>> describe_start(COURSES["age"], Origin("facekit train age --seed 7", seed=7))
         'random weights, seed 7'
     """
-    if origin.start_from:
+    if origin.start_from and origin.start_from.suffix == ".json":
+        start = PUBLISHED
+    elif origin.start_from:
         start = (
             f"the layers of `{origin.start_from.name}` that have the same name and shapes; what "
             "that model learned from is in its own card"
@@ -219,10 +228,11 @@ def describe_start(course: Course, origin: Origin) -> str:
         start = DLIB
     else:
         start = f"random weights, seed {origin.seed}"
-    if origin.teacher:
+    if origin.teachers:
+        names = ", ".join(f"`{path.parent.name}`" for path in origin.teachers)
         start += (
-            f". The targets contain the predictions of a teacher, `{origin.teacher.name}`, with a "
-            f"share of {origin.teacher_share:g}"
+            f". The targets contain the predictions of {names}, with a share of "
+            f"{origin.teacher_share:g}; faces without a label learn from these alone"
         )
     return start
 

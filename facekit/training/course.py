@@ -71,7 +71,7 @@ class Course:
 
     Example:
         >>> COURSES["faces"].task_names
-        ('age', 'gender', 'ethnicity')
+        ('age', 'gender', 'emotion', 'ethnicity')
     """
 
     name: str
@@ -129,6 +129,24 @@ class Course:
         }
 
 
+def restore_course(described: Mapping[str, Any]) -> Course:
+    """Return the course that `Course.describe` described.
+
+    Example:
+        >>> restore_course(COURSES["faces"].describe()) == COURSES["faces"]
+        True
+    """
+    return Course(
+        **{
+            **described,
+            "tasks": tuple(TASKS[name] for name in described["tasks"]),
+            "sources": tuple(described["sources"]),
+            "widths": tuple(described["widths"]),
+            "augmentation": Augmentation(**described["augmentation"]),
+        }
+    )
+
+
 def make_course(*tasks: Task, name: str = "", **given: Any) -> Course:
     """Return a course of some tasks, with the fields in which they agree.
 
@@ -164,6 +182,7 @@ COURSES: Mapping[str, Course] = {name: make_course(task) for name, task in TASKS
     "faces": make_course(
         TASKS["age"],
         TASKS["gender"],
+        TASKS["emotion"],
         TASKS["ethnicity"],
         name="faces",
         augmentation=Augmentation(),

@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +26,11 @@ from facekit.training.course import (
 from facekit.training.data import DataChoice, check_splits, load_data
 from facekit.training.export import check_shipping, ship
 from facekit.training.loop import BACKUP, LabelledCrops, TrainingConfig, train_model
-from facekit.training.teachers import blend, read_answers, save_answers
+from facekit.training.teachers import ANSWERS, average_answers, blend, save_answers
 
 CONFIG = "config.json"
 # Files that show that a folder holds a run.
-RUN_FILES = (CONFIG, "history.csv", "best.weights.h5", "network.keras", "answers.npz")
+RUN_FILES = (CONFIG, "history.csv", "best.weights.h5", "network.keras", ANSWERS)
 
 
 def run_training(
@@ -39,7 +40,7 @@ def run_training(
     run: Path,
     network_name: str | None = None,
     start_from: Path | None = None,
-    teacher: Path | None = None,
+    teachers: Sequence[Path] = (),
     resume: bool = False,
     loss_weighting: str | None = None,
     **options,
@@ -56,7 +57,7 @@ def run_training(
         run: Folder of the run.
         network_name: One of `course.NETWORKS`; the course's own by default.
         start_from: A trained `.keras` model. Its layers are copied where name and shapes match.
-        teacher: An `answers.npz` to learn from beside the labels.
+        teachers: Files `answers.npz` to learn from beside the labels.
         resume: Whether to resume the interrupted run in `run`.
         loss_weighting: Key of `LOSS_WEIGHTINGS`; the course's own by default.
         **options: Fields of `TrainingConfig`.
@@ -77,8 +78,8 @@ def run_training(
     sources = (data.manifest.stem,) if data.manifest else data.sources or course.sources
     weighting = loss_weighting or course.loss_weighting
     course = replace(course, sources=sources, loss_weighting=weighting)
-    command = describe_command(course, data, start_from, teacher, options)
-    origin = Origin(command, config.seed, start_from, teacher, config.teacher_share)
+    command = describe_command(course, data, start_from, teachers, options)
+    origin = Origin(command, config.seed, start_from, tuple(teachers), config.teacher_share)
     served = course.network != "teacher"
     folder = (models_dir or run) / course.name
     check_run(run, resume)
@@ -93,15 +94,16 @@ def run_training(
         (manifest["split"] == name).to_numpy() for name in ("train", "validation")
     )
     targets = {task.name: task.encode(manifest) for task in course.tasks}
+    answers = average_answers(teachers, course.task_names, manifest)
     learned = {
-        name: blend(values, read_answers(teacher, name, manifest), config.teacher_share)
-        for name, values in targets.items()
+        name: blend(values, answers[name], config.teacher_share) for name, values in targets.items()
     }
     weights = {name: np.zeros(len(crops), np.float32) for name in targets}
     # Only training is balanced: the validation loss counts all faces the same.
-    for rows, balance in ((in_train, config.balance), (in_validation, 0.0)):
-        for task in course.tasks:
-            weights[task.name][rows] = task.weigh(targets[task.name][rows], balance)
+    for task in course.tasks:
+        own = weights[task.name]
+        own[in_train] = task.weigh(learned[task.name][in_train], config.balance)
+        own[in_validation] = task.weigh(targets[task.name][in_validation], 0.0)
     train_model(
         wrap_network(network, course),
         course,
@@ -113,7 +115,7 @@ def run_training(
     )
     with replace_file(run / "network.keras") as temporary:
         network.save(temporary)
-    save_answers(network, crops[in_train], manifest[in_train], run / "answers.npz")
+    save_answers(network, crops[in_train], manifest[in_train], run / ANSWERS)
     if not served:
         return
     build = functools.partial(build_network, course)
@@ -197,7 +199,7 @@ def describe_command(
     course: Course,
     data: DataChoice,
     start_from: Path | None = None,
-    teacher: Path | None = None,
+    teachers: Sequence[Path] = (),
     options: dict | None = None,
 ) -> str:
     """Return the command of a training, without the options that have their default.
@@ -206,7 +208,7 @@ def describe_command(
         course: The course as it was trained.
         data: What it learned from.
         start_from: As for `run_training`.
-        teacher: As for `run_training`.
+        teachers: As for `run_training`.
         options: Fields of `TrainingConfig`.
 
     Example:
@@ -219,14 +221,13 @@ def describe_command(
         "sources": ",".join(data.sources) or None,
         "manifest": data.manifest,
         "start_from": start_from,
-        "teacher": teacher,
         "loss_weighting": (
             None if course.loss_weighting == preset.loss_weighting else course.loss_weighting
         ),
     }
     given |= {name: value for name, value in (options or {}).items() if value != defaults[name]}
     words = ["facekit", "train", course.name, "--data", data.folder.as_posix()]
-    for name, value in given.items():
-        if value is not None:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+    chosen = [(name, value) for name, value in given.items() if value is not None]
+    for name, value in [*chosen, *(("teacher", path) for path in teachers)]:
+        words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)

@@ -196,8 +196,8 @@ def accuracy(targets, probabilities):
 
 # Skin tone must stay visible, so light and colours change less for ethnicity.
 TASKS = {
-    "age": Task("age", ("utkface",), age_distribution_loss, years_off),
-    "gender": Task("gender", ("utkface",), cross_entropy, accuracy),
+    "age": Task("age", ("utkface", "all_age_faces"), age_distribution_loss, years_off),
+    "gender": Task("gender", ("utkface", "all_age_faces", "lfw"), cross_entropy, accuracy),
     "ethnicity": Task(
         "ethnicity",
         ("utkface",),

@@ -1,11 +1,15 @@
-"""Learn from the predictions of a teacher beside the labels (Hinton et al., 2015, distillation).
+"""Learn from the predictions of teachers beside the labels (Hinton et al., 2015, distillation).
 
 A run keeps its network's predictions for the training images in `answers.npz`; a later run blends
-them into its targets.
+those of one or more teachers into its targets. `answer_datasets` adds the predictions for further
+datasets, which need not be labelled.
 """
 
 from __future__ import annotations
 
+import json
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +17,14 @@ import keras
 import numpy as np
 import pandas as pd
 
+from facekit.datasets.adapters import read_dataset, resolve_name
 from facekit.datasets.manifest import BOX
 from facekit.files import replace_file
 from facekit.images import normalise
+from facekit.training.course import restore_course
+from facekit.training.data import cut_faces
 
+ANSWERS = "answers.npz"  # in a run's folder
 ANSWER_BATCH = 256  # crops predicted at once, so that a large dataset fits in memory
 
 
@@ -24,6 +32,8 @@ def save_answers(
     network: keras.Model, crops: np.ndarray, manifest: pd.DataFrame, path: Path
 ) -> None:
     """Save a network's predictions, averaged over each crop and its mirror image.
+
+    A file that exists is extended.
 
     Args:
         network: A trained network with a dict of outputs.
@@ -53,43 +63,117 @@ def save_answers(
         name: np.concatenate([part[name] for part in parts]) for name in parts[0]
     }
     arrays["names"] = np.array(_name_faces(manifest))
+    if path.exists():
+        with np.load(path) as kept:
+            arrays = {name: np.concatenate([kept[name], arrays[name]]) for name in arrays}
     with replace_file(path) as temporary:
         np.savez(temporary, **arrays)
 
 
-def read_answers(path: Path | None, task: str, manifest: pd.DataFrame) -> np.ndarray:
+def answer_datasets(run: Path, sources: Sequence[str], data_dir: Path) -> None:
+    """Add a trained network's predictions for the training images of datasets to its answers.
+
+    The datasets need not be labelled with what the network predicts. Their other splits are not
+    predicted: no held-out face is taught.
+
+    Args:
+        run: Folder of a finished run.
+        sources: Names of datasets.
+        data_dir: Folder of the datasets.
+
+    Raises:
+        FileNotFoundError: If `run` holds no finished run, or a dataset does not exist.
+        OSError: If the file cannot be written.
+
+    Example:
+        >>> run = Path("runs/emotion")
+        >>> answer_datasets(run, ("utkface", "lfw"), Path("data/raw"))  # doctest: +SKIP
+    """
+    if not (run / "network.keras").exists():
+        raise FileNotFoundError(f"{run}: holds no finished run; train one with `facekit train`.")
+    network = keras.saving.load_model(run / "network.keras", compile=False)
+    settings = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    course = restore_course(settings["course"])
+    for source in map(resolve_name, sources):
+        manifest = read_dataset(source, data_dir, settings["seed"])
+        crops, _ = cut_faces(course, manifest, data_dir, source)
+        learned = (manifest["split"] == "train").to_numpy()
+        save_answers(network, crops[learned], manifest[learned], run / ANSWERS)
+
+
+def read_answers(path: Path, task: str, manifest: pd.DataFrame) -> np.ndarray:
     """Return a teacher's predictions for the faces of a manifest.
 
     Args:
-        path: A file of `save_answers`; `None` if there is no teacher.
+        path: A file of `save_answers`.
         task: The attribute.
         manifest: The faces.
 
     Returns:
-        (faces, classes) float32, NaN for faces without a prediction.
+        (faces, classes) float32, NaN for faces without a prediction; (faces, 1) of NaN if the
+        teacher does not predict the attribute.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the teacher did not learn this attribute.
 
     Example:
         >>> faces = pd.DataFrame({"path": ["a.jpg"], **dict.fromkeys(BOX, np.nan)})
-        >>> read_answers(None, "gender", faces)
-        array([[nan]], dtype=float32)
+        >>> read_answers(Path("answers.npz"), "gender", faces)
+        Traceback (most recent call last):
+        FileNotFoundError: answers.npz: no such answers; train the teacher first with ...
     """
     names = _name_faces(manifest)
-    if path is None:
-        return np.full((len(names), 1), np.nan, np.float32)
     if not path.exists():
         raise FileNotFoundError(
-            f"{path}: no such answers; train the teacher first with "
-            "`facekit train COURSE --network teacher`."
+            f"{path}: no such answers; train the teacher first with `facekit train COURSE`."
         )
     with np.load(path) as kept:
         if task not in kept:
-            raise ValueError(f"{path}: holds no predictions of {task}; train a teacher of {task}.")
+            return np.full((len(names), 1), np.nan, np.float32)
         answers = pd.DataFrame(kept[task], index=kept["names"])
-    return answers[~answers.index.duplicated()].reindex(names).to_numpy(np.float32)
+    return answers[~answers.index.duplicated(keep="last")].reindex(names).to_numpy(np.float32)
+
+
+def average_answers(
+    teachers: Sequence[Path], tasks: Sequence[str], manifest: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """Return the mean prediction of all teachers that predict a face's attribute.
+
+    Args:
+        teachers: Files of `save_answers`.
+        tasks: The attributes.
+        manifest: The faces.
+
+    Returns:
+        For each task (faces, classes) float32, NaN for faces without a prediction; (faces, 1) of
+        NaN if no teacher predicts it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a teacher predicts none of the tasks.
+
+    Example:
+        >>> faces = pd.DataFrame({"path": ["a.jpg"], **dict.fromkeys(BOX, np.nan)})
+        >>> average_answers([], ["gender"], faces)
+        {'gender': array([[nan]], dtype=float32)}
+    """
+    given = {
+        path: {task: read_answers(path, task, manifest) for task in tasks} for path in teachers
+    }
+    for path, answers in given.items():
+        if all(answer.shape[1] == 1 for answer in answers.values()):
+            raise ValueError(f"{path}: holds no predictions of {', '.join(tasks)}.")
+    averages = {}
+    for task in tasks:
+        known = [answers[task] for answers in given.values() if answers[task].shape[1] > 1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # no teacher knows this face
+            averages[task] = (
+                np.nanmean(known, axis=0)
+                if known
+                else np.full((len(manifest), 1), np.nan, np.float32)
+            )
+    return averages
 
 
 def _name_faces(manifest: pd.DataFrame) -> list[str]:
@@ -109,7 +193,7 @@ def blend(targets: np.ndarray, answers: np.ndarray, share: float) -> np.ndarray:
     """Mix targets with a share of a teacher's predictions (Hinton et al., 2015).
 
     Args:
-        targets: (faces, classes); NaN rows have no label, and stay NaN.
+        targets: (faces, classes); the answer alone takes the place of a NaN row, without a label.
         answers: (faces, classes) or (faces, 1); where they are NaN, targets stay as they are.
         share: From 0 to 1.
 
@@ -120,5 +204,6 @@ def blend(targets: np.ndarray, answers: np.ndarray, share: float) -> np.ndarray:
         >>> blend(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]), 0.5)
         array([[0.75, 0.25]], dtype=float32)
     """
-    mixed = np.where(np.isnan(answers), targets, (1 - share) * targets + share * answers)
+    labels = np.where(np.isnan(targets), answers, targets)
+    mixed = np.where(np.isnan(answers), targets, (1 - share) * labels + share * answers)
     return mixed.astype(np.float32)

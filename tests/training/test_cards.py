@@ -117,8 +117,8 @@ class TestEpochs:
         ),
         (
             "small",
-            Origin("", teacher=Path("there/answers.npz"), teacher_share=0.5),
-            ["random weights", "a teacher, `answers.npz`, with a share of 0.5"],
+            Origin("", teachers=(Path("there/answers.npz"),), teacher_share=0.5),
+            ["random weights", "predictions of `there`, with a share of 0.5"],
         ),
     ],
 )

@@ -13,7 +13,7 @@ from facekit.datasets.adapters import read_dataset
 from facekit.datasets.manifest import save_manifest
 from facekit.networks.attributes import add_heads
 from facekit.registry import find_model, load_index
-from facekit.taxonomy import LABELS
+from facekit.taxonomy import EMOTIONS, LABELS
 from facekit.training import course as course_module
 from facekit.training import runs
 from facekit.training.course import COURSES, choose_network
@@ -32,30 +32,30 @@ def list_heads(network: keras.Model) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("network", "data", "start_from", "teacher", "options", "expected"),
+    ("network", "data", "start_from", "teachers", "options", "expected"),
     [
-        ("small", {}, None, None, {}, ""),
-        ("small", {}, None, None, {"epochs": 30, "seed": 0, "precision": "float32"}, ""),
-        ("small", {}, None, None, {"learning_rate": 0.001}, " --learning-rate 0.001"),
-        ("small", {}, None, None, {"teacher_share": 0.0}, " --teacher-share 0.0"),
+        ("small", {}, None, (), {}, ""),
+        ("small", {}, None, (), {"epochs": 30, "seed": 0, "precision": "float32"}, ""),
+        ("small", {}, None, (), {"learning_rate": 0.001}, " --learning-rate 0.001"),
+        ("small", {}, None, (), {"teacher_share": 0.0}, " --teacher-share 0.0"),
         (
-            "pretrained", {"sources": ("utkface", "fairface")}, None, None, {},
+            "pretrained", {"sources": ("utkface", "fairface")}, None, (), {},
             " --network pretrained --sources utkface,fairface",
         ),
         (
             "small", {"manifest": Path("all of them.parquet")}, Path("faces.keras"),
-            Path("answers.npz"), {"balance": 0.5},
-            " --manifest 'all of them.parquet' --start-from faces.keras --teacher answers.npz"
-            " --balance 0.5",
+            (Path("a.npz"), Path("b.npz")), {"balance": 0.5},
+            " --manifest 'all of them.parquet' --start-from faces.keras --balance 0.5"
+            " --teacher a.npz --teacher b.npz",
         ),
     ],
 )  # fmt: skip
 def test_a_command_has_the_options_that_differ(
-    network, data, start_from, teacher, options, expected
+    network, data, start_from, teachers, options, expected
 ):
     course = choose_network(COURSES["gender"], network)
     command = describe_command(
-        course, DataChoice(Path("my data"), **data), start_from, teacher, options
+        course, DataChoice(Path("my data"), **data), start_from, teachers, options
     )
     assert command == f"facekit train gender --data 'my data'{expected}"
 
@@ -139,7 +139,8 @@ def train(data_dir):
 def faces(data_dir) -> pd.DataFrame:
     """Read sixty faces, some of each split."""
     splits = ["train"] * 40 + ["validation"] * 6 + ["calibration"] * 6 + ["test"] * 8
-    return read_dataset("utkface", data_dir).assign(split=splits)
+    emotions = np.resize(EMOTIONS, len(splits))
+    return read_dataset("utkface", data_dir).assign(split=splits, emotion=emotions)
 
 
 @pytest.fixture
@@ -158,8 +159,8 @@ def stub_training(monkeypatch) -> list[tuple]:
 
 
 class TestTraining:
-    def test_three_attributes_teach_one_that_is_shipped(self, train, faces, tmp_path, capsys):
-        """Train all three from a manifest, then one from their layers and their predictions."""
+    def test_all_attributes_teach_one_that_is_shipped(self, train, faces, tmp_path, capsys):
+        """Train all four from a manifest, then one from their layers and their predictions."""
         faces.loc[:19, "gender"] = None  # these still teach age and ethnicity
         save_manifest(faces, tmp_path / "own.parquet")
         run = tmp_path / "faces"
@@ -195,7 +196,7 @@ class TestTraining:
         again = tmp_path / "run"
         again.mkdir()
         (again / "notes.txt").write_text("the user's own")
-        taught = {"start_from": run / "network.keras", "teacher": run / "answers.npz"}
+        taught = {"start_from": run / "network.keras", "teachers": (run / "answers.npz",)}
         train("gender", again, manifest=tmp_path / "own.parquet", **taught)
         assert {path.name for path in again.iterdir()} == {
             *FILES,
@@ -205,14 +206,14 @@ class TestTraining:
         }
         entry, path = find_model("gender", again)
         assert path == again / "gender" / "gender.onnx"
-        assert entry.input == {"size": 64, "channels": 1, "equalise": False}
+        assert entry.input == {"size": 64, "channels": 1, "equalise": False, "scale": 1.0}
         (figure,) = entry.tasks["gender"].metrics["figures"]
         assert (figure["source"], figure["count"], figure["figure"]) == ("utkface", 8, "accuracy")
         assert f"utkface test, 8 images: accuracy {figure['value']}" in capsys.readouterr().out
         command = json.loads((again / "config.json").read_text())["command"]
         assert shlex.split(command)[-8:] == [
-            "--start-from", str(taught["start_from"]), "--teacher", str(taught["teacher"]),
-            "--epochs", "1", "--batch-size", "16",
+            "--start-from", str(taught["start_from"]),
+            "--epochs", "1", "--batch-size", "16", "--teacher", str(run / "answers.npz"),
         ]  # fmt: skip
         card = (again / "gender" / "README.md").read_text()
         assert f"`{command}`" in card

@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace
 
 import keras
@@ -5,10 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from facekit.datasets.adapters import read_dataset
 from facekit.datasets.manifest import BOX, make_manifest
+from facekit.datasets.synthetic import make_synthetic
 from facekit.networks.attributes import add_heads
 from facekit.training import teachers
-from facekit.training.teachers import blend, read_answers, save_answers
+from facekit.training.course import build_network, make_course
+from facekit.training.tasks import TASKS
+from facekit.training.teachers import (
+    answer_datasets,
+    average_answers,
+    blend,
+    read_answers,
+    save_answers,
+)
 
 
 def list_images(*names: str, **columns) -> pd.DataFrame:
@@ -92,17 +103,19 @@ class TestAnswers:
         with np.load(answers.path) as kept:
             np.testing.assert_allclose(given, kept["gender"][[2, 0]], atol=1e-6)
 
-    def test_without_a_teacher_there_are_none(self):
-        given = read_answers(None, "gender", list_images("a.jpg", "b.jpg"))
+    def test_a_file_is_extended_and_the_later_answer_counts(self, answers, tmp_path):
+        path, faces = tmp_path / "more.npz", list_images("a.jpg", "b.jpg", "c.jpg")
+        save_answers(answers.network, answers.crops[:2], faces[:2], path)
+        save_answers(answers.network, answers.crops[[0, 2]], faces[1:], path)
+        with np.load(answers.path) as kept:
+            np.testing.assert_allclose(
+                read_answers(path, "gender", faces), kept["gender"][[0, 0, 2]], atol=1e-6
+            )
+
+    def test_another_attribute_has_none(self, answers):
+        given = read_answers(answers.path, "age", list_images("a.jpg", "b.jpg"))
         assert given.shape == (2, 1)
         assert np.isnan(given).all()
-
-    def test_another_attribute_is_an_error(self, answers):
-        with pytest.raises(
-            ValueError,
-            match=r"answers\.npz: holds no predictions of age; train a teacher of age\.",
-        ):
-            read_answers(answers.path, "age", list_images("a.jpg"))
 
     def test_a_missing_file_says_how_to_make_it(self, tmp_path):
         with pytest.raises(
@@ -110,6 +123,47 @@ class TestAnswers:
             match=r"gone\.npz: no such answers; train the teacher first with `facekit train COURSE",
         ):
             read_answers(tmp_path / "gone.npz", "gender", list_images("a.jpg"))
+
+
+class TestAverage:
+    def test_each_face_has_the_mean_of_those_who_know_it(self, answers, tmp_path):
+        faces, other = list_images("a.jpg", "b.jpg", "d.jpg"), tmp_path / "other.npz"
+        save_answers(answers.network, answers.crops[1:2], faces[:1], other)
+        own, others = (read_answers(path, "gender", faces) for path in (answers.path, other))
+        given = average_answers([answers.path, other], ["gender", "age"], faces)
+        np.testing.assert_allclose(given["gender"][0], (own[0] + others[0]) / 2, rtol=1e-6)
+        np.testing.assert_array_equal(given["gender"][1], own[1])
+        assert np.isnan(given["gender"][2]).all()
+        assert np.isnan(given["age"]).all()
+
+    def test_no_teachers(self):
+        given = average_answers([], ["gender"], list_images("a.jpg", "b.jpg"))
+        assert given["gender"].shape == (2, 1)
+        assert np.isnan(given["gender"]).all()
+
+    def test_a_teacher_of_nothing_wanted_is_an_error(self, answers):
+        with pytest.raises(ValueError, match=r"answers\.npz: holds no predictions of age, emotion"):
+            average_answers([answers.path], ["age", "emotion"], list_images("a.jpg"))
+
+
+class TestAnswerDatasets:
+    def test_training_faces_of_a_dataset_without_labels(self, tmp_path):
+        make_synthetic(tmp_path / "synthetic", count=40, size=48)
+        course = make_course(TASKS["emotion"], widths=(4, 4))
+        run = tmp_path / "run"
+        run.mkdir()
+        build_network(course).save(run / "network.keras")
+        settings = {"seed": 0, "course": course.describe()}
+        (run / "config.json").write_text(json.dumps(settings))
+        answer_datasets(run, ["synthetic"], tmp_path)
+        faces = read_dataset("synthetic", tmp_path, seed=0)
+        given = read_answers(run / "answers.npz", "emotion", faces)
+        assert given.shape == (40, 7)
+        np.testing.assert_array_equal(np.isfinite(given).all(axis=1), faces["split"] == "train")
+
+    def test_a_run_must_be_finished(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="run: holds no finished run; train one with"):
+            answer_datasets(tmp_path / "run", ["synthetic"], tmp_path)
 
 
 class TestBlend:
@@ -130,11 +184,12 @@ class TestBlend:
             blend(self.TARGETS, np.full((2, 1), np.nan, np.float32), 0.7), self.TARGETS
         )
 
-    def test_a_missing_label_stays_missing(self):
-        targets = np.array([[np.nan, np.nan], [0.05, 0.95]], np.float32)
-        learned = blend(targets, np.full((2, 2), 0.5, np.float32), 0.5)
-        assert np.isnan(learned[0]).all()
-        np.testing.assert_allclose(learned[1], [0.275, 0.725], atol=1e-6)
+    def test_without_a_label_the_answer_counts_alone(self):
+        targets = np.array([[np.nan, np.nan], [0.05, 0.95], [np.nan, np.nan]], np.float32)
+        answers = np.array([[0.2, 0.8], [0.5, 0.5], [np.nan, np.nan]], np.float32)
+        learned = blend(targets, answers, 0.5)
+        np.testing.assert_allclose(learned[:2], [[0.2, 0.8], [0.275, 0.725]], atol=1e-6)
+        assert np.isnan(learned[2]).all()
 
     def test_no_images(self):
         assert blend(self.TARGETS[:0], np.full((0, 1), np.nan, np.float32), 0.7).shape == (0, 2)
