@@ -186,4 +186,5 @@ def tabulate_shown_by_age(
         if own.any():
             table = tabulate_shown({"gender": answer[own]}, {"gender": labels[own]}, constants)
             tables.append(table.assign(age=name)[["age", "faces", "shown", "right"]])
-    return pd.concat(tables, ignore_index=True)
+    empty = pd.DataFrame(columns=["age", "faces", "shown", "right"])
+    return pd.concat(tables, ignore_index=True) if tables else empty
