@@ -225,7 +225,7 @@ def name_answer(profile: Profile, attribute: str) -> str:
         return ""
     if not profile.is_sure("age" if attribute == "age_range" else attribute):
         return NOT_SURE
-    return str(round_ages(value)) if attribute == "age" else value
+    return str(round_ages(value) if attribute == "age" else value)
 
 
 def name_unsure(profile: Profile) -> str:

@@ -54,13 +54,9 @@ Views show a label if its probability is at least the threshold of its attribute
 otherwise; tables keep the label and its probability. Thresholds are fitted on the same predictions
 as all constants: of the least sure labels that are shown {share:.0%} are right, and, with 95%
 confidence, at least {share:.0%} of all that are shown. For age the label is the age class.
-Measured on test faces:
+Measured on test faces, and for gender by true age, too:
 
 {shown}
-
-Gender, by true age:
-
-{shown_by_age}
 
 A face whose detector score is below {score} is drawn as "face?", without labels. {detections}
 """
@@ -165,7 +161,7 @@ def write_card(
     coverage = tabulate_coverage(served["age"], test["age"], constants.age_levels)
     same = find_same_faces(test["gender"], test["age"])
     ages = np.where(same >= 0, labels["age"].astype(float)[same], np.nan)
-    shown_by_age = tabulate_shown_by_age(served["gender"], labels["gender"], ages, constants)
+    by_age = tabulate_shown_by_age(served["gender"], labels["gender"], ages, constants)
     shown = pd.DataFrame(
         {
             "true age": coverage.index,
@@ -200,19 +196,19 @@ def write_card(
         less=figures["profile right, less confident half"],
         note=NOTE if "validation" in split else "",
         share=SHARE_RIGHT,
-        shown=_format_shown(tabulate_shown(served, labels, constants)),
-        shown_by_age=_format_shown(shown_by_age.rename(columns={"age": "true age"})),
+        shown=_format_shown(tabulate_shown(served, labels, constants), by_age),
         score=constants.thresholds[SCORE],
         detections=_describe_detections(detections, constants.thresholds[SCORE]),
     )
 
 
-def _format_shown(table: pd.DataFrame) -> str:
+def _format_shown(table: pd.DataFrame, by_age: pd.DataFrame) -> str:
+    both = pd.concat([table, by_age.assign(attribute="gender, " + by_age["age"])])[table.columns]
     shares = {
-        name: table[name].map("{:.1%}".format).where(table[name].notna(), "")
+        name: both[name].map("{:.1%}".format).where(both[name].notna(), "")
         for name in ("shown", "right")
     }
-    return make_markdown(table.assign(**shares).rename(columns={"right": "right of these"}))
+    return make_markdown(both.assign(**shares).rename(columns={"right": "right of these"}))
 
 
 def _describe_detections(detections: pd.DataFrame | None, score: float) -> str:

@@ -63,8 +63,11 @@ def name_answers(profile: Profile) -> dict[str, str | list[str]]:
         >>> answers["gender"], answers["emotion"], answers["unsure"], answers["note"]
         ('male', 'not sure', ['emotion'], 'not sure of emotion')
     """
-    shown = {name: name_answer(profile, name) for name in (*ATTRIBUTES, "age_range")}
-    return shown | {"unsure": list(profile.unsure), "note": name_unsure(profile)}
+    return {
+        **{name: name_answer(profile, name) for name in (*ATTRIBUTES, "age_range")},
+        "unsure": list(profile.unsure),
+        "note": name_unsure(profile),
+    }
 
 
 class UploadAnalyzer(anywidget.AnyWidget):

@@ -550,7 +550,7 @@ class TestFuse:
     @pytest.mark.parametrize("attribute", ATTRIBUTES)
     def test_labels_below_their_threshold_are_not_sure(self, attribute):
         answers = {name: np.eye(len(LABELS[name]))[[1]] for name in ATTRIBUTES}
-        thresholds = dict.fromkeys(ATTRIBUTES, 1.0) | {attribute: NEVER}
+        thresholds = dict.fromkeys(ATTRIBUTES, 0.99) | {attribute: NEVER}
         (profile,) = fuse_profiles(answers, make_constants(thresholds=thresholds))
         assert profile.unsure == (attribute,)
 
