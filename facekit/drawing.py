@@ -20,7 +20,7 @@ EMOTION_COLOURS = {
 PLAIN_COLOUR = "#FFFFFF"
 UNSURE_COLOUR = "#BBBBBB"  # of what may be no face
 UNSURE_LABEL = "face?"
-DASHES = 12  # of the outline around what may be no face: dashes and gaps along its longer side
+DASHES = 5  # of the outline around what may be no face: dashes and gaps along its longer side
 SHADE = (0, 0, 0, 190)
 
 LEAST_SIDE = 640  # pixels; a smaller picture is enlarged, because its labels would not fit

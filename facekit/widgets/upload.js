@@ -297,10 +297,11 @@ function render({ model, el }) {
 
   function drawRows() {
     body.replaceChildren();
-    for (const [key, { name, rows, answers, urls }] of pictures) {
+    for (const [key, { name, rows, labels, answers, urls }] of pictures) {
       rows.forEach((row, face) => {
         const show = make("button", { type: "button", className: "facekit-thumb", ariaLabel: `Open face ${face} of ${name}` },
-          make("img", { src: urls[1 + face], alt: "" }), `#${face}`);
+          make("img", { src: urls[1 + face], alt: "" }),
+          `#${face}${answers[face].unsure.includes("face") ? ` ${labels[face][0]}` : ""}`);
         const { age, age_range, gender, emotion } = answers[face];
         const range = isSure(answers[face], "age") ? make("span", { className: "facekit-quiet" }, ` (${age_range})`) : null;
         const cells = [show, name, make("span", {}, age, range), gender,
