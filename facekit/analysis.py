@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from facekit.drawing import draw_faces
-from facekit.faces import COLUMNS, INTEGER_COLUMNS, TEXT_COLUMNS, Faces, Profile
+from facekit.drawing import UNSURE_LABEL, draw_faces
+from facekit.faces import (
+    COLUMNS,
+    FACE,
+    INTEGER_COLUMNS,
+    TEXT_COLUMNS,
+    Faces,
+    Profile,
+    name_answer,
+)
 from facekit.files import show_name
 from facekit.images import encode_jpeg, make_data_uri
 from facekit.taxonomy import EMOTIONS, LANDMARKS
@@ -22,16 +30,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VIEW_SIDE = 900  # pixels; the longest side of a notebook's picture, so that its file stays small
-# The columns of a notebook's table.
-SHOWN_COLUMNS = (
-    "face",
-    "age_years",
-    "age_range",
-    "gender",
-    "emotion",
-    "ethnicity",
-    "confidence_score",
-)
+# The columns with labels of a notebook's table, and what each shows.
+SHOWN_ANSWERS = {
+    "age_years": "age",
+    "age_range": "age_range",
+    "gender": "gender",
+    "emotion": "emotion",
+    "ethnicity": "ethnicity",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,12 +168,19 @@ class Analysis:
         return draw_faces(self.pixels, self.faces, self.profiles, self.numbers)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the picture, then a table with one row per face."""
-        table = (
-            self.to_frame()[list(SHOWN_COLUMNS)]
-            .dropna(axis="columns", how="all")
-            .to_html(index=False, border=0, na_rep="")
-        )
+        """Return what a notebook shows: the picture, then a table with one row per face.
+
+        The table holds "not sure" in place of labels whose probability is below the threshold.
+        """
+        frame = self.to_frame()
+        shown = frame[["face"]].astype("str")
+        is_doubted = np.array([FACE in profile.unsure for profile in self.profiles], bool)
+        shown.loc[is_doubted, "face"] += f", {UNSURE_LABEL}"
+        for column, attribute in SHOWN_ANSWERS.items():
+            if frame[column].notna().any():
+                shown[column] = [name_answer(profile, attribute) for profile in self.profiles]
+        shown["confidence_score"] = frame["confidence_score"]
+        table = shown.dropna(axis="columns", how="all").to_html(index=False, border=0, na_rep="")
         about = self._count_faces()
         if self.pixels is None:
             return f"<p>{about}</p>{table}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from facekit.faces import Faces, Profile
+from facekit.faces import FACE, Faces, Profile, name_answer, name_unsure
 
 # The palette of Okabe and Ito, whose colours a colour-blind reader can distinguish.
 EMOTION_COLOURS = {
@@ -18,6 +18,9 @@ EMOTION_COLOURS = {
     "neutral": "#FFFFFF", "sadness": "#56B4E9", "surprise": "#E69F00",
 }  # fmt: skip
 PLAIN_COLOUR = "#FFFFFF"
+UNSURE_COLOUR = "#BBBBBB"  # of what may be no face
+UNSURE_LABEL = "face?"
+DASHES = 5  # of the outline around what may be no face: dashes and gaps along its longer side
 SHADE = (0, 0, 0, 190)
 
 LEAST_SIDE = 640  # pixels; a smaller picture is enlarged, because its labels would not fit
@@ -36,7 +39,8 @@ def draw_faces(
     Args:
         pixels: HxWx3 RGB uint8.
         faces: The faces in it.
-        profiles: One profile per face. The predicted emotion is the colour of the box.
+        profiles: One profile per face. The predicted emotion is the colour of the box; the box is
+            white without one, and grey and dashed if the face is not sure.
         numbers: One number per face, for the labels; by default the faces are counted from 0.
 
     Returns:
@@ -56,10 +60,13 @@ def draw_faces(
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     boxes = (faces.boxes_xyxy + 0.5) * scale
     landmarks = (faces.landmarks_xy + 0.5) * scale
-    colours = [EMOTION_COLOURS.get(profile.emotion or "", PLAIN_COLOUR) for profile in profiles]
     pen = ImageDraw.Draw(picture, "RGBA")
-    for box, points, colour in zip(boxes, landmarks, colours, strict=True):
+    for box, points, profile in zip(boxes, landmarks, profiles, strict=True):
+        colour = choose_colour(profile)
         width = max(2, round(THINNEST_SHARE * max(picture.size)), round(0.012 * (box[2] - box[0])))
+        if FACE in profile.unsure:
+            _draw_dashes(pen, box, colour, width)
+            continue
         pen.rectangle(_grow(box, width), outline=SHADE, width=width)
         pen.rectangle(_grow(box, 0), outline=colour, width=width)
         for x, y in points[~np.isnan(points).any(axis=1)]:
@@ -78,6 +85,30 @@ def draw_faces(
     return np.array(picture)
 
 
+def choose_colour(profile: Profile) -> str:
+    """Return the colour of a face's box: that of the emotion, if it is sure.
+
+    Example:
+        >>> choose_colour(Profile(emotion="anger")), choose_colour(Profile())
+        ('#D55E00', '#FFFFFF')
+    """
+    if FACE in profile.unsure:
+        return UNSURE_COLOUR
+    return EMOTION_COLOURS.get(name_answer(profile, "emotion"), PLAIN_COLOUR)
+
+
+def _draw_dashes(pen: ImageDraw.ImageDraw, box: np.ndarray, colour: str, width: int) -> None:
+    """Draw a dashed outline around what may be no face."""
+    left, top, right, bottom = box
+    step = max(right - left, bottom - top) / (2 * DASHES - 1)
+    for start in np.arange(left, right, 2 * step):
+        for y in (top, bottom):
+            pen.line((start, y, min(start + step, right), y), fill=colour, width=width)
+    for start in np.arange(top, bottom, 2 * step):
+        for x in (left, right):
+            pen.line((x, start, x, min(start + step, bottom)), fill=colour, width=width)
+
+
 def _grow(box: np.ndarray, by: float) -> tuple[float, ...]:
     return (box[0] - by, box[1] - by, box[2] + by, box[3] + by)
 
@@ -90,23 +121,28 @@ def write_label(profile: Profile, number: int | None) -> list[str]:
         number: The face's number in the table's column `face`; `None` leaves it out.
 
     Returns:
-        Up to three lines: age and gender, emotion, ethnicity; only those that were predicted.
+        Up to four lines: age and gender, emotion, ethnicity, and of which attributes the prediction
+        is not sure; only those that were predicted. "face?" if the face itself is not sure.
 
     Example:
-        >>> profile = Profile(age_years=31.4, emotion="happiness", emotion_probability=0.87)
+        >>> from dataclasses import replace
+        >>> profile = Profile(age_years=31.4, emotion="happiness", emotion_probability=0.97)
         >>> write_label(profile, number=2)
-        ['#2  31', 'happiness 87%']
+        ['#2  31', 'happiness 97%']
+        >>> write_label(replace(profile, unsure=("age",)), number=2)
+        ['#2  happiness 97%', 'not sure of age']
     """
-    who = []
-    if profile.age_years is not None:
-        who.append(f"{profile.age_years:.0f}")
-    if profile.gender is not None:
-        who.append(profile.gender)
-    lines = [", ".join(who)] if who else []
-    if profile.emotion is not None:
-        lines.append(f"{profile.emotion} {profile.emotion_probability:.0%}")
-    if profile.ethnicity is not None:
-        lines.append(f"{profile.ethnicity} {profile.ethnicity_probability:.0%}")
+    if FACE in profile.unsure:
+        lines = [UNSURE_LABEL]
+    else:
+        who = [name_answer(profile, name) for name in ("age", "gender") if profile.is_sure(name)]
+        lines = [", ".join(who)] if who else []
+        lines += [
+            f"{getattr(profile, name)} {getattr(profile, f'{name}_probability'):.0%}"
+            for name in ("emotion", "ethnicity")
+            if profile.is_sure(name)
+        ]
+        lines += filter(None, [name_unsure(profile)])
     if lines and number is not None:
         lines[0] = f"#{number}  {lines[0]}"
     return lines

@@ -1,7 +1,8 @@
 """The records that all modules share: `Faces` (where the faces are) and `Profile` (one per face).
 
 Boxes are x1, y1, x2, y2 and landmarks are x, y, in pixels of the picture given. Records only check
-themselves; `detection` and `fusion` make them, and `analysis` joins them.
+themselves; `detection` and `fusion` make them, and `analysis` joins them. What every view shows of
+an attribute comes from `name_answer`: its label, or "not sure".
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facekit.taxonomy import EMOTIONS, LANDMARKS
+from facekit.taxonomy import ATTRIBUTES, EMOTIONS, LANDMARKS
 
 COLUMNS = (
     "image", "frame", "face", "x1", "y1", "x2", "y2", "score",
@@ -22,6 +23,8 @@ COLUMNS = (
 )  # fmt: skip
 TEXT_COLUMNS = ("image", "age_range", "gender", "emotion", "ethnicity")
 INTEGER_COLUMNS = ("frame", "face")
+NOT_SURE = "not sure"  # shown in place of a label whose probability is too low
+FACE = "face"  # in `Profile.unsure`, beside the attributes
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,17 +147,21 @@ class Profile:
         age_years: Mean of the age distribution, years.
         age_low, age_high: Bounds of the age interval, years. On test faces of UTKFace it held 80%
             of the true ages, 75% to 92% by age class.
-        age_range: Name of the age class.
+        age_range: Name of the age class of the rounded age.
         gender, emotion, ethnicity: Predicted labels.
         gender_probability, emotion_probability, ethnicity_probability: Probability of the predicted
             label, 0 to 1.
         emotion_probabilities: One per emotion, in the order of `taxonomy.EMOTIONS`, summing to 1;
             empty if emotion was not requested.
         confidence_score: 0 to 1; the higher, the more likely the whole profile is right.
+        unsure: The attributes whose probability is below their threshold: views show "not sure" in
+            place of the label. `face` is among them if the detector's score is below its threshold;
+            then all attributes are.
 
     Example:
-        >>> Profile(gender="female", gender_probability=0.9).age_years is None
-        True
+        >>> profile = Profile(gender="female", gender_probability=0.6, unsure=("gender",))
+        >>> profile.age_years is None, profile.is_sure("gender")
+        (True, False)
     """
 
     age_years: float | None = None
@@ -169,3 +176,68 @@ class Profile:
     ethnicity_probability: float | None = None
     confidence_score: float | None = None
     emotion_probabilities: tuple[float, ...] = ()
+    unsure: tuple[str, ...] = ()
+
+    def is_sure(self, attribute: str) -> bool:
+        """Return whether an attribute was requested, and its label is shown.
+
+        Args:
+            attribute: One of `taxonomy.ATTRIBUTES`.
+        """
+        value = self.age_years if attribute == "age" else getattr(self, attribute)
+        return value is not None and attribute not in self.unsure
+
+
+def round_ages(ages_years: float | np.ndarray) -> np.ndarray:
+    """Return ages in whole years, as views show them and as age classes are read off them.
+
+    Ages are rounded to tenths first, because tables hold tenths.
+
+    Args:
+        ages_years: Years, of any shape.
+
+    Example:
+        >>> round_ages(np.array([38.6, 27.46])).tolist()
+        [39, 28]
+    """
+    return np.rint(np.round(ages_years, 1)).astype(int)
+
+
+def name_answer(profile: Profile, attribute: str) -> str:
+    """Return what views show of an attribute: the label, or "not sure".
+
+    Args:
+        profile: Predicted attributes of the face.
+        attribute: One of `taxonomy.ATTRIBUTES`, or `age_range`. For `age`, the label is the age in
+            whole years.
+
+    Returns:
+        The label; `NOT_SURE` if its probability is below the threshold; "" if the attribute was not
+        requested.
+
+    Example:
+        >>> profile = Profile(emotion="fear", age_years=38.6, age_range="28-45", unsure=("age",))
+        >>> [name_answer(profile, name) for name in ("emotion", "age", "age_range", "gender")]
+        ['fear', 'not sure', 'not sure', '']
+    """
+    value = profile.age_years if attribute == "age" else getattr(profile, attribute)
+    if value is None:
+        return ""
+    if not profile.is_sure("age" if attribute == "age_range" else attribute):
+        return NOT_SURE
+    return str(round_ages(value) if attribute == "age" else value)
+
+
+def name_unsure(profile: Profile) -> str:
+    """Return a note on the attributes whose label is not shown, or "".
+
+    Example:
+        >>> name_unsure(Profile(gender="male", age_years=38.6, emotion="fear", unsure=("age",)))
+        'not sure of age'
+        >>> name_unsure(Profile(age_years=38.6, unsure=("age",)))
+        'not sure'
+    """
+    unsure = [name for name in ATTRIBUTES if name_answer(profile, name) == NOT_SURE]
+    if not unsure or not any(profile.is_sure(name) for name in ATTRIBUTES):
+        return NOT_SURE if unsure else ""
+    return f"{NOT_SURE} of {', '.join(unsure)}"

@@ -256,8 +256,12 @@ class FaceAnalyzer:
             for pixels, faces in zip(checked, found, strict=True)
             if len(faces)
         ]
+        # A cropped image is a face, because the caller says so.
+        scores = None if self.cropped or not parts else np.concatenate([f.scores for f in found])
         profiles = iter(
-            fuse_profiles(self.infer(parts), load_constants(), self.age_scheme) if parts else ()
+            fuse_profiles(self.infer(parts), load_constants(), self.age_scheme, scores)
+            if parts
+            else ()
         )
         return [
             Analysis(name, faces, tuple(next(profiles) for _ in range(len(faces))), pixels=pixels)

@@ -2,6 +2,7 @@ import base64
 import io
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -155,6 +156,22 @@ class TestNotebookView:
         assert repr(analysis) == r"<Analysis of caf\xe9.jpg: 1 face>"
         assert analysis.to_frame()["image"].tolist() == [r"caf\xe9.jpg"]
         assert analysis.to_dicts()[0]["image"] == name, "opens the file"
+
+    def test_labels_that_are_not_sure_are_not_shown(self):
+        profiles = (
+            replace(PROFILE, unsure=("age", "emotion")),
+            replace(PROFILE, unsure=("face", "age", "gender", "emotion")),
+        )
+        analysis = Analysis("", make_faces(2), profiles)
+        view = analysis._repr_html_()
+        assert PROFILE.age_range not in view
+        assert PROFILE.emotion not in view
+        assert view.count(f"<td>{PROFILE.gender}</td>") == 1
+        assert view.count("<td>not sure</td>") == 7
+        assert "<td>1, face?</td>" in view
+        frame = analysis.to_frame()
+        assert list(frame.columns) == list(COLUMNS)
+        assert frame["emotion"].tolist() == [PROFILE.emotion] * 2  # a table keeps the label
 
     def test_nobody(self):
         assert "0 faces" in Analysis("", make_faces(0), ())._repr_html_()

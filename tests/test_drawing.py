@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import ImageColor
 
 from facekit import drawing
 from facekit.analysis import Analysis
-from facekit.drawing import EMOTION_COLOURS, LEAST_SIDE, write_label
+from facekit.drawing import EMOTION_COLOURS, LEAST_SIDE, PLAIN_COLOUR, write_label
 from facekit.faces import Faces, Profile
 from facekit.taxonomy import EMOTIONS
 
@@ -110,6 +112,42 @@ def test_boxes_have_the_colour_of_the_emotion(emotion):
         )
     )
     assert tuple(picture[300, 301]) == ImageColor.getrgb(EMOTION_COLOURS[emotion])
+
+
+@pytest.mark.parametrize(
+    ("unsure", "lines"),
+    [
+        ((), ["31, female", "happiness 87%", "asian 70%"]),
+        (("age",), ["female", "happiness 87%", "asian 70%", "not sure of age"]),
+        (("emotion",), ["31, female", "asian 70%", "not sure of emotion"]),
+        (("age", "gender"), ["happiness 87%", "asian 70%", "not sure of age, gender"]),
+        (("age", "gender", "emotion", "ethnicity"), ["not sure"]),
+        (("face", "age", "gender", "emotion", "ethnicity"), ["face?"]),
+    ],
+)
+def test_labels_say_what_is_not_sure(unsure, lines):
+    profile = replace(FULL, unsure=unsure)
+    assert write_label(profile, None) == lines
+    assert write_label(profile, 3) == [f"#3  {lines[0]}", *lines[1:]]
+
+
+def test_an_emotion_that_is_not_sure_has_no_colour():
+    profile = replace(FULL, unsure=("emotion",))
+    picture = Analysis.draw(make_analysis((700, 700), [(300, 200, 500, 420)], [profile]))
+    assert tuple(picture[300, 301]) == ImageColor.getrgb(PLAIN_COLOUR)
+
+
+def test_what_may_be_no_face_has_a_dashed_outline_without_landmarks():
+    points = np.array([[[350, 260]] * 5], np.float32)
+    profile = replace(FULL, unsure=("face", "age", "gender", "emotion", "ethnicity"))
+    box = (300, 200, 500, 420)
+    changed = find_changed(
+        Analysis.draw(make_analysis((700, 700), [box], [profile], landmarks=points))
+    )
+    assert not changed[cover(changed.shape, box, -6)].any()
+    left = changed[200:420, 299:302].any(axis=1)
+    assert 0.3 < left.mean() < 0.7
+    assert np.diff(left.astype(int)).any()
 
 
 def test_the_picture_given_is_not_drawn_into():

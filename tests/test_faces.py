@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from facekit.faces import Faces
+from facekit.faces import NOT_SURE, Faces, Profile, name_answer, name_unsure, round_ages
 
 
 def make_faces(count) -> Faces:
@@ -100,3 +102,40 @@ def test_a_notebook_shows_a_line_per_face(count, heading):
     view = faces._repr_html_()
     assert heading in view
     assert view.count("<tr>") == count
+
+
+@pytest.mark.parametrize(
+    ("attribute", "label"),
+    [
+        ("age", "39"),
+        ("age_range", "28-45"),
+        ("gender", "male"),
+        ("emotion", "fear"),
+        ("ethnicity", "asian"),
+    ],
+)
+def test_an_answer_is_its_label_or_not_sure(attribute, label):
+    profile = Profile(
+        age_years=38.6, age_range="28-45", gender="male", emotion="fear", ethnicity="asian"
+    )
+    assert name_answer(profile, attribute) == label
+    name = attribute.removesuffix("_range")
+    doubted = replace(profile, unsure=(name,))
+    assert name_answer(doubted, attribute) == NOT_SURE == "not sure"
+    assert (name_unsure(profile), name_unsure(doubted)) == ("", f"not sure of {name}")
+    assert name_answer(Profile(unsure=(name,)), attribute) == ""  # it was not requested
+    assert (profile.is_sure(name), doubted.is_sure(name), Profile().is_sure(name)) == (
+        True,
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("age_years", "years"),
+    [(0.0, 0), (27.44, 27), (27.46, 28), (27.5, 28), (38.6, 39), (100.0, 100)],
+)
+def test_ages_are_rounded_as_in_the_table(age_years, years):
+    assert round_ages(age_years) == years
+    assert round_ages(np.array([age_years])).tolist() == [years]
+    assert name_answer(Profile(age_years=age_years), "age") == str(years)

@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, ImageCms
 import facekit
 from facekit import pipeline
 from facekit.faces import COLUMNS
+from facekit.fusion import load_constants
 from facekit.inference import run_model
 from facekit.pipeline import Crops
 from facekit.registry import (
@@ -24,6 +25,18 @@ from facekit.registry import (
 )
 from facekit.taxonomy import EMOTIONS, LABELS
 from facekit.video import VideoWriter
+
+
+@pytest.mark.parametrize(("options", "unsure"), [({}, ("face", "gender")), ({"cropped": True}, ())])
+def test_a_detection_with_a_low_score_may_be_no_face(options, unsure, portraits, monkeypatch):
+    """Of a cropped image the caller says that it is a face."""
+    constants = replace(load_constants(), thresholds={"gender": 0, "score": 2})
+    monkeypatch.setattr(pipeline, "load_constants", lambda: constants)
+    analyzer = facekit.FaceAnalyzer(("gender",), **options)
+    black, portrait = np.zeros((90, 90, 3), np.uint8), portraits["astronaut.png"]
+    analyses = analyzer.analyze_images([black, portrait])
+    assert analyses[1].profiles[0].unsure == unsure
+    assert analyses[1].to_frame()["gender"].tolist() == ["female"]
 
 
 def test_portrait(portraits):

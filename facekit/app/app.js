@@ -13,10 +13,9 @@ function make(tag, properties = {}, ...children) {
   return node;
 }
 
-const percent = (share) => `${Math.round(100 * share)}%`;
 const count = (number) => `${number} ${number === 1 ? "face" : "faces"}`;
 const years = (range) => range && `${range.replace("-", "–")} years`;
-const describe = ({ age_range, gender, emotion }) => [years(age_range), gender, emotion].filter(Boolean).join(", ");
+const describe = ({ age_range, gender, emotion, unsure }) => [years(age_range), gender, emotion, unsure].filter(Boolean).join(", ");
 
 function makeBar(name, share, number, emotion = null) {
   const track = make("span", { className: "facekit-track", "aria-hidden": "true" });
@@ -26,17 +25,14 @@ function makeBar(name, share, number, emotion = null) {
 }
 
 function makeCard(card) {
-  const { sure, emotion } = card;
-  const node = make("li", { className: "facekit-card app-card", "data-emotion": sure ? emotion : null, "data-unsure": sure ? null : "" });
+  const { age_range, gender, emotion, unsure } = card;
+  const sure = age_range || gender || emotion;
+  const node = make("li", { className: "facekit-card app-card", "data-emotion": emotion, "data-unsure": sure ? null : "" });
   node.append(make("span", { className: "facekit-quiet app-number" }, `#${card.number}`));
-  if (card.sure) {
-    if (card.age_range) node.append(make("p", { className: "app-age" }, years(card.age_range)));
-    if (card.gender) node.append(make("p", { className: "app-gender" }, card.gender));
-    if (card.emotion) node.append(make("p", { className: "app-emotion" }, make("span", { className: "facekit-chip" }, card.emotion)));
-  } else {
-    node.append(make("p", { className: "app-age" }, "Not sure"), make("p", { className: "app-perhaps facekit-quiet" }, `perhaps ${describe(card)}`));
-  }
-  node.append(make("div", { className: "facekit-bars", role: "list" }, makeBar("confidence", card.confidence, percent(card.confidence))));
+  if (age_range) node.append(make("p", { className: "app-age" }, years(age_range)));
+  if (gender) node.append(make("p", { className: "app-gender" }, gender));
+  if (emotion) node.append(make("p", { className: "app-emotion" }, make("span", { className: "facekit-chip" }, emotion)));
+  if (unsure) node.append(make("p", { className: sure ? "app-unsure facekit-quiet" : "app-age" }, unsure));
   return node;
 }
 
@@ -86,22 +82,23 @@ function render({ model, el }) {
     cards.replaceChildren(...shown.map(makeCard));
     if (Date.now() - spokenAt < 1000 * READ_OUT_SECONDS) return;
     spokenAt = Date.now();
-    const words = shown.map((card) => (card.sure ? describe(card) : "not sure")).join("; ");
+    const words = shown.map(describe).join("; ");
     if (spoken.textContent !== words) spoken.textContent = words;
   }
 
   function drawCounts() {
     const shown = model.get("counts");
     since.textContent = shown.minutes === 1 ? "The last minute" : `The last ${shown.minutes} minutes`;
-    const left = shown.unsure === shown.faces ? "any" : `${shown.unsure}, which ${shown.unsure === 1 ? "is" : "are"} not counted below`;
-    total.replaceChildren(make("strong", {}, shown.faces), ` ${shown.faces === 1 ? "face" : "faces"}`,
-      make("span", { className: "facekit-quiet" }, shown.unsure ? ` · not sure of ${left}` : ""));
-    counts.hidden = shown.faces === shown.unsure;
-    const sure = Math.max(shown.faces - shown.unsure, 1);
-    counts.replaceChildren(...Object.entries(TITLES).map(([name, title]) => make("div", { className: "facekit-card" },
-      make("h3", { className: "facekit-quiet" }, title),
-      make("div", { className: "facekit-bars", role: "list", ariaLabel: title }, ...Object.entries(shown[name]).map(([label, number]) =>
-        makeBar(name === "age_range" ? label.replace("-", "–") : label, number / sure, number, name === "emotion" ? label : null))))));
+    total.replaceChildren(make("strong", {}, shown.faces), ` ${shown.faces === 1 ? "face" : "faces"}`);
+    counts.hidden = !shown.faces;
+    counts.replaceChildren(...Object.entries(TITLES).map(([name, title]) => {
+      const labels = Object.entries(shown[name]);
+      const sure = labels.reduce((sum, [, number]) => sum + number, 0);
+      return make("div", { className: "facekit-card" },
+        make("h3", { className: "facekit-quiet" }, `${title}: sure of ${sure} of ${shown.faces}`),
+        make("div", { className: "facekit-bars", role: "list", ariaLabel: title }, ...labels.map(([label, number]) =>
+          makeBar(name === "age_range" ? label.replace("-", "–") : label, number / Math.max(sure, 1), number, name === "emotion" ? label : null))));
+    }));
   }
 
   const drawings = { message: drawMessage, picture: drawPicture, cards: drawCards, counts: drawCounts };

@@ -59,7 +59,7 @@ class FolderWatch:
         self._done.add((path, modified))
         try:
             analysis = self.analyzer.analyze(path)
-            drawn = self.board.hide_unsure(analysis).draw()
+            drawn = analysis.draw()
         except Exception as error:  # any, because the other pictures of the folder wait
             self.board.message = (
                 str(error).replace(str(path), path.name)

@@ -11,39 +11,35 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from facekit.faces import Profile
+from facekit.faces import Profile, name_unsure
 from facekit.taxonomy import EMOTIONS, GENDERS, name_age_ranges
 
-# Among UTKFace's test faces, age class and gender are both right in 38% of those with a lower
-# confidence, and in 62% of the others.
-SURE_FROM = 0.5
 MINUTES = 10.0
 
 
-def describe_face(number: int, profile: Profile, sure_from: float = SURE_FROM) -> dict:
+def describe_face(number: int, profile: Profile) -> dict:
     """Return the content of a face's card.
 
     Args:
         number: Number of the face.
         profile: Predicted attributes of the face.
-        sure_from: Confidence, 0 to 1, below which the card says "Not sure".
 
     Returns:
-        `number`, `sure`, `confidence`, and the predicted `age_range`, `gender` and `emotion`, which
-        are `None` if they were not requested.
+        `number`; the predicted `age_range`, `gender` and `emotion`, which are `None` if they were
+        not requested or are not sure; and `unsure`, a note on those that are not sure.
 
     Example:
-        >>> describe_face(3, Profile(gender="female", confidence_score=0.8))["sure"]
-        True
+        >>> profile = Profile(gender="female", emotion="fear", unsure=("emotion",))
+        >>> card = describe_face(3, profile)
+        >>> card["gender"], card["emotion"], card["unsure"]
+        ('female', None, 'not sure of emotion')
     """
-    confidence = profile.confidence_score or 0.0
     return {
         "number": number,
-        "sure": confidence >= sure_from,
-        "confidence": round(confidence, 2),
-        "age_range": profile.age_range,
-        "gender": profile.gender,
-        "emotion": profile.emotion,
+        "age_range": profile.age_range if profile.is_sure("age") else None,
+        "gender": profile.gender if profile.is_sure("gender") else None,
+        "emotion": profile.emotion if profile.is_sure("emotion") else None,
+        "unsure": name_unsure(profile),
     }
 
 
@@ -69,7 +65,7 @@ class Tally:
 
     Example:
         >>> tally = Tally(minutes=1)
-        >>> tally.see("a", describe_face(0, Profile(gender="male", confidence_score=0.9)), 0)
+        >>> tally.see("a", describe_face(0, Profile(gender="male")), 0)
         >>> tally.count(30)["gender"], tally.count(90)["faces"]
         ({'female': 0, 'male': 1}, 0)
     """
@@ -94,29 +90,24 @@ class Tally:
         self._seen[key] = _Sighting(before.count + 1 if before else 1, seconds, card)
 
     def count(self, seconds: float) -> dict:
-        """Count the faces of the last minutes, and the labels of those that are sure.
+        """Count the faces of the last minutes, and their labels; labels that are not sure are not.
 
         Args:
             seconds: The time.
 
         Returns:
-            `minutes`, `faces`, `unsure`, and for each of `age_range`, `gender` and `emotion` a dict
-            with one number per label, in the order of the labels.
+            `minutes`, `faces`, and for each of `age_range`, `gender` and `emotion` a dict with one
+            number per label, in the order of the labels.
         """
         oldest = seconds - 60 * self.minutes
         self._seen = {key: face for key, face in self._seen.items() if face.seconds >= oldest}
         cards = [face.card for face in self._seen.values() if face.count >= self.least_sightings]
-        sure = [card for card in cards if card["sure"]]
-        counts: dict = {
-            "minutes": self.minutes,
-            "faces": len(cards),
-            "unsure": len(cards) - len(sure),
-        }
+        counts: dict = {"minutes": self.minutes, "faces": len(cards)}
         for name, labels in (
             ("age_range", name_age_ranges()),
             ("gender", GENDERS),
             ("emotion", EMOTIONS),
         ):
-            found = Counter(card[name] for card in sure)
+            found = Counter(card[name] for card in cards)
             counts[name] = {label: found[label] for label in labels}
         return counts

@@ -10,35 +10,23 @@ import json
 import os
 import time
 from collections.abc import Hashable
-from dataclasses import replace
 from pathlib import Path
 
 import anywidget
 import numpy as np
 from ipywidgets import Box
-from traitlets import (
-    Bool,
-    Bytes,
-    Dict,
-    Float,
-    List,
-    TraitError,
-    Unicode,
-    observe,
-    validate,
-)
+from traitlets import Bool, Bytes, Dict, List, Unicode, observe, validate
 
 from facekit.analysis import Analysis
 from facekit.app.folder import FolderWatch
-from facekit.app.tally import MINUTES, SURE_FROM, Tally, describe_face
-from facekit.faces import Profile
+from facekit.app.tally import MINUTES, Tally, describe_face
+from facekit.faces import FACE
 from facekit.taxonomy import DEFAULT_ATTRIBUTES
 from facekit.widgets.webcam import CAMERA, WebcamAnalyzer
 
 __all__ = [
     "MINUTES",
     "OPTIONS",
-    "SURE_FROM",
     "FolderWatch",
     "ShopBoard",
     "ShopCamera",
@@ -51,8 +39,6 @@ __all__ = [
 HERE = Path(__file__).parent
 LOOK = HERE.parent / "widgets" / "look.css"  # shared with the widgets
 OPTIONS = "FACEKIT_APP"  # environment variable with options from `serving`, as JSON
-# A face that was sure stays so until its confidence is this much lower; otherwise cards flicker.
-SURE_SLACK = 0.05
 UPDATE_SECONDS = 0.5  # between changes of the cards: faster changes cannot be read
 LEAST_SIGHTINGS = 5  # frames of a camera until a face counts: a single one may be a shadow
 
@@ -64,15 +50,11 @@ class ShopBoard(anywidget.AnyWidget):
         tally: Counts the faces.
 
     Attributes:
-        sure_from: Confidence, 0 to 1, below which a card says "Not sure".
-        cards: One card per face in view, from `describe_face`.
+        cards: One card per face in view, from `describe_face`. What may be no face has none.
         counts: Counts of the last minutes, from `Tally.count`.
         picture: JPEG of a folder's picture, annotated; empty for a camera or a film.
         caption: Name of that picture.
         message: What went wrong, or what the page waits for.
-
-    Raises:
-        TraitError: If an option is out of its range.
 
     Example:
         >>> board = ShopBoard(Tally(minutes=5))
@@ -83,7 +65,6 @@ class ShopBoard(anywidget.AnyWidget):
     _esm = HERE / "app.js"
     _css = "\n".join(path.read_text(encoding="utf-8") for path in (LOOK, HERE / "app.css"))
 
-    sure_from = Float(SURE_FROM)
     cards = List(Dict()).tag(sync=True)
     counts = Dict().tag(sync=True)
     picture = Bytes(b"").tag(sync=True)
@@ -93,14 +74,7 @@ class ShopBoard(anywidget.AnyWidget):
     def __init__(self, tally: Tally | None = None, **traits) -> None:
         self.tally = tally or Tally()
         self._updated_seconds = float("-inf")
-        self._sure: set[tuple[Hashable, int]] = set()  # the faces in view that were sure
         super().__init__(**{"counts": self.tally.count(0)} | traits)
-
-    @validate("sure_from")
-    def _check_sure_from(self, proposal) -> float:
-        if not 0 <= proposal["value"] <= 1:  # also false for NaN
-            raise TraitError(f"`sure_from` must be from 0 to 1; got {proposal['value']}.")
-        return proposal["value"]
 
     def show(
         self,
@@ -120,37 +94,18 @@ class ShopBoard(anywidget.AnyWidget):
             at_once: Whether the cards change even shortly after the last change.
         """
         seconds = time.monotonic() if seconds is None else seconds
+        numbers = analysis.numbers or range(len(analysis))
         cards = [
-            describe_face(number, profile, bound)
-            for number, profile, bound in self._list_bounds(analysis, source)
+            describe_face(number, profile)
+            for number, profile in zip(numbers, analysis.profiles, strict=True)
+            if FACE not in profile.unsure
         ]
-        self._sure = {(source, card["number"]) for card in cards if card["sure"]}
         for card in cards:
             self.tally.see((source, card["number"]), card, seconds)
         if at_once or seconds - self._updated_seconds >= UPDATE_SECONDS:
             self._updated_seconds = seconds
             self.cards = sorted(cards, key=lambda card: card["number"])
             self.counts = self.tally.count(seconds)
-
-    def hide_unsure(self, analysis: Analysis, source: Hashable = "") -> Analysis:
-        """Return the analysis without the attributes of faces that are not sure, for drawing."""
-        bounds = self._list_bounds(analysis, source)
-        profiles = tuple(
-            profile if describe_face(number, profile, bound)["sure"] else Profile()
-            for number, profile, bound in bounds
-        )
-        return replace(analysis, profiles=profiles)
-
-    def _list_bounds(
-        self, analysis: Analysis, source: Hashable
-    ) -> list[tuple[int, Profile, float]]:
-        """Return each face's number, its profile, and the confidence from which it is sure."""
-        numbers = analysis.numbers or range(len(analysis))
-        slack = [SURE_SLACK if (source, number) in self._sure else 0 for number in numbers]
-        return [
-            (number, profile, self.sure_from - less)
-            for number, profile, less in zip(numbers, analysis.profiles, slack, strict=True)
-        ]
 
 
 class ShopCamera(WebcamAnalyzer):
@@ -196,23 +151,15 @@ class ShopCamera(WebcamAnalyzer):
     def keep(self) -> None:
         """Keep nothing."""
 
-    def _describe_faces(self, analysis: Analysis) -> list[dict]:
-        faces = super()._describe_faces(self.board.hide_unsure(analysis))
-        return [face if face["lines"] else face | {"lines": ["not sure"]} for face in faces]
 
-
-def show_app(
-    source: str | Path = "", sure_from: float = SURE_FROM, minutes: float = MINUTES
-) -> Box:
+def show_app(source: str | Path = "", minutes: float = MINUTES) -> Box:
     """Return the page of the app, to be shown in a notebook or served by `facekit app`.
 
     Args:
         source: A folder of pictures or a video file; the browser's camera by default.
-        sure_from: Confidence, 0 to 1, below which a card says "Not sure".
         minutes: How long a face counts.
 
     Raises:
-        TraitError: If `sure_from` is out of its range.
         ValueError: If `minutes` is out of its range.
         FileNotFoundError: If the source does not exist.
         VideoError: If the video cannot be read.
@@ -224,7 +171,7 @@ def show_app(
         >>> camera.close()
     """
     folder = Path(source) if source and Path(source).is_dir() else None
-    board = ShopBoard(Tally(minutes, 1 if folder else LEAST_SIGHTINGS), sure_from=sure_from)
+    board = ShopBoard(Tally(minutes, 1 if folder else LEAST_SIGHTINGS))
     if folder:
         FolderWatch(folder, board).start()
     parts = [board] if folder else [ShopCamera(board, source), board]

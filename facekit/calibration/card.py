@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from facekit.calibration.constants import fit_constants, measure_fusion, refit_constants
 from facekit.calibration.intervals import tabulate_coverage
-from facekit.calibration.predictions import load_calibration, load_predictions, serve_answers
+from facekit.calibration.predictions import (
+    find_same_faces,
+    load_calibration,
+    load_predictions,
+    serve_answers,
+)
+from facekit.calibration.thresholds import (
+    SHARE_RIGHT,
+    fit_threshold,
+    tabulate_shown,
+    tabulate_shown_by_age,
+)
 from facekit.evaluation.markdown import make_markdown
 from facekit.files import write_text
-from facekit.fusion import FusionConstants, load_constants, save_constants
+from facekit.fusion import SCORE, THRESHOLDS, FusionConstants, load_constants, save_constants
+from facekit.registry import ModelError
 
 CARD = """# Fusion
 
@@ -33,7 +47,19 @@ From `age_low` to `age_high`. Its levels are fitted for four true ages in five o
 Measured on the same test faces, with age, gender and emotion requested:
 
 {coverage}
-{note}"""
+{note}
+## Not sure
+
+Views show a label if its probability is at least the threshold of its attribute, and "not sure"
+otherwise; tables keep the label and its probability. Thresholds are fitted on the same predictions
+as all constants: of the least sure labels that are shown {share:.0%} are right, and, with 95%
+confidence, at least {share:.0%} of all that are shown. For age the label is the age class.
+Measured on test faces, and for gender by true age, too:
+
+{shown}
+
+A face whose detector score is below {score} is drawn as "face?", without labels. {detections}
+"""
 NOTE = """
 Where a share is below four in five, one reason may be that the levels were fitted on validation
 faces. The same faces chose the epoch, so the network may be better on them than on new faces. A
@@ -41,7 +67,12 @@ calibration split, which training does not use, avoids this.
 """
 
 
-def fit_fusion(models_dir: Path, training_labels: pd.DataFrame | None = None, seed: int = 0) -> str:
+def fit_fusion(
+    models_dir: Path,
+    training_labels: pd.DataFrame | None = None,
+    seed: int = 0,
+    detections: pd.DataFrame | None = None,
+) -> str:
     """Fit the constants of fusion, write `fusion.json`, and write and return the card `fusion.md`.
 
     Args:
@@ -49,6 +80,8 @@ def fit_fusion(models_dir: Path, training_labels: pd.DataFrame | None = None, se
         training_labels: Labels of the training faces, from which the lifts are counted. Without
             them the lifts and their strength stay as they are in `fusion.json`.
         seed: Of the split, for the card.
+        detections: From `read_detections`, to fit the threshold of the detector's score. Without
+            them it stays as it is in `fusion.json`.
 
     Raises:
         FileNotFoundError: If an attribute has no stored predictions.
@@ -73,12 +106,25 @@ def fit_fusion(models_dir: Path, training_labels: pd.DataFrame | None = None, se
         constants = refit_constants(predictions, load_constants(models_dir))
     else:
         constants = fit_constants(predictions, training_labels)
+    score = _find_score(models_dir, detections)
+    constants = replace(constants, thresholds={**constants.thresholds, SCORE: score})
     save_constants(constants, models_dir)
     splits = sorted({split for table in predictions.values() for split in table["split"]})
     test = load_predictions(models_dir, "test")
-    card = write_card(constants, test, " and ".join(splits), training_labels is not None, seed)
+    counted = training_labels is not None
+    card = write_card(constants, test, " and ".join(splits), counted, seed, detections)
     write_text(models_dir / "fusion.md", card)
     return card
+
+
+def _find_score(models_dir: Path, detections: pd.DataFrame | None) -> float:
+    """Fit the threshold of the detector's score, or keep the one of `fusion.json`."""
+    if detections is not None:
+        return fit_threshold(detections["score"].to_numpy(), detections["is_face"].to_numpy())
+    try:
+        return load_constants(models_dir).thresholds[SCORE]
+    except ModelError:  # there are no constants yet
+        return THRESHOLDS[SCORE]
 
 
 def write_card(
@@ -87,6 +133,7 @@ def write_card(
     split: str,
     counted: bool,
     seed: int,
+    detections: pd.DataFrame | None = None,
 ) -> str:
     """Return the card of constants, with figures on test faces.
 
@@ -96,6 +143,7 @@ def write_card(
         split: The split that they were fitted on.
         counted: Whether the lifts were counted on training labels along with them.
         seed: Of the split.
+        detections: The detections that the threshold of the detector's score was fitted on.
 
     Example:
         >>> from facekit.registry import get_models_dir
@@ -108,9 +156,12 @@ def write_card(
     figures = measure_fusion(test, constants)
     compared = [name.removesuffix(" before") for name in figures if name.endswith(" before")]
     rows = [(name, figures[f"{name} before"], figures[f"{name} after"]) for name in compared]
-    coverage = tabulate_coverage(
-        serve_answers(test, constants)["age"], test["age"], constants.age_levels
-    )
+    served = serve_answers(test, constants)
+    labels = {name: table["label"].to_numpy() for name, table in test.items()}
+    coverage = tabulate_coverage(served["age"], test["age"], constants.age_levels)
+    same = find_same_faces(test["gender"], test["age"])
+    ages = np.where(same >= 0, labels["age"].astype(float)[same], np.nan)
+    by_age = tabulate_shown_by_age(served["gender"], labels["gender"], ages, constants)
     shown = pd.DataFrame(
         {
             "true age": coverage.index,
@@ -144,4 +195,33 @@ def write_card(
         more=figures["profile right, more confident half"],
         less=figures["profile right, less confident half"],
         note=NOTE if "validation" in split else "",
+        share=SHARE_RIGHT,
+        shown=_format_shown(tabulate_shown(served, labels, constants), by_age),
+        score=constants.thresholds[SCORE],
+        detections=_describe_detections(detections, constants.thresholds[SCORE]),
+    )
+
+
+def _format_shown(table: pd.DataFrame, by_age: pd.DataFrame) -> str:
+    both = pd.concat([table, by_age.assign(attribute="gender, " + by_age["age"])])[table.columns]
+    shares = {
+        name: both[name].map("{:.1%}".format).where(both[name].notna(), "")
+        for name in ("shown", "right")
+    }
+    return make_markdown(both.assign(**shares).rename(columns={"right": "right of these"}))
+
+
+def _describe_detections(detections: pd.DataFrame | None, score: float) -> str:
+    """Say what the threshold of the detector's score was fitted on."""
+    if detections is None:
+        return "WIDER FACE was not there to fit this score, so the former one was kept."
+    above = detections["score"] >= score
+    shares = " and ".join(
+        f"{detections.loc[own, 'is_face'].mean():.1%} {of}"
+        for own, of in ((above, "of those above it"), (~above, "of those below it"))
+        if own.any()
+    )
+    return (
+        f"The score is fitted in the same way on {len(detections)} detections in "
+        f"{detections['image'].nunique()} photos of WIDER FACE: {shares} are labelled faces."
     )

@@ -16,6 +16,7 @@ import pandas as pd
 from facekit.calibration.intervals import fit_age_levels
 from facekit.calibration.predictions import find_same_faces, serve_answers
 from facekit.calibration.temperatures import fit_temperature, index_labels
+from facekit.calibration.thresholds import fit_thresholds
 from facekit.evaluation.figures import find_right, get_probabilities
 from facekit.fusion import (
     FusionConstants,
@@ -74,7 +75,7 @@ def count_lifts(labels: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
 def fit_constants(
     predictions: Mapping[str, pd.DataFrame], training_labels: pd.DataFrame
 ) -> FusionConstants:
-    """Fit all constants of fusion.
+    """Fit all constants of fusion but the threshold of the detector's score.
 
     Args:
         predictions: Stored predictions of each attribute for calibration faces, from
@@ -112,11 +113,11 @@ def fit_constants(
 def refit_constants(
     predictions: Mapping[str, pd.DataFrame], constants: FusionConstants
 ) -> FusionConstants:
-    """Fit all constants again but the lifts and their strength, which need the training labels.
+    """Fit all constants again that need no training labels and no photos.
 
     Args:
         predictions: As for `fit_constants`.
-        constants: Their lifts and strength are kept.
+        constants: Their lifts, their strength and the threshold of the detector's score are kept.
 
     Raises:
         ValueError: If a table is empty.
@@ -157,6 +158,7 @@ def _fit_served(
         },
         certainty_ranges=ranges,
         age_levels=fit_age_levels(served["age"], labels["age"].astype(float)),
+        thresholds={**constants.thresholds, **fit_thresholds(served, labels)},
     )
 
 

@@ -13,7 +13,7 @@ from facekit.commands.numbers import FiniteRange
 from facekit.video import VIDEO_SUFFIXES, measure_frame_rate
 
 APP_HELP = """Serve a page that shows who is in view: a large card for each face with age range,
-gender, emotion and confidence, and counts over the last minutes.
+gender and emotion, or "not sure", and counts over the last minutes.
 
 \b
   facekit app                      the browser's camera
@@ -50,11 +50,6 @@ SHORTEST_TOKEN = 8  # characters
     help=f"Token that opens the page, {SHORTEST_TOKEN} characters or more.  [default: random]",
 )
 @click.option(
-    "--sure",
-    type=FiniteRange(0, 1),
-    help="Confidence below which a card says 'Not sure'.  [default: 0.5]",
-)
-@click.option(
     "--minutes",
     type=FiniteRange(0, LONGEST_MINUTES, min_open=True),
     help="Minutes for which a face counts.  [default: 10]",
@@ -68,7 +63,6 @@ def app(
     host: str,
     port: int,
     token: str,
-    sure: float | None,
     minutes: float | None,
     theme: str,
     browser: bool,
@@ -101,7 +95,7 @@ def app(
             "address the camera works only behind a server with a certificate.",
             err=True,
         )
-    options = {"source": source and str(source.resolve()), "sure_from": sure, "minutes": minutes}
+    options = {"source": source and str(source.resolve()), "minutes": minutes}
     given = {name: value for name, value in options.items() if value is not None}
     with explain_errors("notebooks"):
         serve_app(given, host, port, token, theme, browser)

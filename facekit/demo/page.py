@@ -19,6 +19,8 @@ import numpy as np
 
 from facekit.analysis import Analysis
 from facekit.demo.portraits import load_portraits
+from facekit.drawing import UNSURE_LABEL
+from facekit.faces import FACE, Profile, name_answer
 from facekit.files import hash_file, replace_file, write_text
 from facekit.images import read_image
 from facekit.images.encoding import encode_jpeg
@@ -33,7 +35,8 @@ HEADS = ("face", "age", "range", "gender", "emotion", "confidence")
 INTRODUCTION = """<h1>facekit demo</h1>
 <p>Pictures: {pictures}. Faces: {faces}. The whole table is in <a href="{table}">{table}</a>.
 Everything was computed on this machine. Ages, genders and emotions are predicted by a small network
-from a face; they are not facts about a person.</p>
+from a face; they are not facts about a person. "Not sure" stands for a label that would be right
+less than nine times in ten.</p>
 """
 SECTION = """<section><h2>{name}</h2>
 <div class="pair"><img src="{original}" alt="{name}, the original">
@@ -156,16 +159,26 @@ def _render_section(path: Path, names: tuple[str, str], analysis: Analysis) -> s
 def _render_table(analysis: Analysis) -> str:
     lines = [_render_line("th", HEADS)]
     for index, profile in enumerate(analysis.profiles):
+        age, interval = name_answer(profile, "age"), ""
+        if profile.is_sure("age"):
+            interval = f" ({profile.age_low:.0f} to {profile.age_high:.0f})"
         cells = (
-            str(index),
-            f"{profile.age_years:.0f} ({profile.age_low:.0f} to {profile.age_high:.0f})",
-            f"{profile.age_range}",
-            f"{profile.gender} {profile.gender_probability:.0%}",
-            f"{profile.emotion} {profile.emotion_probability:.0%}",
+            f"{index}, {UNSURE_LABEL}" if FACE in profile.unsure else str(index),
+            age + interval,
+            name_answer(profile, "age_range"),
+            _name_with_probability(profile, "gender"),
+            _name_with_probability(profile, "emotion"),
             f"{profile.confidence_score:.2f}",
         )
         lines.append(_render_line("td", cells))
     return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+
+def _name_with_probability(profile: Profile, attribute: str) -> str:
+    answer = name_answer(profile, attribute)
+    if not profile.is_sure(attribute):
+        return answer
+    return f"{answer} {getattr(profile, f'{attribute}_probability'):.0%}"
 
 
 def _render_line(tag: str, cells: Iterable[str]) -> str:

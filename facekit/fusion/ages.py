@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from facekit.faces import round_ages
 from facekit.taxonomy import (
     AGE_SCHEMES,
     AGES_YEARS,
@@ -52,6 +53,22 @@ def compute_mean_age(answer: np.ndarray) -> np.ndarray:
         array([25.])
     """
     return np.asarray(answer) @ np.array(AGES_YEARS, np.float64)
+
+
+def predict_age_classes(
+    answer: np.ndarray, scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME
+) -> np.ndarray:
+    """Return the index of the age class of each face's rounded mean age, (faces,) int.
+
+    Args:
+        answer: Probabilities of each year, (faces, 101).
+        scheme: As for `index_age_classes`.
+
+    Example:
+        >>> predict_age_classes(np.eye(101)[[2, 30]] * 0.9 + np.eye(101)[8] * 0.1)
+        array([1, 4])
+    """
+    return index_age_classes(round_ages(compute_mean_age(answer)), scheme)
 
 
 def find_age_interval(
@@ -103,8 +120,15 @@ def count_coarse(attribute: str) -> int:
     return len(AGE_SCHEMES[DEFAULT_AGE_SCHEME]) if attribute == "age" else len(LABELS[attribute])
 
 
-def make_coarse(attribute: str, answer: np.ndarray) -> np.ndarray:
+def make_coarse(
+    attribute: str, answer: np.ndarray, scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME
+) -> np.ndarray:
     """Sum the years of an age distribution to classes; leave other attributes as they are.
+
+    Args:
+        attribute: A key of `taxonomy.LABELS`.
+        answer: Its probabilities, (faces, classes).
+        scheme: As for `index_age_classes`.
 
     Example:
         >>> make_coarse("age", np.full((1, 101), 1 / 101)).shape
@@ -112,4 +136,4 @@ def make_coarse(attribute: str, answer: np.ndarray) -> np.ndarray:
     """
     if attribute != "age":
         return answer
-    return np.add.reduceat(answer, AGE_SCHEMES[DEFAULT_AGE_SCHEME], axis=1)
+    return np.add.reduceat(answer, find_first_years(scheme), axis=1)

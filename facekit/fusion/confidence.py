@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facekit.fusion.ages import compute_mean_age, index_age_classes, make_coarse
+from facekit.fusion.ages import make_coarse, predict_age_classes
 from facekit.fusion.answers import sort_attributes
 from facekit.fusion.constants import FusionConstants
+from facekit.taxonomy import DEFAULT_AGE_SCHEME
 
 
-def measure_certainty(attribute: str, answer: np.ndarray) -> np.ndarray:
+def measure_certainty(
+    attribute: str, answer: np.ndarray, age_scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME
+) -> np.ndarray:
     """Return the probability of the predicted label, (faces,).
 
-    For age this is the probability of the age class, in the default scheme, of the mean age.
+    For age this is the probability of the age class of the rounded age.
+
+    Args:
+        attribute: A key of `taxonomy.LABELS`.
+        answer: Its probabilities, (faces, classes).
+        age_scheme: The scheme of the age classes.
 
     Example:
         >>> measure_certainty("gender", np.array([[0.2, 0.8], [0.5, 0.5]]))
@@ -22,8 +30,8 @@ def measure_certainty(attribute: str, answer: np.ndarray) -> np.ndarray:
     """
     if attribute != "age":
         return answer.max(axis=1)
-    classes = index_age_classes(compute_mean_age(answer))
-    return np.take_along_axis(make_coarse("age", answer), classes[:, None], axis=1)[:, 0]
+    classes = predict_age_classes(answer, age_scheme)[:, None]
+    return np.take_along_axis(make_coarse("age", answer, age_scheme), classes, axis=1)[:, 0]
 
 
 def scale_certainty(attribute: str, answer: np.ndarray, constants: FusionConstants) -> np.ndarray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,13 @@ import numpy as np
 from facekit.files import write_text
 from facekit.fusion.ages import AGE_LEVELS, count_coarse
 from facekit.registry import ModelError, get_models_dir
+from facekit.taxonomy import ATTRIBUTES
+
+SCORE = "score"  # the key of the detector's threshold
+# For constants that were fitted before there were thresholds: what nine labels in ten right means
+# for calibrated probabilities.
+THRESHOLDS = dict.fromkeys((*ATTRIBUTES, SCORE), 0.9)
+NEVER = 2.0  # a threshold that no probability reaches
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +41,9 @@ class FusionConstants:
         strength: From 0 (the lifts are ignored) to 1 (they count like a network's own answer).
         age_levels: For each age class of the default scheme the two levels of the cumulative age
             distribution between which a year of this class belongs to the age interval.
+        thresholds: For each attribute the least probability from which its label is shown; and for
+            `score`, the least detector score from which a face counts as sure. `NEVER` shows none.
+            `THRESHOLDS` stands in for those that are missing.
 
     Raises:
         ValueError: If a constant is out of its range or has a wrong shape.
@@ -50,6 +60,7 @@ class FusionConstants:
     lifts: dict[tuple[str, str], np.ndarray]
     strength: float
     age_levels: Sequence[tuple[float, float]] = AGE_LEVELS
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
@@ -69,6 +80,13 @@ class FusionConstants:
                 f"`age_levels` must hold {count_coarse('age')} pairs of numbers from 0 to 1; "
                 f"got {self.age_levels}."
             )
+        object.__setattr__(self, "thresholds", THRESHOLDS | dict(self.thresholds))
+        for name, threshold in self.thresholds.items():
+            if name not in THRESHOLDS or not 0 <= threshold <= NEVER:
+                raise ValueError(
+                    f"`thresholds` must be for {', '.join(THRESHOLDS)}, from 0 to {NEVER:g}; "
+                    f"got {threshold} for {name}."
+                )
 
     def find_lift(self, attribute: str, other: str) -> np.ndarray | None:
         """Return the lifts of a pair, rows for `attribute`, or `None` for a pair without."""

@@ -3,8 +3,8 @@
 Three savings make this about ten times as fast as analyzing each frame alone. The whole frame is
 searched only now and then, and at a small size; in between, MTCNN's last network looks where each
 face must be. The attribute networks run for a few faces per frame, in turn. Their probabilities are
-smoothed over time, so that fewer predictions are enough. The constants of fusion are those fitted
-on single images.
+smoothed over time, so that fewer predictions are enough; thresholds apply to what was smoothed. The
+constants of fusion are those fitted on single images.
 
 Frames come from `video` and `widgets.webcam`.
 """
@@ -107,7 +107,8 @@ class LiveAnalyzer:
             for name in self.attributes
             if self.tracks
         }
-        profiles = fuse_profiles(answers, load_constants()) if answers else ()
+        scores = np.array([track.score for track in self.tracks])
+        profiles = fuse_profiles(answers, load_constants(), scores=scores) if answers else ()
         numbers = tuple(track.number for track in self.tracks)
         return Analysis(
             source, Faces(boxes, faces.scores, faces.landmarks_xy), profiles, frame, pixels, numbers

@@ -17,6 +17,7 @@ from facekit.faces import Faces
 # Gains of an alpha-beta filter: how much of the difference between the predicted and the detected
 # box goes into the position, and how much into the velocity.
 PLACE_GAIN, VELOCITY_GAIN = 0.7, 0.35
+SCORE_GAIN = 0.2  # how much of a new detector score goes into the smoothed one
 SHORTEST_SECONDS = 0.001  # between frames; a clock may stand still
 COASTING_SECONDS = 0.4  # time constant in which a head out of sight is assumed to slow down
 
@@ -32,6 +33,7 @@ class Track:
         asked_seconds: When its attributes were last predicted.
         answers: For each attribute the smoothed probabilities, (classes,).
         asked: How often its attributes were predicted.
+        score: The detector's score, smoothed.
 
     Example:
         >>> track = Track(0, np.array([10, 10, 50, 50]), 0.0, velocity_xyxy=np.full(4, 20.0))
@@ -46,14 +48,16 @@ class Track:
     asked_seconds: float = -math.inf
     answers: dict[str, np.ndarray] = field(default_factory=dict)
     asked: int = 0
+    score: float = 1.0
 
     def predict(self, seconds: float) -> np.ndarray:
         """Return where the box will be, (4,), if the face moves on and slows down."""
         way = COASTING_SECONDS * -math.expm1((self.seen_seconds - seconds) / COASTING_SECONDS)
         return self.box_xyxy + self.velocity_xyxy * way
 
-    def move(self, box_xyxy: np.ndarray, seconds: float) -> None:
+    def move(self, box_xyxy: np.ndarray, score: float, seconds: float) -> None:
         """Move to where the face was detected."""
+        self.score += SCORE_GAIN * (score - self.score)
         predicted = self.predict(seconds)
         surprise = box_xyxy - predicted
         elapsed = max(seconds - self.seen_seconds, SHORTEST_SECONDS)
@@ -138,11 +142,12 @@ class FaceTracker:
         while overlaps.size and overlaps.max() >= self.min_overlap:
             face, place = divmod(int(overlaps.argmax()), overlaps.shape[1])
             matched[face] = self.tracks[place]
-            matched[face].move(faces.boxes_xyxy[face], seconds)
+            matched[face].move(faces.boxes_xyxy[face], float(faces.scores[face]), seconds)
             overlaps[face], overlaps[:, place] = 0, 0
         for face, box in enumerate(faces.boxes_xyxy):
             if face not in matched:
-                matched[face] = Track(self._count, box, seconds)
+                score = float(faces.scores[face])
+                matched[face] = Track(self._count, box, seconds, score=score)
                 self.tracks.append(matched[face])
                 self._count += 1
         return [matched[face] for face in range(len(faces))]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from facekit.calibration import fit_fusion, select_training_labels
+from facekit.calibration import fit_fusion, read_detections, select_training_labels
 from facekit.datasets.adapters import read_dataset
 from facekit.registry import get_models_dir
 
@@ -18,6 +18,8 @@ SOURCES = ("utkface", "fer2013", "ck_plus")  # datasets whose training labels ar
 
 def run_fusion_fit(data_dir: Path, models_dir: Path | None, seed: int) -> None:
     """Fit the constants of fusion, write them with their card, and print the card.
+
+    The threshold of the detector's score is fitted on WIDER FACE where it is there.
 
     Args:
         data_dir: Folder that holds the datasets under their usual names.
@@ -32,4 +34,6 @@ def run_fusion_fit(data_dir: Path, models_dir: Path | None, seed: int) -> None:
     """
     models_dir = models_dir or get_models_dir()
     manifest = pd.concat([read_dataset(name, data_dir, seed) for name in SOURCES])
-    print(fit_fusion(models_dir, select_training_labels(manifest, models_dir), seed))
+    labels = select_training_labels(manifest, models_dir)
+    detections = read_detections(data_dir) if (data_dir / "WIDER_val").is_dir() else None
+    print(fit_fusion(models_dir, labels, seed, detections))

@@ -20,21 +20,25 @@ const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one
 const button = (text, onclick, kind = "", more = {}) =>
   make("button", { type: "button", className: `facekit-button ${kind}`, onclick, ...more }, text);
 
-function describe(row) {
-  const parts = [];
-  if (row.age_years !== null) parts.push(`about ${Math.round(row.age_years)} years`);
-  for (const name of ["gender", "emotion", "ethnicity"]) if (row[name] !== null) parts.push(row[name]);
-  return parts.join(", ");
+// Whether the label of an attribute is shown; `answers` come from `name_answers` in Python.
+const isSure = (answers, name) => Boolean(answers[name]) && !answers.unsure.includes(name);
+
+function describe(answers) {
+  const parts = isSure(answers, "age") ? [`about ${answers.age} years`] : [];
+  for (const name of ["gender", "emotion", "ethnicity"]) if (isSure(answers, name)) parts.push(answers[name]);
+  return [...parts, answers.note].filter(Boolean).join(", ");
 }
 
-function makeBar(name, share, { emotion = null, best = false } = {}) {
+function makeBar(name, share, { emotion = null, best = false, form = percent } = {}) {
   const track = make("span", { className: "facekit-track", "aria-hidden": "true" });
   track.style.setProperty("--share", share);
   const bar = make("div", { className: "facekit-bar", "data-emotion": emotion, "data-best": best, role: "listitem" });
-  bar.append(make("span", {}, name), track, make("span", {}, percent(share)));
+  bar.append(make("span", {}, name), track, make("span", {}, form(share)));
   return bar;
 }
 
+// The confidence is no probability, so it has no percent sign.
+const makeConfidence = (name, { confidence_score: score }) => makeBar(name, score, { form: (share) => share.toFixed(2) });
 const makeChip = (emotion) => make("span", { className: "facekit-chip", "data-emotion": emotion }, emotion);
 
 function render({ model, el }) {
@@ -194,10 +198,10 @@ function render({ model, el }) {
     report();
   }
 
-  function take({ picture: key, name, error, rows, labels, size_hw, explains }, buffers) {
+  function take({ picture: key, name, error, rows, labels, answers, size_hw, explains }, buffers) {
     const known = pictures.get(key) ?? {};
     const urls = error ? [] : buffers.map((buffer) => URL.createObjectURL(new Blob([buffer], { type: "image/jpeg" })));
-    pictures.set(key, { ...known, name, error, rows, labels, size_hw, explains, urls, state: "done" });
+    pictures.set(key, { ...known, name, error, rows, labels, answers, size_hw, explains, urls, state: "done" });
     drawPicture(key);
     drawRows();
   }
@@ -271,7 +275,7 @@ function render({ model, el }) {
     picture.figure = figure;
   }
 
-  function makeFrame(key, { name, rows, labels, size_hw: [height, width], urls }) {
+  function makeFrame(key, { name, rows, labels, answers, size_hw: [height, width], urls }) {
     const image = make("img", { src: urls[0], alt: `${name}, with ${count(rows.length, "face")} marked` });
     const frame = make("div", { className: "facekit-frame" }, image);
     frame.style.setProperty("--ratio", width / height);
@@ -279,7 +283,8 @@ function render({ model, el }) {
       const place = { left: row.x1 / width, top: row.y1 / height, width: (row.x2 - row.x1) / width, height: (row.y2 - row.y1) / height };
       const label = make("span", { className: "facekit-label", "aria-hidden": "true" }, rows.length > 1 ? `#${face} ` : "",
         make("span", {}, labels[face].join("\n")));
-      const spot = make("button", { type: "button", className: "facekit-spot", "data-emotion": row.emotion, ariaLabel: `Face ${face}: ${describe(row)}`,
+      const spot = make("button", { type: "button", className: "facekit-spot", "data-emotion": isSure(answers[face], "emotion") ? row.emotion : null,
+        "data-doubted": answers[face].unsure.includes("face"), ariaLabel: `Face ${face}: ${describe(answers[face])}`,
         onclick: () => open(key, face) }, label);
       spot.classList.toggle("facekit-alone", rows.length === 1);
       spot.classList.toggle("facekit-above", place.top + place.height > 0.8);
@@ -292,13 +297,15 @@ function render({ model, el }) {
 
   function drawRows() {
     body.replaceChildren();
-    for (const [key, { name, rows, urls }] of pictures) {
+    for (const [key, { name, rows, labels, answers, urls }] of pictures) {
       rows.forEach((row, face) => {
         const show = make("button", { type: "button", className: "facekit-thumb", ariaLabel: `Open face ${face} of ${name}` },
-          make("img", { src: urls[1 + face], alt: "" }), `#${face}`);
-        const age = row.age_years === null ? "" : `${Math.round(row.age_years)} `;
-        const cells = [show, name, make("span", {}, age, make("span", { className: "facekit-quiet" }, row.age_range ? `(${row.age_range})` : "")),
-          row.gender ?? "", row.emotion ? makeChip(row.emotion) : "", makeBar("", row.confidence_score)];
+          make("img", { src: urls[1 + face], alt: "" }),
+          `#${face}${answers[face].unsure.includes("face") ? ` ${labels[face][0]}` : ""}`);
+        const { age, age_range, gender, emotion } = answers[face];
+        const range = isSure(answers[face], "age") ? make("span", { className: "facekit-quiet" }, ` (${age_range})`) : null;
+        const cells = [show, name, make("span", {}, age, range), gender,
+          isSure(answers[face], "emotion") ? makeChip(emotion) : emotion, makeConfidence("", row)];
         const line = make("tr", { onclick: () => open(key, face) }, ...cells.map((cell) => make("td", {}, cell)));
         body.append(line);
       });
@@ -316,20 +323,20 @@ function render({ model, el }) {
   }
 
   function open(key, face) {
-    const { name, rows, urls, explains } = pictures.get(key);
+    const { name, rows, answers: { [face]: answers }, urls, explains } = pictures.get(key);
     const row = rows[face];
     opened = [key, face];
     const emotions = Object.keys(row).filter((column) => column.startsWith("emotion_") && column !== "emotion_probability" && row[column] !== null);
     const bars = make("div", { className: "facekit-bars", role: "list", ariaLabel: "Probabilities of emotions" });
     for (const column of emotions) {
       const emotion = column.slice("emotion_".length);
-      bars.append(makeBar(emotion, row[column], { emotion, best: emotion === row.emotion }));
+      bars.append(makeBar(emotion, row[column], { emotion, best: emotion === row.emotion && isSure(answers, "emotion") }));
     }
     const others = make("div", { className: "facekit-bars", role: "list", ariaLabel: "Other probabilities" });
     for (const attribute of ["gender", "ethnicity"]) {
-      if (row[attribute] !== null) others.append(makeBar(row[attribute], row[`${attribute}_probability`]));
+      if (isSure(answers, attribute)) others.append(makeBar(row[attribute], row[`${attribute}_probability`]));
     }
-    others.append(makeBar("confidence", row.confidence_score));
+    others.append(makeConfidence("confidence", row));
     const maps = make("div", { className: "facekit-maps", role: "status" });
     maps.append(make("p", { className: "facekit-quiet" }, explains ? "Computing …" : "Set the widget's `explain` to a function to see explanations such as Grad-CAM here."));
     if (explains) post({ kind: "explain", picture: key, face });
@@ -343,7 +350,8 @@ function render({ model, el }) {
     dialog.replaceChildren(
       make("div", { className: "facekit-toolbar" }, title, make("span", { className: "facekit-push" }), previous, next, close),
       make("div", { className: "facekit-predictions" },
-        make("div", { className: "facekit-seen" }, make("img", { src: urls[1 + face], alt: `The face, upright: ${describe(row)}` }), makeAge(row)),
+        make("div", { className: "facekit-seen" }, make("img", { src: urls[1 + face], alt: `The face, upright: ${describe(answers)}` }),
+          isSure(answers, "age") ? makeAge(row, answers) : null, answers.note ? make("p", { className: "facekit-quiet" }, answers.note) : null),
         make("div", { className: "facekit-shares" }, bars, others)),
       maps);
     if (!dialog.open) {
@@ -353,14 +361,13 @@ function render({ model, el }) {
     ([previous, next].find((each) => each.ariaLabel === focused) ?? close).focus();
   }
 
-  function makeAge(row) {
-    if (row.age_years === null) return null;
-    const [low, mean, high] = [row.age_low, row.age_years, row.age_high].map(Math.round);
+  function makeAge(row, { age, age_range }) {
+    const [low, high] = [row.age_low, row.age_high].map(Math.round);
     const line = make("span", { className: "facekit-span", "aria-hidden": "true" });
     line.style.setProperty("--low", row.age_low / 100);
     line.style.setProperty("--mean", row.age_years / 100);
     line.style.setProperty("--high", row.age_high / 100);
-    return make("div", {}, make("p", {}, make("strong", {}, `${mean} years`), ` · class ${row.age_range}`), line,
+    return make("div", {}, make("p", {}, make("strong", {}, `${age} years`), ` · class ${age_range}`), line,
       make("p", { className: "facekit-quiet" }, `predicted range: ${low} to ${high} years`));
   }
 

@@ -24,11 +24,12 @@ from traitlets import Any, Bool, Instance, Int, TraitError, Tuple, Unicode, vali
 
 from facekit.analysis import Analysis
 from facekit.drawing import write_label
-from facekit.faces import Faces
+from facekit.faces import Faces, Profile, name_answer, name_unsure
 from facekit.images import IMAGE_SUFFIXES, decode_image
 from facekit.images.encoding import encode_png
 from facekit.pipeline import FaceAnalyzer
 from facekit.tables import write_csv
+from facekit.taxonomy import ATTRIBUTES
 from facekit.widgets.pictures import (
     CROP_SIDE,
     VIEW_SIDE,
@@ -52,6 +53,21 @@ __all__ = [
 HERE = Path(__file__).parent
 CHUNK_BYTES = 1_000_000  # Jupyter's server closes the connection at messages above ten million
 LARGEST_BYTES = 100_000_000  # of a file: more than any camera's, and still safe for the memory
+
+
+def name_answers(profile: Profile) -> dict[str, str | list[str]]:
+    """Return what the page shows of a face: each attribute's label, and what is not sure.
+
+    Example:
+        >>> answers = name_answers(Profile(gender="male", emotion="fear", unsure=("emotion",)))
+        >>> answers["gender"], answers["emotion"], answers["unsure"], answers["note"]
+        ('male', 'not sure', ['emotion'], 'not sure of emotion')
+    """
+    return {
+        **{name: name_answer(profile, name) for name in (*ATTRIBUTES, "age_range")},
+        "unsure": list(profile.unsure),
+        "note": name_unsure(profile),
+    }
 
 
 class UploadAnalyzer(anywidget.AnyWidget):
@@ -256,6 +272,7 @@ class UploadAnalyzer(anywidget.AnyWidget):
             "error": picture.error,
             "rows": analysis.to_dicts() if analysis else [],
             "labels": [write_label(each, None) for each in analysis.profiles] if analysis else [],
+            "answers": list(map(name_answers, analysis.profiles)) if analysis else [],
             "size_hw": picture.size_hw,
             "explains": self.explain is not None,
         }

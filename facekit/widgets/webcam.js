@@ -194,16 +194,16 @@ class Live {
     setTimeout(() => this.send(), Math.max(0, 1000 * (1 / this.model.get("film_rate") - latency)));
   }
 
-  // Add the faces' emotions to their strips, and delete faces that left the strips.
+  // Add the faces' emotions to their strips, and delete faces that left the strips. While an emotion is not sure, the strip is blank.
   remember() {
     const bin = Math.floor(this.captured / BIN_SECONDS);
     const oldest = bin - STRIP_SECONDS / BIN_SECONDS;
-    for (const face of this.faces) {
+    for (const face of this.faces.filter((each) => each.is_face)) {
       const track = this.tracks.get(face.number) ?? { number: face.number, bins: [] };
       this.tracks.set(face.number, Object.assign(track, { label: name(face), emotion: face.emotion, seen: bin }));
-      if (!face.emotion) continue;
+      if (!Object.keys(face.probabilities).length) continue; // emotion is not predicted
       if (track.bins.at(-1)?.bin === bin) track.bins.pop();
-      track.bins.push({ bin, probabilities: face.probabilities });
+      track.bins.push({ bin, probabilities: face.emotion ? face.probabilities : {} });
       while (track.bins[0].bin < oldest) track.bins.shift();
     }
     for (const [number, track] of this.tracks) if (track.seen < oldest) this.tracks.delete(number);
@@ -251,7 +251,7 @@ class View {
     const { part } = this;
     part.legend.innerHTML = Object.keys(model.get("colours"))
       .map((emotion) => `<span class="facekit-chip" data-emotion="${emotion}">${emotion}</span>`).join("") +
-      `<span class="webcam-span">the last ${STRIP_SECONDS} s</span>`;
+      `<span class="webcam-span">blank: not sure · the last ${STRIP_SECONDS} s</span>`;
     part.attributes.innerHTML = "Predict" + model.get("choices")
       .map((name) => `<label class="facekit-field"><input type="checkbox" value="${name}">${name}</label>`).join("");
     const set = (name, value) => { model.set(name, value); model.save_changes(); };
@@ -367,14 +367,14 @@ class View {
     if (mirror) { pen.translate(width, 0); pen.scale(-1, 1); }
     pen.drawImage(source, 0, 0, width, height);
     pen.restore();
-    const colours = this.model.get("colours");
     const scale = this.live.size ? width / this.live.size[0] : 1;
     const shown = canvas.clientWidth ? width / canvas.clientWidth : 1; // canvas pixels per screen pixel
     const labels = []; // occupied places
     for (const face of this.live.extrapolate()) {
       let [left, top, right, bottom] = face.box.map((place) => place * scale);
       if (mirror) [left, right] = [width - right, width - left];
-      const colour = colours[face.emotion] ?? "#fff";
+      const { colour } = face;
+      pen.setLineDash(face.is_face ? [] : [8 * shown, 6 * shown]);
       for (const [style, line] of [["rgb(0 0 0 / 60%)", 5], [colour, 2.5]]) {
         pen.strokeStyle = style;
         pen.lineWidth = line * shown;
@@ -428,7 +428,7 @@ class View {
     tracks.forEach((track, place) => {
       const [chip, canvas] = strips.children[place].children;
       if (chip.textContent !== track.label) chip.textContent = track.label;
-      chip.dataset.emotion = track.emotion;
+      chip.dataset.emotion = track.emotion ?? "";
       canvas.setAttribute("aria-label", `Emotion of ${track.label}`);
       const columns = STRIP_SECONDS / BIN_SECONDS;
       Object.assign(canvas, { width: columns, height: 40 });

@@ -18,7 +18,8 @@ from anywidget import AnyWidget
 from traitlets import Bool, Dict, Float, Int, List, Unicode, observe
 
 from facekit.analysis import Analysis
-from facekit.drawing import EMOTION_COLOURS, write_label
+from facekit.drawing import EMOTION_COLOURS, choose_colour, write_label
+from facekit.faces import FACE
 from facekit.images import encode_jpeg, shrink_image
 from facekit.taxonomy import ATTRIBUTES, EMOTIONS
 from facekit.video import measure_frame_rate, read_frames
@@ -163,14 +164,16 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
         return pixels, self.take(pixels, index / self.film_rate, str(self.source))
 
     def _describe_faces(self, analysis: Analysis) -> list[dict]:
-        """Return what the page draws, one dict per face."""
+        """Return what the page draws, one dict per face. An emotion that is not sure is `None`."""
         return [
             {
                 "number": track.number,
                 "box": track.box_xyxy.tolist(),
                 "velocity": track.velocity_xyxy.tolist(),
                 "lines": write_label(profile, track.number if len(analysis) > 1 else None),
-                "emotion": profile.emotion,
+                "colour": choose_colour(profile),
+                "is_face": FACE not in profile.unsure,
+                "emotion": profile.emotion if profile.is_sure("emotion") else None,
                 "probabilities": dict(zip(EMOTIONS, profile.emotion_probabilities, strict=False)),
             }
             for track, profile in zip(self.live.tracks, analysis.profiles, strict=True)

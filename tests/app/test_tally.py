@@ -1,37 +1,37 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from facekit.app.tally import Tally, describe_face
 from facekit.faces import Profile
 
-HAPPY = Profile(
-    age_years=25, age_range="21-27", gender="female", emotion="happiness", confidence_score=0.8
-)
+HAPPY = Profile(age_years=25, age_range="21-27", gender="female", emotion="happiness")
 DOUBTFUL = Profile(
-    age_years=85, age_range="66+", gender="male", emotion="neutral", confidence_score=0.3
+    age_years=85, age_range="66+", gender="male", emotion="neutral", unsure=("age", "emotion")
 )
 
 
 @pytest.mark.parametrize(
-    ("profile", "sure"),
-    [(HAPPY, True), (DOUBTFUL, False), (Profile(confidence_score=0.5), True), (Profile(), False)],
+    ("profile", "answers", "note"),
+    [
+        (HAPPY, ("21-27", "female", "happiness"), ""),
+        (DOUBTFUL, (None, "male", None), "not sure of age, emotion"),
+        (replace(DOUBTFUL, unsure=("age", "gender", "emotion")), (None, None, None), "not sure"),
+        (Profile(), (None, None, None), ""),
+    ],
 )
-def test_a_card_says_when_it_is_not_sure(profile, sure):
+def test_a_card_holds_what_is_sure(profile, answers, note):
     card = describe_face(3, profile)
-    assert card["sure"] is sure
-    assert (card["number"], card["age_range"], card["gender"]) == (
-        3,
-        profile.age_range,
-        profile.gender,
-    )
+    assert (card["age_range"], card["gender"], card["emotion"]) == answers
+    assert (card["number"], card["unsure"]) == (3, note)
     json.dumps(card)
 
 
 class TestTally:
     def test_nobody(self):
         counts = Tally().count(0)
-        assert (counts["faces"], counts["unsure"], sum(counts["emotion"].values())) == (0, 0, 0)
+        assert (counts["faces"], sum(counts["emotion"].values())) == (0, 0)
 
     def test_a_face_counts_once_and_as_last_seen(self):
         tally = Tally()
@@ -39,16 +39,13 @@ class TestTally:
             tally.see("a", describe_face(0, profile), second)
         tally.see("b", describe_face(1, DOUBTFUL), 2)
         counts = tally.count(2)
-        assert (counts["faces"], counts["unsure"]) == (2, 1)
-        assert (
-            counts["age_range"]["21-27"],
-            counts["gender"]["female"],
-            counts["emotion"]["happiness"],
-        ) == (1, 1, 1)
-        assert (counts["age_range"]["66+"], counts["gender"]["male"]) == (
-            0,
-            0,
-        )  # what is not sure is not counted as if it were
+        assert counts["faces"] == 2
+        assert counts["gender"] == {"female": 1, "male": 1}
+        # An age or an emotion that is not sure is not counted.
+        assert {name: count for name, count in counts["age_range"].items() if count} == {"21-27": 1}
+        assert {name: count for name, count in counts["emotion"].items() if count} == {
+            "happiness": 1
+        }
 
     def test_what_is_old_is_forgotten(self):
         tally = Tally(minutes=1)

@@ -69,6 +69,9 @@ def test_good_and_broken_files(open_notebook, files, theme, width):
     notebook.take_screenshot(f"upload-done-{theme}-{width}")
     page.locator(".facekit-spot").first.click()
     page.wait_for_selector(".facekit-face[open]")
+    rows = page.locator(".facekit-table tbody tr").all_inner_texts()
+    assert any("not sure" in text for text in rows)
+    assert all("%" not in text for text in rows)  # the confidence is no probability
     page.wait_for_timeout(300)
     notebook.take_screenshot(f"upload-face-{theme}-{width}")
     page.keyboard.press("Escape")

@@ -32,9 +32,25 @@ def test_constants_and_card_are_written(models_dir, make_tables, make_labels):
         f"strength of the lifts, {constants.strength},",
         "| age mean absolute error |",
         "| all        | 200     |",
+        f"| emotion       | {constants.thresholds['emotion']:<11} | 200     |",
+        "| gender, 46-65 |             | ",
+        "detector score is below 0.9 is drawn",
+        "WIDER FACE was not there",
     ):
         assert part in card
     assert "validation" not in card
+
+
+def test_the_score_of_faces_is_fitted_on_detections_and_kept_without(
+    models_dir, make_tables, make_labels
+):
+    detections = pd.DataFrame({"image": "a.jpg", "score": [0.7] * 40 + [0.95] * 60})
+    detections = detections.assign(is_face=detections["score"] > 0.8)
+    card = fit_fusion(models_dir, make_labels(make_tables(200)), detections=detections)
+    assert load_constants(models_dir).thresholds["score"] == 0.95
+    assert "detector score is below 0.95 is drawn" in card
+    assert "on 100 detections in 1 photos of WIDER FACE: 100.0% of those above it" in card
+    assert "below 0.95 is drawn" in fit_fusion(models_dir)
 
 
 @pytest.mark.parametrize("alone", [True, False])

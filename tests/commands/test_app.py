@@ -34,8 +34,8 @@ def test_defaults_keep_to_this_machine(served):
 
 def test_other_devices(served, tmp_path):
     address = ("--host", "0.0.0.0", "--port", 8899, "--token", "open sesame")
-    result = run(tmp_path, *address, "--sure", 0.7, "--minutes", 3, "--no-browser")
-    options = {"source": str(tmp_path), "sure_from": 0.7, "minutes": 3}
+    result = run(tmp_path, *address, "--minutes", 3, "--no-browser")
+    options = {"source": str(tmp_path), "minutes": 3}
     assert served == [(options, "0.0.0.0", 8899, "open sesame", "light", False)]
     assert "?token=open%20sesame" in result.stdout
     assert "camera only on https" in result.stderr
@@ -47,9 +47,6 @@ def test_other_devices(served, tmp_path):
         (["--token", "short"], "8 characters"),
         (["/dev/null"], "neither a folder nor a video"),
         (["nowhere"], "does not exist"),
-        (["--sure", 2], "not in the range"),
-        (["--sure", "nan"], "'nan' is not a finite number"),
-        (["--sure", "inf"], "not in the range"),
         (["--minutes", 0], "not in the range"),
         (["--minutes", -1], "not in the range"),
         (["--minutes", "nan"], "'nan' is not a finite number"),

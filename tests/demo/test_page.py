@@ -1,4 +1,5 @@
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from facekit.analysis import Analysis
 from facekit.demo import page, run_demo
+from facekit.faces import Faces, Profile
 from facekit.files import hash_file
 from facekit.images import ImageError, read_image
 
@@ -41,6 +44,21 @@ def test_a_photo(photo, tmp_path):
     assert "<td>happiness " in text
     drawn = read_image(index.parent / "me-annotated.jpg")
     assert (drawn[..., 0].astype(int) - drawn[..., 2] > 100).any()  # the box is coloured
+
+
+def test_labels_that_are_not_sure_are_not_shown():
+    faces = Faces(np.zeros((2, 4)), np.ones(2), np.zeros((2, 5, 2)))
+    profile = Profile(
+        age_years=38.6, age_low=30, age_high=45, age_range="28-45", gender="male",
+        gender_probability=0.97, emotion="fear", emotion_probability=0.4, confidence_score=0.3,
+        unsure=("emotion",),
+    )  # fmt: skip
+    doubted = replace(profile, unsure=("face", "age", "gender", "emotion"))
+    table = page._render_table(Analysis("", faces, (profile, doubted)))
+    cells = ["0", "39 (30 to 45)", "28-45", "male 97%", "not sure", "0.30"]
+    assert "".join(f"<td>{cell}</td>" for cell in cells) in table
+    cells = ["1, face?", *["not sure"] * 4, "0.30"]
+    assert "".join(f"<td>{cell}</td>" for cell in cells) in table
 
 
 def test_a_photo_without_faces(tmp_path):

@@ -7,6 +7,8 @@ import pytest
 from facekit.fusion import (
     AGE_LEVELS,
     AGE_QUANTILES,
+    NEVER,
+    THRESHOLDS,
     FusionConstants,
     calibrate,
     compute_mean_age,
@@ -98,6 +100,7 @@ class TestConstants:
             lifts={("age", "gender"): make_lift("age", "gender", a0_female=1.125)},
             strength=0.35,
             age_levels=((0.05, 0.95),) * 6 + ((0.2, 0.8),),
+            thresholds={"age": 0.7, "score": NEVER},
         )
         save_constants(constants, tmp_path)
         loaded = load_constants(tmp_path)
@@ -105,6 +108,7 @@ class TestConstants:
         assert loaded.reliabilities == constants.reliabilities
         assert loaded.certainty_ranges == constants.certainty_ranges
         assert loaded.age_levels == constants.age_levels
+        assert loaded.thresholds == THRESHOLDS | {"age": 0.7, "score": NEVER}
         assert loaded.strength == 0.35
         assert loaded.lifts.keys() == {("age", "gender")}
         np.testing.assert_array_equal(
@@ -117,6 +121,20 @@ class TestConstants:
         del fields["age_levels"]
         (tmp_path / "fusion.json").write_text(json.dumps(fields))
         assert load_constants(tmp_path).age_levels == AGE_LEVELS == (AGE_QUANTILES,) * 7
+
+    def test_constants_of_earlier_releases_have_the_plain_thresholds(self, tmp_path):
+        save_constants(make_constants(thresholds={"age": 0.5}), tmp_path)
+        fields = json.loads((tmp_path / "fusion.json").read_text())
+        del fields["thresholds"]
+        (tmp_path / "fusion.json").write_text(json.dumps(fields))
+        assert load_constants(tmp_path).thresholds == THRESHOLDS
+
+    @pytest.mark.parametrize(
+        "thresholds", [{"age": -0.1}, {"age": 2.1}, {"age": float("nan")}, {"height": 0.5}]
+    )
+    def test_thresholds_must_be_of_attributes(self, thresholds):
+        with pytest.raises(ValueError, match=r"`thresholds` must be for age, .*, from 0 to 2; got"):
+            make_constants(thresholds=thresholds)
 
     def test_constants_saved_later_are_loaded_later(self, tmp_path):
         for strength in (0.1, 0.2):
@@ -138,6 +156,8 @@ class TestConstants:
             '{"lifts": {"age height": [[1]]}, "strength": 0.5, FITTED}',
             '{"lifts": {}, "strength": 0, FITTED, "age_levels": [1]}',
             '{"lifts": {}, "strength": 7, FITTED}',
+            '{"lifts": {}, "strength": 0, FITTED, "thresholds": [1]}',
+            '{"lifts": {}, "strength": 0, FITTED, "thresholds": {"age": "high"}}',
         ],
     )
     def test_what_cannot_be_read_is_a_model_error(self, tmp_path, text):
@@ -519,8 +539,50 @@ class TestFuse:
             "female",
         ]
 
+    def test_the_age_class_is_that_of_the_rounded_age(self):
+        answers = np.concatenate(
+            [make_answer("age", y27=1 - share, y28=share) for share in (0.4, 0.47, 0.6)]
+        )
+        profiles = fuse_profiles({"age": answers}, make_constants())
+        # A table holds 27.5 of the second age, and 27.5 is rounded to 28.
+        assert [profile.age_range for profile in profiles] == ["21-27", "28-45", "28-45"]
+
+    @pytest.mark.parametrize("attribute", ATTRIBUTES)
+    def test_labels_below_their_threshold_are_not_sure(self, attribute):
+        answers = {name: np.eye(len(LABELS[name]))[[1]] for name in ATTRIBUTES}
+        thresholds = dict.fromkeys(ATTRIBUTES, 0.99) | {attribute: NEVER}
+        (profile,) = fuse_profiles(answers, make_constants(thresholds=thresholds))
+        assert profile.unsure == (attribute,)
+
+    def test_a_probability_at_the_threshold_is_sure(self):
+        answers = {"gender": np.array([[0.75, 0.25], [0.74, 0.26]])}
+        constants = make_constants(thresholds={"gender": 0.75})
+        sure = [profile.is_sure("gender") for profile in fuse_profiles(answers, constants)]
+        assert sure == [True, False]
+
+    def test_an_age_is_sure_by_the_class_of_the_scheme(self):
+        answers = {"age": make_answer("age", y31=0.5, y43=0.5)}
+        for scheme, unsure in (("paper", ()), ("decades", ("age",))):
+            (profile,) = fuse_profiles(answers, make_constants(), scheme)
+            assert profile.unsure == unsure
+
+    def test_nothing_is_sure_of_what_may_be_no_face(self):
+        answers = {
+            "gender": make_answer("gender", male=1),
+            "emotion": make_answer("emotion", fear=1),
+        }
+        constants = make_constants(thresholds={"score": 0.9})
+        for score, unsure in ((0.9, ()), (0.89, ("face", "gender", "emotion"))):
+            (profile,) = fuse_profiles(answers, constants, scores=np.array([score]))
+            assert profile.unsure == unsure
+
+    def test_there_must_be_a_score_for_each_face(self):
+        with pytest.raises(ValueError, match=r"`scores` must hold one score per face \(2\); got 1"):
+            fuse_profiles({"gender": np.eye(2)}, make_constants(), scores=np.ones(1))
+
     def test_no_faces(self):
         assert fuse_profiles(make_random_answers(0), make_constants()) == ()
+        assert fuse_profiles(make_random_answers(0), make_constants(), scores=np.zeros(0)) == ()
 
     @pytest.mark.parametrize(
         ("answers", "message"),

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from facekit import FaceAnalyzer
 from facekit.detection import MTCNN
-from facekit.live import LiveAnalyzer
+from facekit.fusion import load_constants
+from facekit.live import LiveAnalyzer, analyzer
 from facekit.video import VideoWriter
 
 
@@ -115,6 +118,20 @@ def test_faces_are_predicted_in_turn(portraits):
     assert count == 6
     assert counts == [6, 8, 10, 12]
     assert [track.asked for track in live.tracks] == [2] * 6
+
+
+@pytest.mark.parametrize(("threshold", "unsure"), [(0.0, ()), (2.0, ("emotion",))])
+def test_thresholds_apply_to_smoothed_probabilities(portrait, monkeypatch, threshold, unsure):
+    constants = replace(load_constants(), thresholds={"emotion": threshold})
+    monkeypatch.setattr(analyzer, "load_constants", lambda: constants)
+    assert LiveAnalyzer(("emotion",)).analyze(portrait, 0.0).profiles[0].unsure == unsure
+
+
+def test_what_may_be_no_face_is_marked(portrait, monkeypatch):
+    constants = replace(load_constants(), thresholds={"score": 2.0})
+    monkeypatch.setattr(analyzer, "load_constants", lambda: constants)
+    (profile,) = LiveAnalyzer(("emotion",)).analyze(portrait, 0.0).profiles
+    assert profile.unsure == ("face", "emotion")
 
 
 def test_attributes_may_change(portrait):

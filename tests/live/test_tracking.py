@@ -49,6 +49,18 @@ def test_patience(pause, numbers):
     assert number(tracker.follow(make_faces(place(0)), pause)) == numbers
 
 
+def test_scores_are_smoothed():
+    tracker = FaceTracker()
+    for step, score in enumerate((0.95, 0.85, 0.95)):
+        faces = Faces(
+            np.array([place(0)], np.float32),
+            np.full(1, score, np.float32),
+            np.zeros((1, 5, 2), np.float32),
+        )
+        (track,) = tracker.follow(faces, step * 0.1)
+        assert track.score == pytest.approx((0.95, 0.93, 0.934)[step])
+
+
 def test_a_clock_that_went_back_begins_anew():
     tracker = FaceTracker()
     tracker.follow(make_faces(place(0)), 10.0)
