@@ -185,7 +185,7 @@ COURSES: Mapping[str, Course] = {name: make_course(task) for name, task in TASKS
         TASKS["emotion"],
         TASKS["ethnicity"],
         name="faces",
-        augmentation=Augmentation(),
+        augmentation=Augmentation(rotation_degrees=20, shift=0.08, zoom=0.2),
     )
 }
 

@@ -25,7 +25,9 @@ from facekit.training.loss_weighting import FixedWeighting, MultiTaskModel, Unce
 from facekit.training.tasks import TASKS
 
 SMALL = (4, 4, 6, 8)
-AGE, GENDER, EMOTION = (TASKS[name] for name in ("age", "gender", "emotion"))
+AGE, GENDER, EMOTION, ETHNICITY = (
+    TASKS[name] for name in ("age", "gender", "emotion", "ethnicity")
+)
 
 
 class TestCourse:
@@ -76,7 +78,7 @@ class TestMakeCourse:
             assert getattr(course, name) == getattr(EMOTION, name)
 
     def test_sources_are_those_of_all_tasks(self):
-        course = make_course(replace(AGE, sources=("fairface", "utkface")), GENDER, name="both")
+        course = make_course(replace(AGE, sources=("fairface", "utkface")), ETHNICITY, name="both")
         assert (course.name, course.sources) == ("both", ("fairface", "utkface"))
 
     @pytest.mark.parametrize("order", [(AGE, EMOTION), (EMOTION, AGE)])
