@@ -205,8 +205,9 @@ def measure_faces(
 
     These are the figures of `figures.measure_rows`; for labels, the balanced accuracy and the
     recall of each class; with `shown`, the share of labels that are shown and their accuracy; and
-    the accuracy of the `WORST` groups with `LEAST_FACES` faces or more, by gender and age class, or
-    by ethnicity. For age, groups are compared by the share within one class.
+    the accuracy of the `WORST` groups with `LEAST_FACES` faces or more: by gender and age class, by
+    ethnicity, and by gender and ethnicity. For age, groups are compared by the share within one
+    class.
 
     Args:
         attribute: A key of `taxonomy.LABELS`.
@@ -308,7 +309,7 @@ def find_worst_groups(
     classes = pd.Series(ranges[index_age_classes(np.nan_to_num(ages), scheme)], faces.index)
     namings = [faces["gender"] + ", " + classes.where(~np.isnan(ages))]
     if attribute != "ethnicity":
-        namings.append(faces["ethnicity"])
+        namings += [faces["ethnicity"], faces["gender"] + ", " + faces["ethnicity"]]
     tables = []
     for names in namings:
         known = names.notna().to_numpy()
