@@ -139,12 +139,19 @@ def plan_models(names: Sequence[str], attributes: Sequence[str]) -> dict[str, li
 
 
 def predict_faces(
-    manifest: pd.DataFrame, attributes: Sequence[str], model: str, cache: tuple[Path, str]
+    manifest: pd.DataFrame,
+    chosen: np.ndarray,
+    attributes: Sequence[str],
+    model: str,
+    cache: tuple[Path, str],
 ) -> dict[str, np.ndarray]:
-    """Return a model's probabilities for each face of a manifest.
+    """Return a model's probabilities for the chosen faces of a manifest.
+
+    All its faces are cut, so that training and evaluation keep the same crops.
 
     Args:
         manifest: The faces.
+        chosen: Which of them are predicted, bool.
         attributes: Attributes that the model predicts.
         model: Name of the model.
         cache: The folder of data and the name of the dataset, for the file that keeps the crops.
@@ -161,14 +168,15 @@ def predict_faces(
         >>> from facekit.datasets.synthetic import make_synthetic
         >>> folder = Path(tempfile.mkdtemp())
         >>> manifest = make_synthetic(folder / "synthetic", count=3, size=48)
-        >>> predict_faces(manifest, ["gender"], "faces", (folder, "synthetic"))["gender"].shape
-        (3, 2)
+        >>> chosen, cache = np.array([True, True, False]), (folder, "synthetic")
+        >>> predict_faces(manifest, chosen, ["gender"], "faces", cache)["gender"].shape
+        (2, 2)
     """
     analyzer = FaceAnalyzer(attributes, models=dict.fromkeys(attributes, model))
     # The forms that the analyzer cuts, from no face at all.
     forms = analyzer.cut(np.zeros((1, 1, 3), np.uint8), Faces.empty()).by_form
     crops = {form: prepare_crops(manifest, name_cache(*cache, *form), *form)[0] for form in forms}
-    return analyzer.infer(Crops(crops))
+    return analyzer.infer(Crops({form: whole[chosen] for form, whole in crops.items()}))
 
 
 def find_shown(
@@ -307,9 +315,11 @@ def find_worst_groups(
     ranges = np.array(name_age_ranges(scheme), object)
     ages = faces["age"].to_numpy(np.float64)
     classes = pd.Series(ranges[index_age_classes(np.nan_to_num(ages), scheme)], faces.index)
-    namings = [faces["gender"] + ", " + classes.where(~np.isnan(ages))]
+    # A column without labels may be of another type.
+    genders, ethnicities = (faces[name].astype("str") for name in ("gender", "ethnicity"))
+    namings = [genders + ", " + classes.where(~np.isnan(ages)).astype("str")]
     if attribute != "ethnicity":
-        namings += [faces["ethnicity"], faces["gender"] + ", " + faces["ethnicity"]]
+        namings += [ethnicities, genders + ", " + ethnicities]
     tables = []
     for names in namings:
         known = names.notna().to_numpy()
@@ -355,16 +365,15 @@ def measure_models(
         [('gender', 'faces')]
     """
     manifest = read_labelled_faces(dataset, data_dir)
-    chosen = choose_split(manifest, split)
-    labelled = [name for name in ATTRIBUTES if manifest.loc[chosen, name].notna().any()]
+    chosen = choose_split(manifest, split).to_numpy()
+    faces = manifest[chosen]
+    labelled = [name for name in ATTRIBUTES if faces[name].notna().any()]
     cache = (data_dir, Path(resolve_name(dataset)).stem)
+    thresholds = getattr(constants, "thresholds", {})
     for model, attributes in plan_models(names, labelled).items():
-        # All faces are cut, so that training and evaluation use the same crops.
-        whole = predict_faces(manifest, attributes, model, cache)
-        # Without thresholds nothing is left out.
-        thresholds = getattr(constants, "thresholds", {})
-        shown = find_shown(whole, thresholds, constants) if thresholds and constants else {}
+        answers = predict_faces(manifest, chosen, attributes, model, cache)
+        shown = find_shown(answers, thresholds, constants) if constants and thresholds else {}
         for name in attributes:
-            used = (chosen & manifest[name].notna()).to_numpy()
+            used = faces[name].notna().to_numpy()
             own_shown = shown[name][used] if name in shown else None
-            yield name, model, measure_faces(name, manifest[used], whole[name][used], own_shown)
+            yield name, model, measure_faces(name, faces[used], answers[name][used], own_shown)

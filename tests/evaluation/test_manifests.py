@@ -105,16 +105,16 @@ class TestPlan:
 
 def test_predictions_are_those_of_the_analyzer(tmp_path):
     manifest = make_synthetic(tmp_path / "synthetic", count=4, size=64)
-    answers = predict_faces(manifest, ["age", "gender"], "faces", (tmp_path, "synthetic"))
+    cache, chosen = (tmp_path, "synthetic"), np.array([True, False, True, True])
+    answers = predict_faces(manifest, chosen, ["age", "gender"], "faces", cache)
     profiles = [
         FaceAnalyzer(("gender",), cropped=True).analyze(path).profiles[0]
-        for path in manifest["path"]
+        for path in manifest.loc[chosen, "path"]
     ]
     labels = np.array(LABELS["gender"])[answers["gender"].argmax(axis=1)]
     assert labels.tolist() == [profile.gender for profile in profiles]
-    assert answers["age"].shape == (4, len(AGES_YEARS))
-    again = predict_faces(manifest.iloc[:0], ["gender"], "faces", (tmp_path, "none"))
-    assert again["gender"].shape == (0, 2)
+    assert answers["age"].shape == (3, len(AGES_YEARS))
+    assert predict_faces(manifest, ~chosen & chosen, ["age"], "faces", cache)["age"].shape[0] == 0
 
 
 class TestFigures:
