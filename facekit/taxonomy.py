@@ -86,6 +86,8 @@ DATATURKS_AGES = {
     "Age_40_50": 40,
     "Age_above_50": 50,
 }
+# First year of each band, for datasets whose ages are bands: the age in a manifest is the middle.
+AGE_BANDS = {"fairface": AGE_SCHEMES["fairface"], "dataturks": tuple(DATATURKS_AGES.values())}
 
 
 def find_first_years(scheme: str | Sequence[int] = DEFAULT_AGE_SCHEME) -> tuple[int, ...]:

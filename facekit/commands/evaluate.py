@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from facekit.commands.data import DATA_OPTION
 from facekit.commands.errors import explain_errors
 from facekit.registry import get_models_dir
 from facekit.taxonomy import ATTRIBUTES
 
 TABLES = "paper-tables"
+STORED = (*ATTRIBUTES, TABLES)
 
 
-EVALUATE_HELP = """Compute figures on held-out images from the stored predictions of the shipped
-models.
+EVALUATE_HELP = """Compute figures on held-out images.
 
-ATTRIBUTE is age, gender, emotion or ethnicity; all four by default. paper-tables prints the figures
-beside those of the two papers. No image and no network is needed. Only the test split is measured.
+Without --manifest they come from the stored predictions of the shipped models: ATTRIBUTE is age,
+gender, emotion or ethnicity; all four by default. paper-tables prints the figures beside those of
+the two papers. No image and no network is needed. Only the test split is measured.
+
+With --manifest the models predict the faces of a dataset. MODEL is the name of a model, or an
+attribute for its default model. NAME is a dataset that `facekit data list` lists, a csv of your
+own, or a manifest, .parquet. Groups of people with the lowest accuracy are named.
 
 \b
   facekit evaluate gender
   facekit evaluate paper-tables
+  facekit evaluate faces --manifest fairface
+  facekit evaluate --manifest mine.csv
 """
 
 
 @click.command(
     help=EVALUATE_HELP,
-    short_help="Compute the figures of the shipped models on held-out images.",
+    short_help="Compute the figures of models on held-out images.",
 )
-@click.argument(
-    "tasks",
-    metavar=f"[ATTRIBUTE|{TABLES}]...",
-    nargs=-1,
-    type=click.Choice((*ATTRIBUTES, TABLES)),
+@click.argument("names", metavar=f"[ATTRIBUTE|{TABLES}|MODEL]...", nargs=-1)
+@click.option("--manifest", metavar="NAME", help="Measure the models on the faces of this dataset.")
+@click.option(
+    "--split",
+    metavar="SPLIT",
+    default="",
+    help="With --manifest: train, validation, calibration, test, excluded or all.  [default: test "
+    "if there is one, else all]",
 )
-def evaluate(tasks: tuple[str, ...]) -> None:
-    """Print the figures of attributes, or the tables of the papers."""
+@DATA_OPTION
+def evaluate(names: tuple[str, ...], manifest: str | None, split: str, data_dir: Path) -> None:
+    """Print the figures of attributes, the tables of the papers, or figures on a dataset."""
+    if manifest is not None:
+        _evaluate_dataset(names, manifest, split, data_dir)
+        return
+    for name in names:
+        if name not in STORED:
+            known = ", ".join(map(repr, STORED))
+            raise click.UsageError(f"{name!r} is not one of {known}; models need --manifest.")
+    if split:
+        raise click.UsageError("--split needs --manifest: stored predictions are of the test.")
+
     from facekit.evaluation.figures import CELLS, format_cells
     from facekit.evaluation.markdown import make_markdown
     from facekit.evaluation.papers import load_figures, tabulate_papers
 
     with explain_errors():
-        for task in tasks or ATTRIBUTES:
+        for task in names or ATTRIBUTES:
             if task == TABLES:
                 click.echo(tabulate_papers(get_models_dir()) + "\n")
                 continue
@@ -54,3 +78,25 @@ def evaluate(tasks: tuple[str, ...]) -> None:
                 for figure in load_figures(get_models_dir(), task)
             ]
             click.echo(f"{task}\n\n{make_markdown(rows, ('data', 'protocol', *CELLS))}\n")
+
+
+def _evaluate_dataset(names: tuple[str, ...], manifest: str, split: str, data_dir: Path) -> None:
+    with explain_errors("train"):
+        from facekit.evaluation.figures import CELLS, format_cells
+        from facekit.evaluation.manifests import CHOICES, measure_models
+        from facekit.evaluation.markdown import make_markdown
+        from facekit.fusion import load_constants
+
+        if TABLES in names:
+            raise click.UsageError(f"{TABLES} does not take --manifest.")
+        if split and split not in CHOICES:
+            raise click.UsageError(f"--split must be one of {', '.join(CHOICES)}; got {split}.")
+        # The models of a single training run have no constants.
+        has_constants = (get_models_dir() / "fusion.json").is_file()
+        constants = load_constants() if has_constants else None
+        for attribute, model, figures in measure_models(
+            names, manifest, data_dir, split, constants
+        ):
+            rows = [(figure["source"], *format_cells(figure)) for figure in figures]
+            table = make_markdown(rows, ("data", *CELLS))
+            click.echo(f"{attribute}, model {model}\n\n{table}\n")

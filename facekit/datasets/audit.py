@@ -17,7 +17,13 @@ import pandas as pd
 from facekit.datasets.fingerprints import take_fingerprints
 from facekit.datasets.manifest import SPLITS
 from facekit.images import IMAGE_SUFFIXES
-from facekit.taxonomy import AGE_SCHEMES, DEFAULT_AGE_SCHEME, LABELS, name_age_ranges
+from facekit.taxonomy import (
+    AGE_BANDS,
+    AGE_SCHEMES,
+    DEFAULT_AGE_SCHEME,
+    LABELS,
+    name_age_ranges,
+)
 
 FINDING_COLUMNS = ("finding", "count", "total", "share", "detail", "examples", "remedy")
 EXAMPLES = 3
@@ -28,8 +34,6 @@ CROSSED = ("age", "ethnicity", "gender")
 # about one face.
 AGE_TOLERANCE_YEARS = 5
 PUBLISHED_SPLITS = ("train", "validation", "val", "test")  # folders of datasets that come split
-# Sources that label ranges and not years: the middles of their ranges would count as heaped.
-AGES_IN_RANGES = ("dataturks", "fairface")
 
 # Whipple's index: five times the percentage of ages ending in 0 or 5, from 23 to 62 years, and the
 # United Nations' words for it.
@@ -107,7 +111,8 @@ def audit_manifest(
     photos = manifest["group"].where(manifest["subject"].isna())
     first = ~manifest["path"].duplicated()  # an image of several faces has several rows
     unreadable = manifest["path"][first & hashes.isna()]
-    years = manifest["age"][~manifest["source"].isin(AGES_IN_RANGES)].dropna()
+    # The middles of bands would count as heaped.
+    years = manifest["age"][~manifest["source"].isin(AGE_BANDS)].dropna()
     classes = _classify(manifest)
     cell_counts = _count_cells(classes)
     findings = [

@@ -166,6 +166,26 @@ FOLDED = {"subject_disjoint": _split_subject_disjoint, "random_frames": _split_r
 LEAKING = ("random_frames", "augment_then_split")
 
 
+def find_copied(manifest: pd.DataFrame) -> np.ndarray:
+    """Return which faces show a photo that their dataset's own training split holds, too.
+
+    Args:
+        manifest: With groups and splits. A copy in a dataset's own training split is `excluded`.
+
+    Returns:
+        (faces,) bool.
+
+    Example:
+        >>> splits = ["test", "excluded", "test"]
+        >>> manifest = pd.DataFrame({"source": "mine", "group": [1, 1, 2], "split": splits})
+        >>> find_copied(manifest)
+        array([ True,  True, False])
+    """
+    # Two datasets may use the same number for different groups.
+    photos = manifest["source"] + " " + manifest["group"].astype(str)
+    return photos.isin(photos[manifest["split"] == "excluded"]).to_numpy()
+
+
 def _divide(groups: np.ndarray, seed: int, fold: int | None) -> np.ndarray:
     """Return the split of each group: by `SHARES`, or one of `FOLDS` folds of equal size.
 

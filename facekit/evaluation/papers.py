@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from facekit.datasets.adapters import DATASETS
 from facekit.evaluation.figures import CELLS, PROTOCOLS_FOLDER, format_cells, measure_attribute
 from facekit.evaluation.markdown import make_markdown
 from facekit.evaluation.runs import find_run, read_history
@@ -60,8 +61,6 @@ CLAIMS = (
 )
 SECOND_PAPER = ("age", "ethnicity", "emotion")
 SECOND_PAPER_ACCURACY = 0.58  # of all three together, on the 120 photos of DataTurks
-# The protocol without leaks by which the test split of each dataset was made.
-HONEST = {"utkface": "group_disjoint", "fer2013": "official", "ck_plus": "subject_disjoint"}
 
 
 def load_figures(models_dir: Path, attribute: str) -> list[dict]:
@@ -88,7 +87,7 @@ def load_figures(models_dir: Path, attribute: str) -> list[dict]:
     folder = models_dir / attribute
     shipped = _read_table(folder / "predictions.parquet")
     figures = [
-        figure | {"protocol": HONEST.get(figure["source"], UNKNOWN), "shipped": True}
+        figure | {"protocol": _find_protocol(figure["source"]), "shipped": True}
         for figure in measure_attribute(attribute, shipped)
     ]
     for path in sorted((folder / PROTOCOLS_FOLDER).glob("*.parquet")):
@@ -98,6 +97,11 @@ def load_figures(models_dir: Path, attribute: str) -> list[dict]:
             for figure in measure_attribute(attribute, _read_table(path))
         ]
     return figures
+
+
+def _find_protocol(source: str) -> str:
+    """Return the protocol by which training splits a dataset; none of these leaks."""
+    return DATASETS[source].protocol if source in DATASETS else UNKNOWN
 
 
 def _read_table(path: Path) -> pd.DataFrame:

@@ -14,7 +14,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from facekit.evaluation.figures import measure_attribute
+from facekit.datasets.protocols import find_copied
+from facekit.evaluation.figures import measure_attribute, tabulate_answers
 from facekit.files import hash_file, replace_file, write_text
 from facekit.images import normalise
 from facekit.inference import load_session, run_session
@@ -123,8 +124,7 @@ def tabulate_predictions(
         probabilities: (faces, classes).
 
     Returns:
-        One row per face: its image, source, group, split, whether it is a copy, its label and a
-        probability for each class, with five digits.
+        As `evaluation.figures.tabulate_answers`.
 
     Example:
         >>> from facekit.training.tasks import TASKS
@@ -136,15 +136,7 @@ def tabulate_predictions(
         >>> list(table.columns[-3:])
         ['label', 'p_female', 'p_male']
     """
-    names = [f"p_{label}" for label in LABELS[task.name]]
-    table = pd.DataFrame(
-        probabilities.astype(np.float32).round(5), columns=names, index=manifest.index
-    )
-    about = manifest[["source", "group", "split", "copied"]].assign(
-        image=manifest["path"].map(lambda path: Path(path).name), label=manifest[task.name]
-    )
-    columns = ["image", "source", "group", "split", "copied", "label"]
-    return about[columns].join(table).reset_index(drop=True)
+    return tabulate_answers(task.name, manifest, probabilities)
 
 
 def _list_outputs(folder: Path, course: Course) -> list[Path]:
@@ -235,7 +227,7 @@ def ship(
         with replace_file(folder / name) as temporary:
             shutil.copyfile(run / name, temporary)
     held_out = manifest["split"].isin(HELD_OUT_SPLITS).to_numpy()
-    about = manifest.assign(copied=_find_copied(manifest))[held_out]
+    about = manifest.assign(copied=find_copied(manifest))[held_out]
     inputs, session = normalise(crops[held_out]), load_session(onnx_file)
     straight, mirrored = (
         run_session(session, view, list(course.task_names)) for view in (inputs, inputs[:, :, ::-1])
@@ -266,17 +258,3 @@ def ship(
     entry = ModelEntry(folder.name, file, hash_file(onnx_file), form, served, data, licence)
     save_entry(entry, folder.parent, default_for=course.task_names)
     return [figure for each in served.values() for figure in each.metrics["figures"]]
-
-
-def _find_copied(manifest: pd.DataFrame) -> np.ndarray:
-    """Return which faces show a photo that its dataset's own training split holds, too.
-
-    Args:
-        manifest: The faces. A copy in a dataset's own training split is `excluded`.
-
-    Returns:
-        (faces,) bool.
-    """
-    # Two datasets may use the same number for different groups.
-    photos = manifest["source"] + " " + manifest["group"].astype(str)
-    return photos.isin(photos[manifest["split"] == "excluded"]).to_numpy()

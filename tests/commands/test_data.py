@@ -237,7 +237,7 @@ def test_audit_counts_unreadable_pictures_and_scores_the_others(data_folder):
     ("arguments", "code", "message"),
     [
         (["fairface"], 1, "fairface is not there; get it from https://github.com/joojs/fairface"),
-        (["lfw"], 1, "`name` must be one of utkface"),
+        (["celeba"], 1, "`name` must be one of utkface"),
         (
             ["utkface", "--protocol", "official"],
             1,

@@ -1,5 +1,9 @@
 """The command `facekit evaluate`, on the shipped predictions and where there are none."""
 
+import re
+import shutil
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -76,6 +80,68 @@ def test_wrong_attribute():
     result = run("height")
     assert result.exit_code == 2
     assert "is not one of 'age', 'gender', 'emotion', 'ethnicity', 'paper-tables'" in result.output
+
+
+def test_options_of_datasets_need_one():
+    result = run("faces")
+    assert result.exit_code == 2
+    assert "'faces' is not one of 'age', " in result.output
+    assert "models need --manifest" in result.output
+    result = run("age", "--split", "all")
+    assert result.exit_code == 2
+    assert "--split needs --manifest" in result.output
+
+
+class TestDatasets:
+    @pytest.fixture
+    def table(self, save_noise, tmp_path) -> Path:
+        rows = [
+            f"{save_noise(tmp_path / f'{index}.jpg', index).name},{gender},{index + 1}"
+            for index, gender in enumerate(("female", "male", "female"))
+        ]
+        (tmp_path / "mine.csv").write_text("\n".join(["path,gender,age", *rows]))
+        return tmp_path / "mine.csv"
+
+    def test_all_models_on_an_own_csv(self, table, tmp_path):
+        result = run("--manifest", table, "--data", tmp_path)
+        assert result.exit_code == 0
+        titles = [line for line in result.stdout.splitlines() if ", model " in line]
+        assert titles == ["age, model faces", "gender, model faces"]
+        figures = {row[2]: row for row in read_rows(result.stdout)}
+        assert figures["mean absolute error, years"][:2] == ("mine", "3")
+        assert figures["accuracy, aged 3 and up"][:2] == ("mine", "1")
+        assert figures["recall, female"][:2] == ("mine", "2")
+        assert (tmp_path / "prepared" / "mine-96x3.npz").is_file()
+
+    def test_one_model_without_constants(self, table, tmp_path, monkeypatch):
+        models = tmp_path / "models"
+        shutil.copytree(get_models_dir(), models, ignore=shutil.ignore_patterns("fusion.json"))
+        monkeypatch.setenv("FACEKIT_MODELS", str(models))
+        result = run("gender", "--manifest", table, "--data", tmp_path)
+        assert result.exit_code == 0
+        assert result.stdout.startswith("gender, model faces\n")
+        assert "age, model" not in result.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "message"),
+        [
+            (["emotion"], 1, "`manifest` must have labels that emotion predicts; it has age, gend"),
+            (["shoes"], 1, "no model is listed for 'shoes'"),
+            (["paper-tables"], 2, "paper-tables does not take --manifest"),
+            (["--split", "dev"], 2, "--split must be one of train, .*, all; got dev"),
+            (["--split", "test"], 1, "`split` must have faces; test has none. There are 3 of no s"),
+        ],
+    )
+    def test_what_does_not_fit(self, arguments, code, message, table, tmp_path):
+        result = run(*arguments, "--manifest", table, "--data", tmp_path)
+        assert result.exit_code == code
+        assert re.search(message, result.output)
+        assert "Traceback" not in result.output
+
+    def test_a_missing_dataset_says_where_to_get_it(self, tmp_path):
+        result = run("--manifest", "fairface", "--data", tmp_path)
+        assert result.exit_code == 1
+        assert "fairface is not there; get it from https://github.com/joojs" in result.output
 
 
 def test_help_names_what_there_is():

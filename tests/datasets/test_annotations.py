@@ -14,6 +14,7 @@ from facekit.datasets.annotations import (
     read_fairface,
     read_ground_truth,
     read_imdb_wiki,
+    read_lfw,
     read_wider_face,
 )
 from facekit.datasets.manifest import BOX
@@ -72,6 +73,30 @@ class TestFairface:
         )
         with pytest.raises(ValueError, match=message):
             read_fairface(folder)
+
+
+class TestLfw:
+    def test_people_and_genders(self, save_noise, tmp_path):
+        for seed, name in enumerate(("p0_01", "p0_02", "p1_01")):
+            save_noise(tmp_path / f"{name}.jpg", seed)
+        (tmp_path / "labels.csv").write_text(
+            "image,person,gender\np0_01.jpg,p0,male\np0_02.jpg,p0,male\n"
+            "p1_01.jpg,p1,female\np2_01.jpg,p2,female\n"
+        )
+        with pytest.warns(UserWarning, match="left out: 1 faces whose image does not exist"):
+            manifest = read_lfw(tmp_path)
+        assert manifest[["subject", "gender"]].to_numpy().tolist() == [
+            ["p0", "male"],
+            ["p0", "male"],
+            ["p1", "female"],
+        ]
+        assert manifest[["age", "split"]].isna().all(axis=None)
+
+    def test_an_unknown_gender_is_an_error(self, save_noise, tmp_path):
+        save_noise(tmp_path / "a.jpg", 0)
+        (tmp_path / "labels.csv").write_text("image,person,gender\na.jpg,p0,man\n")
+        with pytest.raises(ValueError, match="`gender` must be one of female, male; got man"):
+            read_lfw(tmp_path)
 
 
 def make_face(labels: list[str], left=0.1, top=0.2, right=0.5, bottom=0.8) -> dict:
@@ -369,7 +394,9 @@ class TestWiderFace:
         assert manifest["path"].nunique() >= 100
 
 
-@pytest.mark.parametrize("read", [read_fairface, read_dataturks, read_imdb_wiki, read_wider_face])
+@pytest.mark.parametrize(
+    "read", [read_fairface, read_dataturks, read_imdb_wiki, read_lfw, read_wider_face]
+)
 @pytest.mark.parametrize("name", [".", "missing"])
 def test_an_empty_folder_says_where_to_get_the_data(read, name, tmp_path):
     with pytest.raises(

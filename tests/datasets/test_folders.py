@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from facekit.datasets.folders import (
+    read_all_age_faces,
     read_ck_plus,
     read_ck_plus_original,
     read_facial_age,
@@ -377,6 +378,21 @@ def test_fg_net(save_noise, tmp_path):
     ]
 
 
+def test_all_age_faces(save_noise, tmp_path):
+    names = ("00000A02.jpg", "more/07380A80.jpg", "more/07381A02.JPG", "13321A45.png", "7A2.jpg")
+    for seed, name in enumerate(names):
+        save_noise(tmp_path / name, seed)
+    with pytest.warns(UserWarning, match=r"1 malformed names left out: 7A2\.jpg"):
+        manifest = read_all_age_faces(tmp_path)
+    assert manifest[["age", "gender"]].to_numpy().tolist() == [
+        [2.0, "female"],
+        [45.0, "male"],
+        [80.0, "female"],
+        [2.0, "male"],
+    ]
+    assert manifest[["ethnicity", "subject", "split"]].isna().all(axis=None)
+
+
 def test_facial_age(save_noise, tmp_path):
     for seed, name in enumerate(
         ("001/1.png", "001/10.png", "110/9.png", "200/3.png", "readme/2.png")
@@ -388,7 +404,15 @@ def test_facial_age(save_noise, tmp_path):
 
 @pytest.mark.parametrize(
     "read",
-    [read_utkface, read_fer2013, read_ck_plus, read_ck_plus_original, read_fg_net, read_facial_age],
+    [
+        read_utkface,
+        read_fer2013,
+        read_ck_plus,
+        read_ck_plus_original,
+        read_all_age_faces,
+        read_fg_net,
+        read_facial_age,
+    ],
 )
 @pytest.mark.parametrize("name", [".", "missing"])
 def test_an_empty_folder_says_where_to_get_the_data(read, name, tmp_path):

@@ -1,6 +1,7 @@
 """The rules of a manifest, and its file."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from facekit.datasets.manifest import (
     BOX,
     COLUMNS,
+    VOTES,
     check_manifest,
     load_manifest,
     make_manifest,
@@ -94,14 +96,56 @@ class TestChecks:
             manifest.drop(columns="age"),
             manifest.assign(hair="red"),
             manifest[list(COLUMNS[::-1])],
+            manifest.assign(votes_fear=1.0),
         ):
             with pytest.raises(
-                ValueError, match=r"A manifest must have the columns path, x1, .*, split; got "
+                ValueError,
+                match=r"A manifest must have the columns path, x1, .*, split, and may have "
+                r"votes_anger, .*, votes_surprise; got ",
             ):
                 check_manifest(other)
 
     def test_an_empty_manifest_is_one(self):
         check_manifest(make_manifest([{"path": "a.jpg"}], "mine").iloc[:0])
+
+
+class TestVotes:
+    COUNTS: ClassVar[dict] = dict(zip(VOTES, (0, 0, 3, 0, 7, 0, 0), strict=True))
+
+    def test_they_follow_the_other_columns_and_may_be_missing(self, tmp_path):
+        rows = [{"path": "b.jpg", "emotion": "neutral", **self.COUNTS}, {"path": "a.jpg"}]
+        manifest = make_manifest(rows, "mine")
+        assert tuple(manifest.columns) == COLUMNS + VOTES
+        assert manifest[list(VOTES)].dtypes.eq("float64").all()
+        assert manifest.loc[0, list(VOTES)].isna().all()
+        assert manifest.loc[1, list(VOTES)].tolist() == [0, 0, 3, 0, 7, 0, 0]
+        save_manifest(manifest, tmp_path / "votes.parquet")
+        pd.testing.assert_frame_equal(load_manifest(tmp_path / "votes.parquet"), manifest)
+
+    def test_manifests_with_and_without_them_join(self):
+        voted = make_manifest([{"path": "b.jpg", **self.COUNTS}], "mine")
+        plain = make_manifest([{"path": "a.jpg"}], "yours")
+        for parts in ([voted, plain], [plain, voted]):
+            joined = pd.concat(parts, ignore_index=True)
+            check_manifest(joined)
+            assert joined.set_index("source")["votes_neutral"].isna()["yours"]
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"votes_fear": -1}, "`votes_fear` must be 0 or more in a row with votes; got -1"),
+            ({"votes_fear": None}, "`votes_fear` must be 0 or more in a row with votes; got nan"),
+            ({"votes_fear": np.inf}, "`votes_fear` must be 0 or more in a row with votes; got inf"),
+            ({"votes_fear": "many"}, "`votes_fear` must be a number; got many"),
+            (
+                {"votes_fear": 0, "votes_neutral": 0},
+                r"`votes_anger` must be with the other votes more than 0; got 0.0 in row 0, a\.jpg",
+            ),
+        ],
+    )
+    def test_each_rule(self, changes, message):
+        with pytest.raises(ValueError, match=message):
+            make_manifest([{"path": "a.jpg", **self.COUNTS, **changes}], "mine")
 
 
 class TestFile:

@@ -11,6 +11,7 @@ from facekit.evaluation.figures import (
     measure_classes,
     tabulate_age_classes,
     tabulate_age_errors,
+    tabulate_answers,
     tabulate_figures,
 )
 from facekit.evaluation.metrics import compute_wilson_interval
@@ -152,6 +153,37 @@ class TestMeasure:
             0.5,
         )
 
+    def test_gender_of_grown_ups_is_measured_apart_where_ages_are_known(self):
+        rows = [
+            ("a", "test", "male", predicted) for predicted in ("female", "male", "male", "male")
+        ]
+        table = make_predictions("gender", rows).assign(age=[1.0, 4.0, 40.0, np.nan])
+        figures = measure_attribute("gender", table)
+        assert [(each["figure"], each["count"], each["value"]) for each in figures] == [
+            ("accuracy", 4, 0.75),
+            ("accuracy, aged 3 and up", 2, 1.0),
+            ("accuracy, aged 10 and up", 1, 1.0),
+            ("accuracy, aged 13 and up", 1, 1.0),
+        ]
+        texts = table.assign(age=["1", "4", "40", "unknown"])  # as in a csv
+        assert measure_attribute("gender", texts) == figures
+
+    def test_ethnicity_is_measured_without_other_too(self):
+        rows = [("a", "test", label, "white") for label in ("white", "white", "other")]
+        whole, without = measure_attribute("ethnicity", make_predictions("ethnicity", rows))
+        assert (whole["figure"], whole["count"]) == ("accuracy", 3)
+        assert (without["figure"], without["count"], without["value"]) == (
+            "accuracy, without other",
+            2,
+            1.0,
+        )
+
+    def test_ages_in_bands_have_no_error_in_years(self):
+        rows = [("fairface", "test", *pair) for pair in ((15, 9), (25, 29), (35, 55))]
+        exact, near = measure_attribute("age", make_predictions("age", rows))
+        assert (exact["figure"], exact["value"]) == ("accuracy, 9 bands", 0.3333)
+        assert (near["figure"], near["value"]) == ("accuracy, 9 bands, within one", 0.6667)
+
     def test_nothing_to_measure(self):
         assert (
             measure_attribute(
@@ -188,6 +220,37 @@ def test_figures_become_a_table():
         "| a test | 10 | mean absolute error, years | 4.57 | 4.00 to 5.10 |"
     )
     assert len(tabulate_figures([]).splitlines()) == 2
+
+
+class TestAnswers:
+    FACES = pd.DataFrame(
+        {
+            "path": ["in/b.jpg", "in/a.jpg"],
+            "source": "mine",
+            "group": [1, 2],
+            "split": "test",
+            "copied": False,
+            "gender": ["male", "female"],
+            "emotion": "fear",
+            "age": [30.0, np.nan],
+        },
+        index=[7, 9],
+    )
+
+    def test_ages_stand_beside_genders_only(self):
+        answer = np.array([[0.25, 0.75], [0.123456, 0.876544]])
+        table = tabulate_answers("gender", self.FACES, answer)
+        about = ["image", "source", "group", "split", "copied", "label"]
+        assert table.columns.tolist() == [*about, "age", "p_female", "p_male"]
+        assert table["image"].tolist() == ["b.jpg", "a.jpg"]
+        assert table["p_female"].tolist() == pytest.approx([0.25, 0.12346])
+        unknown = tabulate_answers("gender", self.FACES.assign(age=np.nan), answer)
+        assert unknown.columns.tolist() == [*about, "p_female", "p_male"]
+        emotions = tabulate_answers("emotion", self.FACES, np.full((2, 7), 1 / 7))
+        assert emotions.columns.tolist() == [*about, *(f"p_{each}" for each in LABELS["emotion"])]
+
+    def test_no_faces(self):
+        assert tabulate_answers("gender", self.FACES.iloc[:0], np.zeros((0, 2))).empty
 
 
 class TestAgeClasses:
