@@ -20,7 +20,7 @@ import pandas as pd
 
 from facekit.evaluation.markdown import make_markdown
 from facekit.evaluation.metrics import bootstrap_interval, compute_share_interval
-from facekit.fusion import compute_mean_age, index_age_classes
+from facekit.fusion import compute_mean_age, index_age_classes, predict_age_classes
 from facekit.taxonomy import (
     AGE_BANDS,
     DEFAULT_AGE_SCHEME,
@@ -107,7 +107,7 @@ def count_classes_apart(
         array([1])
     """
     if attribute == "age":
-        predicted = index_age_classes(compute_mean_age(answer), scheme)
+        predicted = predict_age_classes(answer, scheme)
         return np.abs(predicted - index_age_classes(labels.astype(float), scheme))
     names = np.array(classes or LABELS[attribute])
     return (names[answer.argmax(axis=1)] != labels).astype(int)
@@ -313,7 +313,7 @@ def tabulate_age_classes(
     """
     names = name_age_ranges(scheme)
     counts = np.zeros((len(names), len(names)), int)
-    predicted = index_age_classes(compute_mean_age(get_probabilities(predictions)), scheme)
+    predicted = predict_age_classes(get_probabilities(predictions), scheme)
     true = index_age_classes(predictions["label"].to_numpy(np.float64), scheme)
     np.add.at(counts, (true, predicted), 1)
     return pd.DataFrame(counts, names, names)

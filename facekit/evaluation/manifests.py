@@ -369,7 +369,7 @@ def measure_models(
     faces = manifest[chosen]
     labelled = [name for name in ATTRIBUTES if faces[name].notna().any()]
     cache = (data_dir, Path(resolve_name(dataset)).stem)
-    thresholds = getattr(constants, "thresholds", {})
+    thresholds = constants.thresholds if constants else {}
     for model, attributes in plan_models(names, labelled).items():
         answers = predict_faces(manifest, chosen, attributes, model, cache)
         shown = find_shown(answers, thresholds, constants) if constants and thresholds else {}

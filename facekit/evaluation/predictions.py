@@ -39,7 +39,12 @@ from facekit.evaluation.prediction_files import (
     require,
     require_numbers,
 )
-from facekit.fusion import compute_mean_age, index_age_classes, measure_certainty
+from facekit.fusion import (
+    compute_mean_age,
+    index_age_classes,
+    measure_certainty,
+    predict_age_classes,
+)
 from facekit.taxonomy import AGES_YEARS, LABELS, name_age_ranges
 
 PREFIX = "p_"
@@ -103,7 +108,7 @@ class Predictions:
         probabilities = self.probabilities
         if self.attribute == "age":
             names = name_age_ranges()
-            predicted = index_age_classes(compute_mean_age(probabilities))
+            predicted = predict_age_classes(probabilities)
             true = pd.Categorical.from_codes(
                 index_age_classes(self.labels.astype(float)), pd.Index(names)
             )
