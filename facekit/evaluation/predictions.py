@@ -40,7 +40,6 @@ from facekit.evaluation.prediction_files import (
     require_numbers,
 )
 from facekit.fusion import (
-    compute_mean_age,
     index_age_classes,
     measure_certainty,
     predict_age_classes,

@@ -42,6 +42,7 @@ MOST_CLASSES = 20  # of age: more cannot be read
 THRESHOLDS = np.round(np.linspace(0, 1, 101), 2)
 # Greatest value of each slider of augmentation: a little more than twice the default, where the
 # value has no natural end.
+# Without `mixed`, which needs a second face.
 FURTHEST = {
     "rotation_degrees": 45, "shift": 0.3, "zoom": 0.5, "brightness": 0.5, "contrast": 0.9,
     "gamma": 2, "tint": 0.5, "grey": 1, "blur": 1, "noise": 0.3, "jpeg": 8, "hidden": 1,
@@ -250,15 +251,14 @@ def explore_augmentation(crop: np.ndarray, count: int = 11, **bounds: float) -> 
         ax = plot_pictures(np.concatenate([crop[None], changed]), ["original", *[""] * count])
         return ax, f"A face and {count} augmented versions of it, as the network sees in training."
 
+    values = asdict(Augmentation(**bounds))
     sliders = {
         name: Slider(
-            value=value,
-            max=max(furthest, value),
+            value=values[name],
+            max=max(furthest, values[name]),
             step=1 if furthest > 10 else 0.01,
             description=name.replace("_", " "),
         )
-        for (name, value), furthest in zip(
-            asdict(Augmentation(**bounds)).items(), FURTHEST.values(), strict=True
-        )
+        for name, furthest in FURTHEST.items()
     }
     return explore(draw, **sliders, seed=Slider(max=99, step=1, description="seed"))

@@ -134,7 +134,7 @@ class TestTrain:
             Path("runs/gender"),
             "small",
             None,
-            None,
+            (),
             False,
         )
         assert options.pop("loss_weighting") is None
@@ -160,7 +160,7 @@ class TestTrain:
             Path("r"),
             "teacher",
             Path("faces.keras"),
-            Path("answers.npz"),
+            (Path("answers.npz"),),
             True,
         )
         assert options == {

@@ -78,7 +78,10 @@ class TestMakeCourse:
             assert getattr(course, name) == getattr(EMOTION, name)
 
     def test_sources_are_those_of_all_tasks(self):
-        course = make_course(replace(AGE, sources=("fairface", "utkface")), ETHNICITY, name="both")
+        course = make_course(
+            replace(AGE, sources=("fairface", "utkface")), ETHNICITY, name="both",
+            augmentation=Augmentation(),
+        )  # fmt: skip
         assert (course.name, course.sources) == ("both", ("fairface", "utkface"))
 
     @pytest.mark.parametrize("order", [(AGE, EMOTION), (EMOTION, AGE)])

@@ -207,7 +207,10 @@ class TestTraining:
         entry, path = find_model("gender", again)
         assert path == again / "gender" / "gender.onnx"
         assert entry.input == {"size": 64, "channels": 1, "equalise": False, "scale": 1.0}
-        (figure,) = entry.tasks["gender"].metrics["figures"]
+        figure, *grown = entry.tasks["gender"].metrics["figures"]
+        assert [each["figure"] for each in grown] == [
+            "accuracy, aged 10 and up", "accuracy, aged 13 and up",
+        ]  # fmt: skip
         assert (figure["source"], figure["count"], figure["figure"]) == ("utkface", 8, "accuracy")
         assert f"utkface test, 8 images: accuracy {figure['value']}" in capsys.readouterr().out
         command = json.loads((again / "config.json").read_text())["command"]
