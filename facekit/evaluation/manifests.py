@@ -175,8 +175,12 @@ def predict_faces(
     analyzer = FaceAnalyzer(attributes, models=dict.fromkeys(attributes, model))
     # The forms that the analyzer cuts, from no face at all.
     forms = analyzer.cut(np.zeros((1, 1, 3), np.uint8), Faces.empty()).by_form
-    crops = {form: prepare_crops(manifest, name_cache(*cache, *form), *form)[0] for form in forms}
-    return analyzer.infer(Crops({form: whole[chosen] for form, whole in crops.items()}))
+    crops = {}
+    for side, channels, scale in forms:
+        path = name_cache(*cache, side, channels, scale)
+        whole, _ = prepare_crops(manifest, path, side, channels, scale)
+        crops[side, channels, scale] = whole[chosen]
+    return analyzer.infer(Crops(crops))
 
 
 def find_shown(

@@ -117,7 +117,7 @@ class Course:
 
         Example:
             >>> COURSES["emotion"].describe()["sources"]
-            ['fer2013', 'ck_plus']
+            ['ferplus', 'ck_plus']
         """
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
