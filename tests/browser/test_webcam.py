@@ -196,7 +196,7 @@ def test_two_views(open_notebook):
     assert page.evaluate(OPEN_CAMERAS) == 2
     notebook.command("editmenu:clear-all")
     page.wait_for_function(f"() => ({OPEN_CAMERAS})() === 0", timeout=SHOWN, polling=200)
-    assert notebook.ask("first.running, second.running") == "False False"
+    wait_until(notebook, "not (first.running or second.running)")
 
 
 def test_kernel_restarted(open_notebook):
