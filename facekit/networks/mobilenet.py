@@ -52,8 +52,11 @@ def _convolve(x, name: str, kernel: int, strides: int = 1, filters: int | None =
 def _extract_features(inputs):
     # === Stem ===
     x = inputs if inputs.shape[3] == 3 else ops.repeat(inputs, 3, axis=-1)
-    # The published network takes blue, green, red; see `load_published_weights`.
-    x = layers.Rescaling(127.5, [127.5 - mean for mean in MEAN_RGB], name="rescale")(x)
+    # The published network takes differences from the mean, in grey levels. Here they are divided
+    # by 127.5, and the stem's kernel is multiplied by it: its weights would be so small otherwise
+    # that the first steps of training destroy them.
+    offset = [(127.5 - mean) / 127.5 for mean in MEAN_RGB]
+    x = layers.Rescaling(1.0, offset, name="rescale")(x)
     x = _convolve(x, "stem", 3, strides=2, filters=STEM_FILTERS)
     # === Blocks ===
     for block, (filters, strides) in enumerate(BLOCKS, 1):
@@ -107,7 +110,7 @@ def load_published_weights(network: keras.Model, path: Path) -> keras.Model:
     tensors = _read_tensors(Path(path))
     for layer in network.layers:
         if layer.name == "stem":  # blue, green and red in the published kernel
-            kernel = tensors["conv1/convolution/merged_input"][:, :, ::-1]
+            kernel = tensors["conv1/convolution/merged_input"][:, :, ::-1] * 127.5
             layer.set_weights([kernel, tensors["conv1_bn/batchnorm_1/sub"]])
         elif isinstance(layer, layers.DepthwiseConv2D):
             name = f"conv_dw_{layer.name.removeprefix('block').removesuffix('_depthwise')}"
