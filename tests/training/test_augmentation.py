@@ -282,6 +282,11 @@ class TestMix:
     def test_a_seed_repeats_itself(self):
         np.testing.assert_array_equal(self.mix(5)[0], self.mix(5)[0])
 
+    def test_a_missing_label_leaves_batches_alone_that_are_not_mixed(self):
+        targets = {"emotion": tf.constant([[np.nan], [1.0], [1.0], [1.0]])}
+        counts = {int(np.isnan(self.mix(seed, targets)[1]["emotion"]).sum()) for seed in range(40)}
+        assert counts == {1, 2}  # with its partner only where it is mixed with it
+
     def test_a_missing_label_stays_missing(self):
         _, targets, _ = self.mix(1, {"emotion": tf.constant([[np.nan], [1], [1], [1]])})
         assert np.isnan(targets["emotion"][0, 0])

@@ -131,6 +131,12 @@ def test_the_small_network_takes_one_size():
         build_network(replace(COURSES["age"], side=96))
 
 
+def test_published_weights_are_for_one_network(tmp_path):
+    (tmp_path / "faceres-deep.json").touch()
+    with pytest.raises(ValueError, match="holds weights of the network mobilenet; got small"):
+        begin_network(COURSES["age"], tmp_path / "faceres-deep.json")
+
+
 def test_networks_are_named_in_the_help():
     from facekit.commands.train import train
 
