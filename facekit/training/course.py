@@ -36,9 +36,10 @@ PRETRAINED = {"pretrained": (96, 80, SHORT_STAGES), "teacher": (112, 112, STAGES
 FORMS = {
     **{name: (preset["side"], 1.0) for name, preset in PRESETS.items()},
     "full": (PRESETS["full"]["side"], 1.15),  # as much as the frames of FER2013 show
-    "mobilenet": (112, 1.4),
+    "mobilenet": (96, 1.4),
     **{name: (side, 1.0) for name, (side, _, _) in PRETRAINED.items()},
 }
+EXPRESSIONS = {"side": 64, "scale": 1.15}  # for MobileNet: as much as images of FER2013 show
 NETWORKS = tuple(FORMS)
 # What to do with a row that has some of the course's labels but not all: use it for the tasks that
 # it labels, or leave it out. A row without any of the labels is always left out.
@@ -71,7 +72,7 @@ class Course:
 
     Example:
         >>> COURSES["faces"].task_names
-        ('age', 'gender', 'emotion', 'ethnicity')
+        ('age', 'gender', 'ethnicity')
     """
 
     name: str
@@ -182,7 +183,6 @@ COURSES: Mapping[str, Course] = {name: make_course(task) for name, task in TASKS
     "faces": make_course(
         TASKS["age"],
         TASKS["gender"],
-        TASKS["emotion"],
         TASKS["ethnicity"],
         name="faces",
         augmentation=Augmentation(rotation_degrees=20, shift=0.08, zoom=0.2),
@@ -214,8 +214,10 @@ def choose_network(course: Course, network: str) -> Course:
         return replace(chosen, widths=PRESETS[network]["widths"])
     if course.equalise and network in PRETRAINED:  # grey crops are enlarged inside the network
         return replace(chosen, side=INPUT_SIDE, channels=1)
-    # Expressions are visible without colours, and most of their images have none.
-    return replace(chosen, channels=1 if course.task_names == ("emotion",) else 3)
+    if course.task_names == ("emotion",):
+        # Expressions are visible without colours, and most of their images have none.
+        return replace(chosen, channels=1, **(EXPRESSIONS if network == "mobilenet" else {}))
+    return replace(chosen, channels=3)
 
 
 def build_network(course: Course) -> keras.Model:

@@ -7,10 +7,13 @@ A new weighting is a new class here and an entry of `LOSS_WEIGHTINGS`; a `Course
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import keras
 from keras import ops
+
+from facekit.taxonomy import LABELS
 
 # Name of the variables that weightings learn; the optimizer must not decay them.
 LEARNED_NAME = "log_variance"
@@ -41,21 +44,26 @@ class UncertaintyWeighting:
     """Weight each loss by a learned uncertainty of its task.
 
     A loss L counts as L / exp(s) + s, and s is learned with the network. A task whose loss stays
-    large gets a large s and a small weight.
+    large gets a large s and a small weight. At first exp(s) is the cross-entropy of a guess: a
+    hundred ages to choose from must not count more than two genders.
 
     Reference: Kendall, Gal, Cipolla, 2018, Multi-Task Learning Using Uncertainty to Weigh Losses
         for Scene Geometry and Semantics, CVPR, doi 10.1109/CVPR.2018.00781.
 
     Example:
         >>> weighting = UncertaintyWeighting(keras.Sequential(), ("age", "gender"))
-        >>> float(weighting.combine({"age": 1.5, "gender": 0.5}))
-        2.0
+        >>> guess = {name: math.log(len(LABELS[name])) for name in ("age", "gender")}
+        >>> round(float(weighting.combine(guess)), 2)  # 1 + log(4.62) + 1 + log(0.69)
+        3.16
     """
 
     def __init__(self, model: keras.Model, names: Sequence[str]):
         self.log_variances = {
             name: model.add_weight(
-                shape=(), initializer="zeros", name=f"{name}_{LEARNED_NAME}", dtype="float32"
+                shape=(),
+                initializer=keras.initializers.Constant(math.log(math.log(len(LABELS[name])))),
+                name=f"{name}_{LEARNED_NAME}",
+                dtype="float32",
             )
             for name in names
         }

@@ -15,6 +15,7 @@ from facekit.training.loss_weighting import (
 from facekit.training.tasks import TASKS
 
 NAMES = ("gender", "ethnicity")
+GUESS = {"gender": np.log(2), "ethnicity": np.log(5)}  # cross-entropy
 FEATURES = 5
 
 
@@ -61,10 +62,12 @@ def compute_losses(
 
 
 class TestLoss:
-    def test_it_begins_as_the_sum_of_the_heads(self):
+    def test_it_begins_with_each_loss_as_a_share_of_that_of_a_guess(self):
         model, (features, targets) = build_balanced(), make_data(6)
-        assert get_log_variances(model) == {"gender": 0, "ethnicity": 0}
-        expected = sum(loss.mean() for loss in compute_losses(model, features, targets).values())
+        expected = sum(
+            loss.mean() / GUESS[name] + np.log(GUESS[name])
+            for name, loss in compute_losses(model, features, targets).items()
+        )
         assert float(model.compute_loss(features, targets, model(features))) == pytest.approx(
             expected, rel=1e-5
         )
@@ -88,7 +91,8 @@ class TestLoss:
         model, (features, targets) = build_balanced(), make_data(4)
         weights = np.array([0, 1, 3, 0], np.float32)
         expected = sum(
-            (loss * weights).mean() for loss in compute_losses(model, features, targets).values()
+            (loss * weights).mean() / GUESS[name] + np.log(GUESS[name])
+            for name, loss in compute_losses(model, features, targets).items()
         )
         loss = float(model.compute_loss(features, targets, model(features), weights))
         assert loss == pytest.approx(expected, rel=1e-5)
@@ -113,7 +117,8 @@ def test_training_moves_weights_and_log_variances():
         np.abs(old - new).max() > 0.01
         for old, new in zip(before, network.get_weights(), strict=True)
     )  # shared with `network`
-    assert all(abs(value) > 0.01 for value in get_log_variances(model).values())
+    for name, value in get_log_variances(model).items():
+        assert abs(value - np.log(GUESS[name])) > 0.01
 
 
 def test_a_task_whose_loss_stays_large_gets_less_weight():
@@ -142,7 +147,8 @@ def test_the_log_variances_are_saved_with_the_weights(tmp_path):
     model.save_weights(tmp_path / "best.weights.h5")
     other = build_balanced()
     other.load_weights(tmp_path / "best.weights.h5")
-    assert get_log_variances(other) == {"gender": 0.5, "ethnicity": 0}
+    assert get_log_variances(other) == get_log_variances(model)
+    assert get_log_variances(other)["gender"] == 0.5
     for ours, theirs in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
