@@ -17,7 +17,7 @@ FUSION = "fusion"
 TRAIN_HELP = """Train the network of a course and add it to the models, or fit fusion's constants.
 
 COURSE is age, gender, emotion or ethnicity for a network of one attribute, or faces for one network
-of all four. Faces that lack one of these labels still teach the others.
+of age, gender and ethnicity. Faces that lack one of these labels still teach the others.
 
 The network is measured on the test split, which is used neither for training nor to choose the
 epoch. Needs: pip install 'facekit[train]'.
@@ -35,9 +35,8 @@ NETWORK_OPTION = click.option(
     default="small",
     show_default=True,
     help="small, full and mobilenet start from random weights unless --start-from is given; full "
-    "keeps the resolution of small faces. pretrained starts from dlib's weights, as the served "
-    "network of faces does. teacher is dlib's whole network: too slow to serve, other networks "
-    "learn from its predictions.",
+    "keeps the resolution of small faces. pretrained starts from dlib's weights. teacher is dlib's "
+    "whole network: too slow to serve, other networks learn from its predictions.",
 )
 SEED_OPTION = click.option(
     "--seed",

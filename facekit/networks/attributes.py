@@ -20,10 +20,10 @@ from facekit.taxonomy import LABELS
 INPUT_SIDE = 64  # pixels
 WIDTHS = (32, 48, 80, 128)  # filters of stem and stages, at 32, 16, 8 and 4 cells per side
 # `small` is what lessons train. `full` keeps the full resolution of FER2013's 48 pixels in its
-# stem, and has stages of 28, 14, 7 and 4 cells per side.
+# stem, and has stages of 24, 12, 6 and 3 cells per side.
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {"widths": WIDTHS, "side": INPUT_SIDE, "stem_strides": 2, "blocks": 2},
-    "full": {"widths": (24, 40, 80, 160, 256), "side": 56, "stem_strides": 1, "blocks": 1},
+    "full": {"widths": (24, 40, 80, 160, 256), "side": 48, "stem_strides": 1, "blocks": 1},
 }
 DROPOUT = 0.3
 # Of the batch statistics. A short training has few batches, so they must follow within about ten.

@@ -8,6 +8,7 @@ of datasets, weak spots from the test predictions.
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +56,14 @@ LIMITS = {
 SOURCE_LIMITS = {
     ("age", "utkface"): "The ages of UTKFace are estimates themselves.",
     ("ethnicity", "utkface"): "The five classes are those of UTKFace.",
+    ("emotion", "ferplus"): "Ten people voted on each face of FER2013, and often disagree; the label "
+    "is their majority.",
     ("emotion", "fer2013"): "About two people in three agree with the labels of FER2013.",
 }
 
 CARD = """# {name}
 
-`{file}`, a residual CNN of {parameters:.2f} million parameters, predicts {name} from an upright
+`{file}`, {kind} of {parameters:.2f} million parameters, predicts {name} from an upright
 {colour} face crop of {side}x{side} pixels.{also}
 
 - **Output**: {outputs}
@@ -156,6 +159,7 @@ def write_card(
         name=task_name,
         file=file,
         folder=Path(file).parent.as_posix(),
+        kind="a MobileNet" if course.network == "mobilenet" else "a residual CNN",
         parameters=count_parameters / 1e6,
         side=course.side,
         colour="colour" if course.channels == 3 else "grey",
@@ -221,8 +225,8 @@ def describe_start(course: Course, origin: Origin) -> str:
         start = PUBLISHED
     elif origin.start_from:
         start = (
-            f"the layers of `{origin.start_from.name}` that have the same name and shapes; what "
-            "that model learned from is in its own card"
+            f"the layers of `{origin.start_from.name}` that have the same name and shapes"
+            f"{_describe_earlier(origin.start_from)}"
         )
     elif course.network in PRETRAINED:
         start = DLIB
@@ -235,6 +239,15 @@ def describe_start(course: Course, origin: Origin) -> str:
             f"{origin.teacher_share:g}; faces without a label learn from these alone"
         )
     return start
+
+
+def _describe_earlier(model: Path) -> str:
+    """Return how a model that is started from was made, as far as its run's settings say it."""
+    try:
+        command = json.loads(model.with_name("config.json").read_text(encoding="utf-8"))["command"]
+    except (OSError, ValueError, KeyError):
+        return "; what that model learned from is in its own card"
+    return f", made by `{command}`"
 
 
 def describe_licence(sources: Sequence[str]) -> str:

@@ -39,7 +39,6 @@ FORMS = {
     "mobilenet": (96, 1.4),
     **{name: (side, 1.0) for name, (side, _, _) in PRETRAINED.items()},
 }
-EXPRESSIONS = {"side": 64, "scale": 1.15}  # for MobileNet: as much as images of FER2013 show
 NETWORKS = tuple(FORMS)
 # What to do with a row that has some of the course's labels but not all: use it for the tasks that
 # it labels, or leave it out. A row without any of the labels is always left out.
@@ -214,10 +213,8 @@ def choose_network(course: Course, network: str) -> Course:
         return replace(chosen, widths=PRESETS[network]["widths"])
     if course.equalise and network in PRETRAINED:  # grey crops are enlarged inside the network
         return replace(chosen, side=INPUT_SIDE, channels=1)
-    if course.task_names == ("emotion",):
-        # Expressions are visible without colours, and most of their images have none.
-        return replace(chosen, channels=1, **(EXPRESSIONS if network == "mobilenet" else {}))
-    return replace(chosen, channels=3)
+    # Expressions are visible without colours, and most of their images have none.
+    return replace(chosen, channels=1 if course.task_names == ("emotion",) else 3)
 
 
 def build_network(course: Course) -> keras.Model:

@@ -128,6 +128,12 @@ def test_what_the_weights_started_from(network, origin, parts):
     assert ("dlib" in text) == (parts[0].startswith("dlib"))
 
 
+def test_an_earlier_run_is_named(tmp_path):
+    (tmp_path / "config.json").write_text('{"command": "facekit train age --seed 5"}')
+    text = describe_start(COURSES["age"], Origin("", start_from=tmp_path / "network.keras"))
+    assert text.endswith("made by `facekit train age --seed 5`")
+
+
 def test_licences_are_those_of_the_data():
     text = describe_licence(["utkface", "fairface", "mine"])
     assert text.startswith("code and weights MIT; training data: utkface (non-commercial research)")

@@ -111,9 +111,9 @@ EQUALISED = replace(COURSES["emotion"], equalise=True)
         ("teacher", COURSES["gender"], (112, 112, 3)),
         ("pretrained", EQUALISED, (64, 64, 1)),
         ("teacher", EQUALISED, (64, 64, 1)),
-        ("full", COURSES["emotion"], (56, 56, 1)),
-        ("mobilenet", COURSES["emotion"], (112, 112, 1)),
-        ("mobilenet", COURSES["faces"], (112, 112, 3)),
+        ("full", COURSES["emotion"], (48, 48, 1)),
+        ("mobilenet", COURSES["emotion"], (96, 96, 1)),
+        ("mobilenet", COURSES["faces"], (96, 96, 3)),
     ],
 )
 def test_a_network_brings_its_input_form(name, course, shape):

@@ -160,7 +160,7 @@ def stub_training(monkeypatch) -> list[tuple]:
 
 class TestTraining:
     def test_all_attributes_teach_one_that_is_shipped(self, train, faces, tmp_path, capsys):
-        """Train all four from a manifest, then one from their layers and their predictions."""
+        """Train all of `faces` from a manifest, then one from their layers and their predictions."""
         faces.loc[:19, "gender"] = None  # these still teach age and ethnicity
         save_manifest(faces, tmp_path / "own.parquet")
         run = tmp_path / "faces"
