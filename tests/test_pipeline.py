@@ -375,22 +375,19 @@ def test_a_pillow_image_is_turned_upright(portraits, tmp_path):
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("task", "pattern", "tolerance"),
+    ("task", "source", "pattern"),
     [
-        ("age", "UTKFace", 1e-3),
-        ("gender", "UTKFace", 1e-3),
-        ("ethnicity", "UTKFace", 1e-3),
-        # The stored predictions were made from an earlier form of FER2013: JPEG files, equalised
-        # and clipped. Its new form shows the same faces with other grey values.
-        ("emotion", "fer2013/validation/*", 0.25),
+        ("age", "utkface", "UTKFace"),
+        ("gender", "utkface", "UTKFace"),
+        ("ethnicity", "utkface", "UTKFace"),
+        ("emotion", "ferplus", "fer2013/validation/*"),
     ],
 )
-def test_analysis_cuts_faces_as_training_did(data_dir, task, pattern, tolerance):
+def test_analysis_cuts_faces_as_training_did(data_dir, task, source, pattern):
     """Analysis predicts for test images what is stored, which was made from training's crops."""
     if not any(data_dir.glob(pattern)):
         pytest.skip(f"{data_dir / pattern} is not there")
     predictions = pd.read_parquet(get_models_dir() / task / "predictions.parquet")
-    source = "fer2013" if task == "emotion" else "utkface"
     sample = (
         predictions[(predictions["split"] == "test") & (predictions["source"] == source)]
         .iloc[::100]
@@ -406,7 +403,7 @@ def test_analysis_cuts_faces_as_training_did(data_dir, task, pattern, tolerance)
         pixels = facekit.read_image(path)
         probabilities = analyzer.infer(pixels, analyzer.detect(pixels))[task][0]
         stored = row.filter(like="p_").to_numpy(float)
-        np.testing.assert_allclose(probabilities, stored, atol=tolerance)
+        np.testing.assert_allclose(probabilities, stored, atol=1e-3)
         assert task == "age" or probabilities.argmax() == stored.argmax()
 
 

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from facekit.calibration import fit_fusion, read_detections, select_training_labels
 from facekit.datasets.adapters import read_dataset
 from facekit.registry import get_models_dir
 
-SOURCES = ("utkface", "fer2013", "ck_plus")  # datasets whose training labels are counted
+SOURCE = "utkface"  # the dataset whose training labels are counted: its faces have several
 
 
 def run_fusion_fit(data_dir: Path, models_dir: Path | None, seed: int) -> None:
@@ -33,7 +31,6 @@ def run_fusion_fit(data_dir: Path, models_dir: Path | None, seed: int) -> None:
         >>> run_fusion_fit(Path("data/raw"), Path("models"), seed=0)  # doctest: +SKIP
     """
     models_dir = models_dir or get_models_dir()
-    manifest = pd.concat([read_dataset(name, data_dir, seed) for name in SOURCES])
-    labels = select_training_labels(manifest, models_dir)
+    labels = select_training_labels(read_dataset(SOURCE, data_dir, seed), models_dir)
     detections = read_detections(data_dir) if (data_dir / "WIDER_val").is_dir() else None
     print(fit_fusion(models_dir, labels, seed, detections))

@@ -8,13 +8,9 @@ from facekit.training.fusion import run_fusion_fit
 
 # Made-up predictions need no calibration, which calibration mentions.
 @pytest.mark.filterwarnings("ignore:The temperature of")
-def test_fusion_is_fitted_and_measured(tmp_path, make_tables, save_noise, save_utkface, capsys):
+def test_fusion_is_fitted_and_measured(tmp_path, make_tables, save_utkface, capsys):
     data_dir, models_dir = tmp_path / "data", tmp_path / "models"
     save_utkface(data_dir, 40)
-    for number in range(5):
-        fer = data_dir / "fer2013" / ("train" if number < 3 else "validation") / "happy"
-        save_noise(fer / f"{number}.jpg", 100 + number)
-        save_noise(data_dir / "CK+48" / "anger" / f"S00{number}_001_00000001.png", 110 + number)
     tables = [make_tables(100, seed, split) for seed, split in enumerate(("calibration", "test"))]
     for name in ATTRIBUTES:
         (models_dir / name).mkdir(parents=True)
