@@ -53,7 +53,7 @@ def load_session(path: str | Path) -> onnxruntime.InferenceSession:
     Example:
         >>> from facekit.registry import find_model
         >>> load_session(find_model("emotion")[1]).get_inputs()[0].shape[1:]
-        [64, 64, 1]
+        [48, 48, 1]
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
@@ -114,7 +114,7 @@ def run_model(
         ModelError: As `open_session`.
 
     Example:
-        >>> (emotions,) = run_model("emotion", np.zeros((1, 64, 64, 1), np.float32))
+        >>> (emotions,) = run_model("emotion", np.zeros((1, 48, 48, 1), np.float32))
         >>> round(float(emotions.sum()), 3)
         1.0
     """

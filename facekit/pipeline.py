@@ -147,7 +147,7 @@ class FaceAnalyzer:
         Example:
             >>> crops = FaceAnalyzer(("emotion",)).cut(np.zeros((9, 9, 3), np.uint8), Faces.empty())
             >>> {form: each.shape for form, each in crops.by_form.items()}
-            {(64, 1, 1.0): (0, 64, 64, 1)}
+            {(48, 1, 1.15): (0, 48, 48, 1)}
         """
         forms = dict.fromkeys(_get_form(entry) for entry, _ in self._plan())
         return Crops({form: cut_crops(pixels, faces, *form) for form in forms})
@@ -195,7 +195,10 @@ class FaceAnalyzer:
             for start in range(0, max(len(own), 1), FACES):
                 part = own[start : start + FACES]
                 inputs = normalise(equalise_crops(part) if entry.input.get("equalise") else part)
-                parts.append(run_model(tasks[0], inputs, tasks, entry.name))
+                views = [inputs, inputs[:, :, ::-1]] if entry.input.get("mirror") else [inputs]
+                seen = run_model(tasks[0], np.concatenate(views), tasks, entry.name)
+                # The mean over the views of each face.
+                parts.append([np.mean(np.split(each, len(views)), axis=0) for each in seen])
             joined = (np.concatenate(each) for each in zip(*parts, strict=True))
             answers |= dict(zip(tasks, joined, strict=True))
         return answers

@@ -64,7 +64,9 @@ class ModelEntry:
         file: The ONNX file, relative to the index and inside its folder.
         sha256: Checksum of that file, hexadecimal.
         input: `size` of the square input in pixels (`None` for any size), number of `channels`,
-            and for attributes whether crops are equalized (`equalise`).
+            and for attributes whether crops are equalized (`equalise`), how much they show
+            (`scale`, as for `images.cut_crops`), and whether answers are averaged over a crop and
+            its mirror image (`mirror`).
         tasks: The tasks it serves: `detection`, or names of attributes, which are also the names
             of the file's outputs.
         training_data: The data it was trained on.

@@ -186,12 +186,25 @@ def test_a_network_of_several_attributes_runs_once_for_those_requested(portraits
     pixels = portraits["astronaut.png"]
     analyzer = facekit.FaceAnalyzer(("gender", "emotion", "age"))
     answers = analyzer.infer(pixels, facekit.detect_faces(pixels))
-    assert runs == [("faces", ["gender", "age"], 1), ("emotion", ["emotion"], 1)]
+    assert runs == [
+        ("faces", ["gender", "age"], 1),
+        ("emotion", ["emotion"], 2),
+    ]  # with its mirror image
     assert {name: answer.shape for name, answer in answers.items()} == {
         "gender": (1, 2),
         "emotion": (1, 7),
         "age": (1, 101),
     }
+
+
+def test_a_mirrored_face_has_the_same_emotion(portraits):
+    """The answers are averaged over both views."""
+    analyzer, pixels = facekit.FaceAnalyzer(("emotion",)), portraits["group.jpg"]
+    crops = analyzer.cut(pixels, analyzer.detect(pixels))
+    mirrored = Crops({form: each[:, :, ::-1] for form, each in crops.by_form.items()})
+    answers, others = analyzer.infer(crops)["emotion"], analyzer.infer(mirrored)["emotion"]
+    np.testing.assert_allclose(answers, others, atol=1e-5)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
 
 
 class TestSeveralImages:
@@ -201,7 +214,7 @@ class TestSeveralImages:
         pictures = [portraits["group.jpg"], blank, portraits["astronaut.png"]]
         analyzer = facekit.FaceAnalyzer()
         together = analyzer.analyze_images(pictures, names)
-        assert [count for *_, count in runs] == [7, 7]
+        assert [count for *_, count in runs] == [7, 14]  # emotion with mirror images
         assert [(analysis.image, len(analysis)) for analysis in together] == [
             ("group.jpg", 6),
             ("", 0),
@@ -223,7 +236,7 @@ class TestSeveralImages:
         analyzer, pixels = facekit.FaceAnalyzer(("emotion",)), portraits["group.jpg"]
         faces = analyzer.detect(pixels)
         answers = analyzer.infer([analyzer.cut(pixels, faces)] * 2)["emotion"]
-        assert [count for *_, count in runs] == [4, 4, 4]
+        assert [count for *_, count in runs] == [8, 8, 8]  # with mirror images
         np.testing.assert_allclose(answers[:6], answers[6:], atol=1e-5)
         np.testing.assert_allclose(
             answers[4:6], analyzer.infer(pixels, faces[[4, 5]])["emotion"], atol=1e-5
@@ -255,8 +268,8 @@ class TestSeveralImages:
         parts = [analyzer.cut(*each) for each in zip(pictures, found, strict=True)]
         assert [len(part) for part in parts] == [1, 0, 6]
         assert {form: crops.shape for form, crops in Crops.join(parts).by_form.items()} == {
-            (96, 3, 1.0): (7, 96, 96, 3),
-            (64, 1, 1.0): (7, 64, 64, 1),
+            (96, 3, 1.4): (7, 96, 96, 3),
+            (48, 1, 1.15): (7, 48, 48, 1),
         }
         together = analyzer.infer(parts)
         alone = [analyzer.infer(*each) for each in zip(pictures, found, strict=True)]

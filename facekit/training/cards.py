@@ -56,8 +56,10 @@ LIMITS = {
 SOURCE_LIMITS = {
     ("age", "utkface"): "The ages of UTKFace are estimates themselves.",
     ("ethnicity", "utkface"): "The five classes are those of UTKFace.",
-    ("emotion", "ferplus"): "Ten people voted on each face of FER2013, and often disagree; the label "
-    "is their majority.",
+    (
+        "emotion",
+        "ferplus",
+    ): "Ten people voted on each face of FER2013, and often disagree; the label is their majority.",
     ("emotion", "fer2013"): "About two people in three agree with the labels of FER2013.",
 }
 
@@ -82,10 +84,9 @@ CARD = """# {name}
 every {held_out} image and the probabilities that the ONNX file gave it. `{folder}/history.csv` is
 the training history, `{folder}/config.json` the settings.
 
-Averaged over a crop and its mirror image (test-time flipping), which takes twice the time and is
-not how the model is served:
+{views}
 
-{flipped}
+{others}
 
 {weakest} {lost}
 
@@ -97,6 +98,14 @@ not how the model is served:
 
 {limits}
 """
+
+
+ALONE = """\
+Averaged over a crop and its mirror image (test-time flipping), which takes twice the time and is
+not how the model is served:"""
+MIRRORED = """\
+The figures are averages over a crop and its mirror image (test-time flipping), as the model is
+served. From the crop alone, in half the time:"""
 
 
 @dataclass(frozen=True)
@@ -144,7 +153,8 @@ def write_card(
         manifest: All faces, with splits; `load_data` made it.
         scores: (faces,) detection scores, 0 where no face was found.
         predictions: Table of predictions of the held-out faces.
-        figures: Figures of the test split as served, and with test-time flipping.
+        figures: Figures of the test split as served, and the other way: with or without test-time
+            flipping.
         history: The run's `history.csv`.
         origin: How the model came about.
 
@@ -174,7 +184,8 @@ def write_card(
         command=origin.command,
         licence=describe_licence(sources),
         figures=tabulate_figures(figures[0]),
-        flipped=tabulate_figures(figures[1]),
+        views=MIRRORED if course.mirror else ALONE,
+        others=tabulate_figures(figures[1]),
         held_out=" and ".join(filter(None, (", ".join(splits[:-1]), splits[-1]))),
         weakest=describe_weakest(task_name, predictions),
         lost=describe_lost(scores),

@@ -18,7 +18,7 @@ import pandas as pd
 import tensorflow as tf
 
 from facekit.datasets.adapters import read_dataset, resolve_name
-from facekit.datasets.protocols import FOLDED, FOLDS, split_by_protocol
+from facekit.datasets.protocols import FOLDED, FOLDS, find_copied, split_by_protocol
 from facekit.evaluation.figures import PROTOCOLS_FOLDER
 from facekit.files import replace_file, write_text
 from facekit.images import normalise
@@ -70,8 +70,11 @@ def cross_validate(
         >>> cross_validate(...)  # see tests/training/test_crossvalidation.py  # doctest: +SKIP
     """
     course = choose_network(make_course(task, sources=(source,)), network_name)
-    whole = read_dataset(source, data_dir, config.seed)
-    labelled = whole[whole[task.name].notna()].assign(split=None)
+    official = protocol == "official"  # the dataset's own split, which reading completes
+    whole = read_dataset(source, data_dir, config.seed, protocol if official else None)
+    labelled = whole[whole[task.name].notna()]
+    if not official:
+        labelled = labelled.assign(split=None)
     if labelled.empty:
         raise ValueError(f"`source` must label {task.name}; {source} does not.")
     labelled = _draw_photos(labelled, photos, config.seed).reset_index(drop=True)
@@ -89,7 +92,9 @@ def cross_validate(
         if (done := place / "predictions.parquet").exists():
             tables.append(pd.read_parquet(done))
             continue
-        manifest = split_by_protocol(labelled, protocol, config.seed, fold)
+        manifest = (
+            labelled if official else split_by_protocol(labelled, protocol, config.seed, fold)
+        )
         crops = all_crops[find_rows(manifest, whole)]
         if protocol == "augment_then_split":
             crops = _change_copies(crops, course.augmentation, config.seed)
@@ -145,7 +150,8 @@ def _train_fold(
     )
     train_model(network, course, data.select(train), data.select(validation), config, place)
     answers = network.predict(normalise(crops[test]), verbose=0)[task.name]
-    return tabulate_predictions(task, manifest[test].assign(copied=False), answers)
+    tested = manifest.assign(copied=find_copied(manifest))[test]
+    return tabulate_predictions(task, tested, answers)
 
 
 def _change_copies(crops: np.ndarray, bounds: Augmentation, seed: int) -> np.ndarray:

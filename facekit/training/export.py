@@ -233,12 +233,15 @@ def ship(
         run_session(session, view, list(course.task_names)) for view in (inputs, inputs[:, :, ::-1])
     )
     file, served = f"{folder.name}/{onnx_file.name}", {}
-    for task, answers, others in zip(course.tasks, straight, mirrored, strict=True):
+    for task, alone, flipped in zip(course.tasks, straight, mirrored, strict=True):
         labelled = about[task.name].notna().to_numpy()
-        answers, others, rows = answers[labelled], others[labelled], about[labelled]
-        predictions = tabulate_predictions(task, rows, answers)
-        flipped = tabulate_predictions(task, rows, (answers + others) / 2)
-        figures = [measure_attribute(task.name, table) for table in (predictions, flipped)]
+        views = alone, (alone + flipped) / 2
+        # As served, and the other way.
+        predictions, others = (
+            tabulate_predictions(task, about[labelled], views[choice][labelled])
+            for choice in (course.mirror, not course.mirror)
+        )
+        figures = [measure_attribute(task.name, table) for table in (predictions, others)]
         served[task.name] = TaskEntry(
             list(LABELS[task.name]), {"seed": origin.seed, "figures": figures[0]}
         )
@@ -251,7 +254,7 @@ def ship(
         write_text(folder.parent / task.name / "README.md", card)
     form = {
         "size": course.side, "channels": course.channels, "equalise": course.equalise,
-        "scale": course.scale,
+        "scale": course.scale, "mirror": course.mirror,
     }  # fmt: skip
     data = f"{describe_data(manifest)}; started from {describe_start(course, origin)}"
     licence = describe_licence(list(dict.fromkeys(manifest["source"])))

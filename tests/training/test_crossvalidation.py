@@ -72,6 +72,21 @@ def test_copies_are_changed_before_they_are_split(data_dir, tmp_path, monkeypatc
     assert 0 < len(table) < 30  # about a tenth of five copies of twenty photos
 
 
+def test_the_official_split_is_that_of_the_dataset(tmp_path, monkeypatch):
+    for number in range(60):
+        part = ("train", "validation")[number >= 50]
+        folder = tmp_path / "fer2013" / part / ("happy", "angry")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(number).integers(0, 256, (48, 48), np.uint8)
+        Image.fromarray(noise).save(folder / f"{number}.png")
+    monkeypatch.setattr(crossvalidation, "train_model", lambda *arguments: None)
+    table = cross_validate(
+        TINY, "small", "fer2013", "official", tmp_path, tmp_path / "run", CONFIG, None, None
+    )
+    assert sorted(table["image"]) == [f"{number}.png" for number in range(50, 60)]
+    assert set(table["split"]) == {"test"}
+
+
 @pytest.mark.usefixtures("two_folds")
 def test_folds_of_other_settings_are_not_mixed_in(data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(crossvalidation, "train_model", lambda *arguments: None)

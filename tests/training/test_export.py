@@ -214,7 +214,9 @@ class TestShip:
         entry = index.models["gender"]
         assert entry.file == "gender/gender.onnx"
         assert entry.sha256 == hash_file(models_dir / entry.file)
-        assert entry.input == {"size": 64, "channels": 1, "equalise": False, "scale": 1.0}
+        assert entry.input == {
+            "size": 64, "channels": 1, "equalise": False, "scale": 1.0, "mirror": False,
+        }  # fmt: skip
         assert entry.training_data.startswith("UTKFace (Zhang, Song, Qi, CVPR 2017)")
         assert entry.licence.endswith("utkface (non-commercial research)")
         assert entry.tasks.keys() == {"gender"}

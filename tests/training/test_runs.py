@@ -160,7 +160,7 @@ def stub_training(monkeypatch) -> list[tuple]:
 
 class TestTraining:
     def test_all_attributes_teach_one_that_is_shipped(self, train, faces, tmp_path, capsys):
-        """Train all of `faces` from a manifest, then one from their layers and their predictions."""
+        """Train `faces` from a manifest, then one task from its layers and predictions."""
         faces.loc[:19, "gender"] = None  # these still teach age and ethnicity
         save_manifest(faces, tmp_path / "own.parquet")
         run = tmp_path / "faces"
@@ -206,7 +206,9 @@ class TestTraining:
         }
         entry, path = find_model("gender", again)
         assert path == again / "gender" / "gender.onnx"
-        assert entry.input == {"size": 64, "channels": 1, "equalise": False, "scale": 1.0}
+        assert entry.input == {
+            "size": 64, "channels": 1, "equalise": False, "scale": 1.0, "mirror": False,
+        }  # fmt: skip
         figure, *grown = entry.tasks["gender"].metrics["figures"]
         assert [each["figure"] for each in grown] == [
             "accuracy, aged 10 and up", "accuracy, aged 13 and up",
