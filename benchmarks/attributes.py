@@ -68,7 +68,15 @@ def main() -> None:
         for batch in BATCHES:
             crops = [
                 generator.uniform(
-                    -1, 1, (batch, form["size"], form["size"], form["channels"])
+                    -1,
+                    1,
+                    # A mirror image is one more crop.
+                    (
+                        batch * (2 if form.get("mirror") else 1),
+                        form["size"],
+                        form["size"],
+                        form["channels"],
+                    ),
                 ).astype(np.float32)
                 for form in forms
             ]

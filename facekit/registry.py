@@ -326,7 +326,7 @@ def find_model(
     Example:
         >>> entry, path = find_model("emotion")
         >>> entry.input["size"], path.name
-        (64, 'emotion.onnx')
+        (48, 'emotion.onnx')
     """
     models_dir = (models_dir or get_models_dir()).absolute()
     index = models_dir / INDEX

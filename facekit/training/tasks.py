@@ -211,16 +211,6 @@ TASKS = {
         ("ferplus", "ck_plus"),
         cross_entropy,
         accuracy,
-        augmentation=Augmentation(
-            rotation_degrees=12,
-            brightness=0.1,
-            contrast=0.2,
-            gamma=0.4,
-            noise=0.02,
-            blur=0.15,
-            jpeg=0.5,
-            hidden=0.35,
-            mixed=0.4,
-        ),
+        augmentation=Augmentation(rotation_degrees=12, noise=0.04, blur=0.3, jpeg=1, mixed=0.4),
     ),
 }
