@@ -7,9 +7,11 @@ from facekit.registry import (
     ModelEntry,
     ModelError,
     TaskEntry,
+    find_model,
     hash_file,
     save_entry,
 )
+from facekit.taxonomy import ATTRIBUTES, LABELS
 
 
 def make_inputs(count) -> np.ndarray:
@@ -23,6 +25,13 @@ def test_batches_of_any_length_run(count):
     assert probabilities.shape == (count, 2)
     assert offsets.shape == (count, 4)
     assert probabilities.dtype == np.float32
+
+
+@pytest.mark.parametrize("task", ATTRIBUTES)
+def test_no_faces_have_no_answers(task):
+    form = find_model(task)[0].input
+    nothing = np.zeros((0, form["size"], form["size"], form["channels"]), np.float32)
+    assert run_model(task, nothing, [task])[0].shape == (0, len(LABELS[task]))
 
 
 def test_the_order_is_kept_over_batches():
