@@ -1,11 +1,12 @@
 """Measure what a second look at a face gains: its mirror image, three scales, the median age.
 
-Then whether a face gets the same answers at several sizes. All faces are of test splits. Run it
+Then whether a face gets the same answers at several sizes. All faces are of test splits; the
+networks for age and gender may have seen some of UTKFace's, which are of today's splits. Run it
 from the checkout, with the datasets in data/raw:
 
     python benchmarks/test_time.py
 
-Only the single crop and the mean age are served: see the table in models/README.md.
+A mirror image is served for emotion only, and the mean age: see the table in models/README.md.
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ from facekit.inference import run_model
 from facekit.registry import find_model
 from facekit.taxonomy import AGES_YEARS, LABELS
 
-DATA = {"gender": ("utkface", "all_age_faces"), "age": ("utkface", "all_age_faces")}
-DATA |= {"emotion": ("ferplus",)}
+DATA = {
+    "gender": ("utkface", "all_age_faces", "lfw"),
+    "age": ("utkface", "all_age_faces"),
+    "emotion": ("ferplus",),
+}
 SCALES = (0.9, 1.0, 1.1)  # of the crop that is served
 SIZES = (40, 80, 110)  # height of a face, pixels
 CLOSE_YEARS = 4
