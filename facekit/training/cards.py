@@ -56,10 +56,7 @@ LIMITS = {
 SOURCE_LIMITS = {
     ("age", "utkface"): "The ages of UTKFace are estimates themselves.",
     ("ethnicity", "utkface"): "The five classes are those of UTKFace.",
-    (
-        "emotion",
-        "ferplus",
-    ): "Ten people voted on each face of FER2013, and often disagree; the label is their majority.",
+    ("emotion", "ferplus"): "Ten people voted on each face of FER2013; the label is the majority.",
     ("emotion", "fer2013"): "About two people in three agree with the labels of FER2013.",
 }
 

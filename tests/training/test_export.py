@@ -2,6 +2,7 @@ import csv
 import errno
 import functools
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -20,7 +21,7 @@ from facekit.taxonomy import EMOTIONS, GENDERS
 from facekit.training import export
 from facekit.training.cards import Origin
 from facekit.training.course import COURSES, make_course
-from facekit.training.export import check_shipping, export_network, ship
+from facekit.training.export import HELD_OUT_SPLITS, check_shipping, export_network, ship
 from facekit.training.tasks import TASKS
 
 SPLITS = ["train"] * 6 + ["validation", "calibration"] + ["test"] * 3 + ["excluded"]
@@ -266,6 +267,25 @@ class TestShip:
         assert (
             card.count("| utkface test | 3 | accuracy |") == 2
         )  # as served, and with test-time flipping
+
+    def test_mirror_images_are_served_where_a_course_says_so(self, network, models_dir, tmp_path):
+        """What is stored is what an analysis of this model answers."""
+        for name in ("history.csv", "config.json"):
+            (tmp_path / name).write_bytes((models_dir / "gender" / name).read_bytes())
+        course, folder = replace(COURSES["gender"], mirror=True), tmp_path / "gender"
+        people, crops = make_people(), make_crops(12)
+        ship(network, build, course, people, crops, np.ones(12), tmp_path, folder, Origin(""))
+        assert load_index(tmp_path).models["gender"].input["mirror"]
+        stored = pd.read_parquet(folder / "predictions.parquet").filter(like="p_").to_numpy()
+        held_out = crops[people["split"].isin(HELD_OUT_SPLITS).to_numpy()]
+        session = load_session(folder / "gender.onnx")
+        views = [
+            run_session(session, normalise(view), ["gender"])[0]
+            for view in (held_out, held_out[:, :, ::-1])
+        ]
+        np.testing.assert_allclose(stored, sum(views) / 2, atol=1e-5)
+        assert np.abs(stored - views[0]).max() > 1e-5
+        assert "as the model is\nserved" in (folder / "README.md").read_text()
 
     def test_shipping_again_leaves_other_entries_alone(self, models_dir):
         assert set(load_index(models_dir).models) == {"gender"}
