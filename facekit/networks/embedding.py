@@ -137,7 +137,8 @@ def _extract_features(inputs, side: int, stages: tuple[tuple[int, int, bool], ..
 def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
     """Copy weights from a trained network into another, in place.
 
-    Layers with the same name and the same shapes are copied; all others stay as they are.
+    Layers with the same name and the same shapes are copied; all others stay as they are. The
+    trained network may itself be a layer of the other, as in an ensemble.
 
     Args:
         network: The network to change.
@@ -150,7 +151,7 @@ def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
         >>> bool((one.get_weights()[0] == other.get_weights()[0]).all())
         True
     """
-    theirs = {layer.name: layer.get_weights() for layer in trained.layers}
+    theirs = {layer.name: layer.get_weights() for layer in (trained, *trained.layers)}
     for layer in network.layers:
         weights = theirs.get(layer.name, [])
         if [weight.shape for weight in weights] == [weight.shape for weight in layer.get_weights()]:

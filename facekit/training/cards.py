@@ -104,6 +104,11 @@ MIRRORED = """\
 The figures are averages over a crop and its mirror image (test-time flipping), as the model is
 served. From the crop alone, in half the time:"""
 
+KINDS = {
+    "mobilenet": "a MobileNet",
+    "ensemble": "the mean of a residual CNN and a MobileNet, together",
+}
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -112,7 +117,7 @@ class Origin:
     Attributes:
         command: The command that trains it.
         seed: Seed of the training.
-        start_from: The model whose layers it started from.
+        start_from: The models whose layers it started from.
         teachers: The teachers' predictions that it learned from.
         teacher_share: Share of these in the targets.
 
@@ -123,7 +128,7 @@ class Origin:
 
     command: str
     seed: int = 0
-    start_from: Path | None = None
+    start_from: tuple[Path, ...] = ()
     teachers: tuple[Path, ...] = ()
     teacher_share: float = 0.0
 
@@ -166,7 +171,7 @@ def write_card(
         name=task_name,
         file=file,
         folder=Path(file).parent.as_posix(),
-        kind="a MobileNet" if course.network == "mobilenet" else "a residual CNN",
+        kind=KINDS.get(course.network, "a residual CNN"),
         parameters=count_parameters / 1e6,
         side=course.side,
         colour="colour" if course.channels == 3 else "grey",
@@ -229,12 +234,13 @@ def describe_start(course: Course, origin: Origin) -> str:
         >>> describe_start(COURSES["age"], Origin("facekit train age --seed 7", seed=7))
         'random weights, seed 7'
     """
-    if origin.start_from and origin.start_from.suffix == ".json":
-        start = PUBLISHED
-    elif origin.start_from:
-        start = (
-            f"the layers of `{origin.start_from.name}` that have the same name and shapes"
-            f"{_describe_earlier(origin.start_from)}"
+    if origin.start_from:
+        start = "; ".join(
+            PUBLISHED
+            if path.suffix == ".json"
+            else f"the layers of `{path.name}` that have the same name and shapes"
+            f"{_describe_earlier(path)}"
+            for path in origin.start_from
         )
     elif course.network in PRETRAINED:
         start = DLIB

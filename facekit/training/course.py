@@ -7,7 +7,7 @@ of the data (`data.DataChoice`). It is saved in the run's `config.json` and prin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from facekit.networks.embedding import (
     load_dlib_weights,
     take_over_layers,
 )
+from facekit.networks.ensemble import HEAD_SIDE, SCALE, SIDE, build_ensemble
 from facekit.networks.mobilenet import build_mobilenet, load_published_weights
 from facekit.training.augmentation import Augmentation
 from facekit.training.loss_weighting import LOSS_WEIGHTINGS, MultiTaskModel
@@ -36,7 +37,8 @@ PRETRAINED = {"pretrained": (96, 80, SHORT_STAGES), "teacher": (112, 112, STAGES
 FORMS = {
     **{name: (preset["side"], 1.0) for name, preset in PRESETS.items()},
     "full": (PRESETS["full"]["side"], 1.15),  # as much as the frames of FER2013 show
-    "mobilenet": (96, 1.4),
+    "mobilenet": (HEAD_SIDE, SCALE),
+    "ensemble": (SIDE, SCALE),
     **{name: (side, 1.0) for name, (side, _, _) in PRETRAINED.items()},
 }
 NETWORKS = tuple(FORMS)
@@ -55,8 +57,9 @@ class Course:
         tasks: The attributes, each an output of the network.
         sources: Names of the datasets.
         network: One of `NETWORKS`: `small`, `full` and `mobilenet` start from random weights unless
-            the training starts from others, `pretrained` from dlib's; `teacher` is the whole of
-            dlib's network, too slow to serve.
+            the training starts from others, `pretrained` from dlib's; `ensemble` is the mean of a
+            trained `pretrained` and a trained `mobilenet`; `teacher` is the whole of dlib's
+            network, too slow to serve.
         side: Side of the input crops, pixels.
         scale: How much the crops show, as for `images.cut_crops`.
         channels: Channels of the crops: 3 for colour, 1 for grey.
@@ -271,6 +274,8 @@ def build_network(course: Course) -> keras.Model:
         return build_pretrained_network(course.task_names, shape, inside, stages)
     if course.network == "mobilenet":
         return build_mobilenet(course.task_names, course.side, course.channels)
+    if course.network == "ensemble":
+        return build_ensemble(course.task_names, course.channels)
     preset = PRESETS[course.network]
     if course.side != preset["side"]:
         raise ValueError(
@@ -281,38 +286,48 @@ def build_network(course: Course) -> keras.Model:
     return build_attribute_cnn(course.task_names, course.channels, **preset)
 
 
-def begin_network(course: Course, start_from: Path | None = None) -> keras.Model:
+def begin_network(course: Course, start_from: Sequence[Path] = ()) -> keras.Model:
     """Build the network of a course with the weights that its training starts from.
 
     Args:
         course: As for `build_network`.
-        start_from: A trained `.keras` model. Its layers are copied where name and shapes are the
-            same. For `mobilenet` also the published weights, `faceres-deep.json`. Without it a
-            network of `PRETRAINED` starts from dlib's weights.
+        start_from: Trained `.keras` models. Their layers are copied where name and shapes are the
+            same; an `ensemble` needs both its networks. For `mobilenet` also the published weights,
+            `faceres-deep.json`. Without any a network of `PRETRAINED` starts from dlib's weights.
 
     Raises:
-        FileNotFoundError: If the model or dlib's weights do not exist.
-        ValueError: If the published weights are meant for another network.
+        FileNotFoundError: If a model or dlib's weights do not exist.
+        ValueError: If the published weights are meant for another network, or a network of the
+            ensemble is missing.
 
     Example:
         >>> begin_network(COURSES["gender"]).input_shape
         (None, 64, 64, 1)
     """
     network = build_network(course)
-    if start_from and not start_from.exists():
-        raise FileNotFoundError(
-            f"{start_from}: no such model; train it first with `facekit train {start_from.stem}`."
-        )
-    if start_from and start_from.suffix == ".json":
-        if course.network != "mobilenet":
+    members = {layer.name for layer in network.layers if isinstance(layer, keras.Model)}
+    for path in start_from:
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path}: no such model; train it first with `facekit train {path.stem}`."
+            )
+        if path.suffix != ".json":
+            trained = keras.saving.load_model(path, compile=False)
+            take_over_layers(network, trained)
+            members -= {trained.name, *(layer.name for layer in trained.layers)}
+        elif course.network == "mobilenet":
+            load_published_weights(network, path)
+        else:
             raise ValueError(
-                f"{start_from}: holds weights of the network mobilenet; got {course.network}. "
+                f"{path}: holds weights of the network mobilenet; got {course.network}. "
                 "Choose it with --network mobilenet."
             )
-        load_published_weights(network, start_from)
-    elif start_from:
-        take_over_layers(network, keras.saving.load_model(start_from, compile=False))
-    elif course.network in PRETRAINED:
+    if members:
+        raise ValueError(
+            f"`start_from` must hold trained networks for {course.network}: "
+            f"{' and '.join(sorted(members))}. Train each with --network."
+        )
+    if course.network in PRETRAINED and not start_from:
         take_over_layers(network, load_dlib_weights(build_embedding_network(), find_weights()))
     return network
 

@@ -143,7 +143,7 @@ def _train_fold(
     """Train on one split and return the predictions for its test faces."""
     (task,) = course.tasks
     keras.utils.set_random_seed(config.seed)
-    network = begin_network(course, start_from)
+    network = begin_network(course, (start_from,) if start_from else ())
     data = LabelledCrops(crops, {task.name: task.encode(manifest)}, np.ones(len(crops), np.float32))
     train, validation, test = (
         (manifest["split"] == name).to_numpy() for name in ("train", "validation", "test")

@@ -24,6 +24,7 @@ of any probability; the static schemes were calibrated on 500 further faces.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -56,14 +57,15 @@ def round_weights(network: keras.Model) -> None:
         0.0999755859375
     """
     scales = {}
-    for layer in network.layers:
+    layers = list(_list_layers(network))
+    for layer in layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             gamma, beta, mean, variance = layer.get_weights()
             scale = gamma / np.sqrt(variance + layer.epsilon)
             scales[layer.name.replace("_norm", "_conv")] = scale
             shift, mean, variance = _halve(beta - mean * scale), mean * scale, variance * scale**2
             layer.set_weights([np.sqrt(variance + layer.epsilon), shift + mean, mean, variance])
-    for layer in network.layers:
+    for layer in layers:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
             kernel, *bias = layer.get_weights()
             filters = 2 if isinstance(layer, keras.layers.DepthwiseConv2D) else 3  # the axis
@@ -72,6 +74,15 @@ def round_weights(network: keras.Model) -> None:
             layer.set_weights([np.moveaxis(numbers * steps, 0, filters), *map(_halve, bias)])
         elif isinstance(layer, keras.layers.Dense):
             layer.set_weights([_halve(weights) for weights in layer.get_weights()])
+
+
+def _list_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yield the layers of a network and of the networks in it."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _list_layers(layer)
+        else:
+            yield layer
 
 
 def _halve(weights: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ def run_training(
     models_dir: Path | None,
     run: Path,
     network_name: str | None = None,
-    start_from: Path | None = None,
+    start_from: Sequence[Path] = (),
     teachers: Sequence[Path] = (),
     resume: bool = False,
     loss_weighting: str | None = None,
@@ -56,7 +56,7 @@ def run_training(
         models_dir: Folder of the registry to enter the model into; the run's folder by default.
         run: Folder of the run.
         network_name: One of `course.NETWORKS`; the course's own by default.
-        start_from: A trained `.keras` model. Its layers are copied where name and shapes match.
+        start_from: Trained models, as for `course.begin_network`.
         teachers: Files `answers.npz` to learn from beside the labels.
         resume: Whether to resume the interrupted run in `run`.
         loss_weighting: Key of `LOSS_WEIGHTINGS`; the course's own by default.
@@ -79,7 +79,7 @@ def run_training(
     weighting = loss_weighting or course.loss_weighting
     course = replace(course, sources=sources, loss_weighting=weighting)
     command = describe_command(course, data, start_from, teachers, options)
-    origin = Origin(command, config.seed, start_from, tuple(teachers), config.teacher_share)
+    origin = Origin(command, config.seed, tuple(start_from), tuple(teachers), config.teacher_share)
     served = course.network != "teacher"
     folder = (models_dir or run) / course.name
     check_run(run, resume)
@@ -198,7 +198,7 @@ def _list_run_files(folder: Path) -> list[str]:
 def describe_command(
     course: Course,
     data: DataChoice,
-    start_from: Path | None = None,
+    start_from: Sequence[Path] = (),
     teachers: Sequence[Path] = (),
     options: dict | None = None,
 ) -> str:
@@ -220,7 +220,6 @@ def describe_command(
         "network": None if course.network == preset.network else course.network,
         "sources": ",".join(data.sources) or None,
         "manifest": data.manifest,
-        "start_from": start_from,
         "loss_weighting": (
             None if course.loss_weighting == preset.loss_weighting else course.loss_weighting
         ),
@@ -228,6 +227,8 @@ def describe_command(
     given |= {name: value for name, value in (options or {}).items() if value != defaults[name]}
     words = ["facekit", "train", course.name, "--data", data.folder.as_posix()]
     chosen = [(name, value) for name, value in given.items() if value is not None]
-    for name, value in [*chosen, *(("teacher", path) for path in teachers)]:
+    several = [("start_from", path) for path in start_from]
+    several += [("teacher", path) for path in teachers]
+    for name, value in chosen + several:
         words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)

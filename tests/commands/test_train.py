@@ -133,7 +133,7 @@ class TestTrain:
             None,
             Path("runs/gender"),
             "small",
-            None,
+            (),
             (),
             False,
         )
@@ -159,7 +159,7 @@ class TestTrain:
             Path("m"),
             Path("r"),
             "teacher",
-            Path("faces.keras"),
+            (Path("faces.keras"),),
             (Path("answers.npz"),),
             True,
         )

@@ -112,8 +112,13 @@ class TestEpochs:
         ("pretrained", Origin(""), ["dlib's face recognition network"]),
         (
             "pretrained",
-            Origin("", start_from=Path("there/faces.keras")),
+            Origin("", start_from=(Path("there/faces.keras"),)),
             ["layers of `faces.keras`"],
+        ),
+        (
+            "ensemble",
+            Origin("", start_from=(Path("one.keras"), Path("other.keras"))),
+            ["layers of `one.keras`", "; the layers of `other.keras`"],
         ),
         (
             "small",
@@ -130,7 +135,7 @@ def test_what_the_weights_started_from(network, origin, parts):
 
 def test_an_earlier_run_is_named(tmp_path):
     (tmp_path / "config.json").write_text('{"command": "facekit train age --seed 5"}')
-    text = describe_start(COURSES["age"], Origin("", start_from=tmp_path / "network.keras"))
+    text = describe_start(COURSES["age"], Origin("", start_from=(tmp_path / "network.keras",)))
     assert text.endswith("made by `facekit train age --seed 5`")
 
 

@@ -58,7 +58,8 @@ class TestCourse:
             ({"tasks": (AGE, AGE)}, "`tasks` must hold one or more different tasks; got age, age"),
             (
                 {"network": "huge"},
-                "`network` must be one of small, full, mobilenet, pretrained, teacher; got 'huge'",
+                "`network` must be one of small, full, mobilenet, ensemble, pretrained, teacher; "
+                "got 'huge'",
             ),
             ({"loss_weighting": "sum"}, "`loss_weighting` must be one of fixed, uncertainty"),
             ({"missing_labels": "guess"}, "`missing_labels` must be one of mask, drop"),
@@ -112,8 +113,9 @@ EQUALISED = replace(COURSES["emotion"], equalise=True)
         ("pretrained", EQUALISED, (64, 64, 1)),
         ("teacher", EQUALISED, (64, 64, 1)),
         ("full", COURSES["emotion"], (48, 48, 1)),
-        ("mobilenet", COURSES["emotion"], (96, 96, 1)),
-        ("mobilenet", COURSES["faces"], (96, 96, 3)),
+        ("mobilenet", COURSES["emotion"], (112, 112, 1)),
+        ("mobilenet", COURSES["faces"], (112, 112, 3)),
+        ("ensemble", COURSES["faces"], (134, 134, 3)),
     ],
 )
 def test_a_network_brings_its_input_form(name, course, shape):
@@ -134,7 +136,7 @@ def test_the_small_network_takes_one_size():
 def test_published_weights_are_for_one_network(tmp_path):
     (tmp_path / "faceres-deep.json").touch()
     with pytest.raises(ValueError, match="holds weights of the network mobilenet; got small"):
-        begin_network(COURSES["age"], tmp_path / "faceres-deep.json")
+        begin_network(COURSES["age"], [tmp_path / "faceres-deep.json"])
 
 
 def test_networks_are_named_in_the_help():
@@ -224,4 +226,4 @@ class TestTakeOver:
             FileNotFoundError,
             match=r"gender\.keras: no such model; train it first with `facekit train gender`",
         ):
-            begin_network(COURSES["age"], tmp_path / "gender.keras")
+            begin_network(COURSES["age"], [tmp_path / "gender.keras"])

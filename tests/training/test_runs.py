@@ -34,19 +34,20 @@ def list_heads(network: keras.Model) -> set[str]:
 @pytest.mark.parametrize(
     ("network", "data", "start_from", "teachers", "options", "expected"),
     [
-        ("small", {}, None, (), {}, ""),
-        ("small", {}, None, (), {"epochs": 30, "seed": 0, "precision": "float32"}, ""),
-        ("small", {}, None, (), {"learning_rate": 0.001}, " --learning-rate 0.001"),
-        ("small", {}, None, (), {"teacher_share": 0.0}, " --teacher-share 0.0"),
+        ("small", {}, (), (), {}, ""),
+        ("small", {}, (), (), {"epochs": 30, "seed": 0, "precision": "float32"}, ""),
+        ("small", {}, (), (), {"learning_rate": 0.001}, " --learning-rate 0.001"),
+        ("small", {}, (), (), {"teacher_share": 0.0}, " --teacher-share 0.0"),
         (
-            "pretrained", {"sources": ("utkface", "fairface")}, None, (), {},
+            "pretrained", {"sources": ("utkface", "fairface")}, (), (), {},
             " --network pretrained --sources utkface,fairface",
         ),
         (
-            "small", {"manifest": Path("all of them.parquet")}, Path("faces.keras"),
+            "small", {"manifest": Path("all of them.parquet")},
+            (Path("faces.keras"), Path("more.keras")),
             (Path("a.npz"), Path("b.npz")), {"balance": 0.5},
-            " --manifest 'all of them.parquet' --start-from faces.keras --balance 0.5"
-            " --teacher a.npz --teacher b.npz",
+            " --manifest 'all of them.parquet' --balance 0.5 --start-from faces.keras"
+            " --start-from more.keras --teacher a.npz --teacher b.npz",
         ),
     ],
 )  # fmt: skip
@@ -196,7 +197,7 @@ class TestTraining:
         again = tmp_path / "run"
         again.mkdir()
         (again / "notes.txt").write_text("the user's own")
-        taught = {"start_from": run / "network.keras", "teachers": (run / "answers.npz",)}
+        taught = {"start_from": (run / "network.keras",), "teachers": (run / "answers.npz",)}
         train("gender", again, manifest=tmp_path / "own.parquet", **taught)
         assert {path.name for path in again.iterdir()} == {
             *FILES,
@@ -217,8 +218,8 @@ class TestTraining:
         assert f"utkface test, 8 images: accuracy {figure['value']}" in capsys.readouterr().out
         command = json.loads((again / "config.json").read_text())["command"]
         assert shlex.split(command)[-8:] == [
-            "--start-from", str(taught["start_from"]),
-            "--epochs", "1", "--batch-size", "16", "--teacher", str(run / "answers.npz"),
+            "--epochs", "1", "--batch-size", "16",
+            "--start-from", str(run / "network.keras"), "--teacher", str(run / "answers.npz"),
         ]  # fmt: skip
         card = (again / "gender" / "README.md").read_text()
         assert f"`{command}`" in card
