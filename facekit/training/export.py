@@ -22,15 +22,10 @@ from facekit.inference import load_session, run_session
 from facekit.networks import mtcnn
 from facekit.registry import ModelEntry, TaskEntry, load_index, save_entry
 from facekit.taxonomy import LABELS
-from facekit.training.cards import (
-    Origin,
-    describe_data,
-    describe_licence,
-    describe_start,
-    write_card,
-)
+from facekit.training.cards import write_card
 from facekit.training.course import Course
 from facekit.training.data import check_splits
+from facekit.training.origin import Origin, describe_data, describe_licence, describe_start
 from facekit.training.packing import compress_archive, pack_weights, round_weights
 from facekit.training.tasks import Task
 

@@ -14,7 +14,6 @@ import keras
 import numpy as np
 
 from facekit.files import replace_file
-from facekit.training.cards import Origin
 from facekit.training.course import (
     COURSES,
     Course,
@@ -26,6 +25,7 @@ from facekit.training.course import (
 from facekit.training.data import DataChoice, check_splits, load_data
 from facekit.training.export import check_shipping, ship
 from facekit.training.loop import BACKUP, LabelledCrops, TrainingConfig, train_model
+from facekit.training.origin import Origin, describe_start
 from facekit.training.teachers import ANSWERS, average_answers, blend, save_answers
 
 CONFIG = "config.json"
@@ -111,7 +111,7 @@ def run_training(
         LabelledCrops(crops, targets, weights).select(in_validation),
         config,
         run,
-        notes={"command": origin.command},
+        notes={"command": origin.command, "start": describe_start(course, origin)},
     )
     with replace_file(run / "network.keras") as temporary:
         network.save(temporary)

@@ -19,9 +19,9 @@ from facekit.networks.embedding import build_pretrained_network
 from facekit.registry import find_model, hash_file, load_index
 from facekit.taxonomy import EMOTIONS, GENDERS
 from facekit.training import export
-from facekit.training.cards import Origin
 from facekit.training.course import COURSES, make_course
 from facekit.training.export import HELD_OUT_SPLITS, check_shipping, export_network, ship
+from facekit.training.origin import Origin
 from facekit.training.tasks import TASKS
 
 SPLITS = ["train"] * 6 + ["validation", "calibration"] + ["test"] * 3 + ["excluded"]
