@@ -268,7 +268,7 @@ class TestSeveralImages:
         parts = [analyzer.cut(*each) for each in zip(pictures, found, strict=True)]
         assert [len(part) for part in parts] == [1, 0, 6]
         assert {form: crops.shape for form, crops in Crops.join(parts).by_form.items()} == {
-            (96, 3, 1.0): (7, 96, 96, 3),
+            (134, 3, 1.4): (7, 134, 134, 3),
             (48, 1, 1.15): (7, 48, 48, 1),
         }
         together = analyzer.infer(parts)

@@ -116,9 +116,12 @@ def test_every_image_of_ck_plus_is_tested_in_one_of_ten_folds(protocol, leaks):
     ("task", "source", "figure", "mark"),
     [
         ("gender", "utkface", "accuracy", 0.93),
+        ("gender", "all_age_faces", "accuracy", 0.95),
+        ("gender", "lfw", "accuracy", 0.96),
         ("ethnicity", "utkface", "accuracy", 0.84),
         ("emotion", "ferplus", "accuracy", 0.80),
         ("age", "utkface", "mean absolute error, years", 5.2),
+        ("age", "all_age_faces", "mean absolute error, years", 5.5),
     ],
 )
 def test_marks(task, source, figure, mark):
@@ -173,7 +176,7 @@ def test_the_age_interval_holds_what_is_stated():
     for name, share in (shares | {"all": inside.mean()}).items():
         (row,) = (line for line in card.splitlines() if line.startswith(f"| {name} "))
         assert f"| {share:.1%} " in row
-    assert inside.mean() == pytest.approx(0.8, abs=0.02)
+    assert inside.mean() == pytest.approx(0.8, abs=0.03)
     assert min(shares.values()) > 0.75
     # What the docstring of `Profile` and the card of age say.
     least, greatest = min(shares.values()), max(shares.values())
@@ -185,8 +188,7 @@ def test_the_age_interval_holds_what_is_stated():
 def test_constants_are_those_of_the_stored_predictions():
     """All but the lifts and their strength, which need the training labels."""
     constants = load_constants()
-    with pytest.warns(UserWarning, match="age, gender, ethnicity have no calibration split"):
-        again = refit_constants(load_calibration(MODELS), constants)
+    again = refit_constants(load_calibration(MODELS), constants)
     for name in ("temperatures", "reliabilities", "certainty_ranges"):
         for attribute, value in getattr(again, name).items():
             assert value == pytest.approx(getattr(constants, name)[attribute], abs=1.5e-3)

@@ -35,7 +35,7 @@ def load_predictions(models_dir: Path, split: str) -> dict[str, pd.DataFrame]:
     Example:
         >>> from facekit.registry import get_models_dir
         >>> len(load_predictions(get_models_dir(), "test")["age"])
-        2001
+        3032
     """
     return {
         name: table[table["split"] == split].reset_index(drop=True)

@@ -80,9 +80,9 @@ def load_figures(models_dir: Path, attribute: str) -> list[dict]:
 
     Example:
         >>> from facekit.registry import get_models_dir
-        >>> figure = load_figures(get_models_dir(), "gender")[0]
+        >>> figure = load_figures(get_models_dir(), "ethnicity")[0]
         >>> figure["source"], figure["protocol"], figure["value"]
-        ('utkface', 'group_disjoint', 0.938)
+        ('utkface', 'group_disjoint', 0.8403)
     """
     folder = models_dir / attribute
     shipped = _read_table(folder / "predictions.parquet")

@@ -221,7 +221,9 @@ def _blur(crops: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
 def _compress(crops: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     """Round the cosine transform of each 8x8 block, as JPEG does, for each colour alone."""
     side, channels = crops.shape[1], crops.shape[3]
-    count = side // BLOCK
+    missing = -side % BLOCK  # to the next whole block, which JPEG fills too
+    crops = tf.pad(crops, ((0, 0), (0, missing), (0, missing), (0, 0)), "SYMMETRIC")
+    count = crops.shape[1] // BLOCK
     frequencies, places = np.arange(BLOCK)[:, None], np.arange(BLOCK)
     cosine = np.sqrt(2 / BLOCK) * np.cos(np.pi * frequencies * (2 * places + 1) / (2 * BLOCK))
     cosine[0] /= np.sqrt(2)
@@ -235,9 +237,10 @@ def _compress(crops: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     )
     size = tf.maximum(steps[:, 0], 1e-3) * JPEG_STEPS.ravel() / 127.5  # (batch, 1, 64)
     blocks = tf.reshape(tf.round(found / size) * size, (-1, BLOCK**2)) @ transform.T
-    return tf.reshape(
+    whole = tf.reshape(
         tf.transpose(
             tf.reshape(blocks, (-1, count, count, channels, BLOCK, BLOCK)), (0, 1, 4, 2, 5, 3)
         ),
-        (-1, side, side, channels),
+        (-1, *crops.shape[1:]),
     )
+    return whole[:, :side, :side]

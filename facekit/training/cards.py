@@ -36,6 +36,10 @@ LIMITS = {
 }
 SOURCE_LIMITS = {
     ("age", "utkface"): "The ages of UTKFace are estimates themselves.",
+    ("age", "all_age_faces"): "Most people of All-Age-Faces are Asian; how their ages were found "
+    "is unknown.",
+    ("gender", "all_age_faces"): "Most people of All-Age-Faces are Asian.",
+    ("gender", "lfw"): "Most people of LFW are white, male and grown-up.",
     ("ethnicity", "utkface"): "The five classes are those of UTKFace.",
     ("emotion", "ferplus"): "Ten people voted on each face of FER2013; the label is the majority.",
     ("emotion", "fer2013"): "About two people in three agree with the labels of FER2013.",

@@ -63,6 +63,13 @@ def test_shapes_are_known_to_the_graph():
     assert batches.element_spec.shape[1:] == (SIDE, SIDE, 3)
 
 
+def test_a_side_need_not_be_whole_blocks():
+    crops = make_crops(8)[:, :13, :13]
+    changed = change(crops, jpeg=1)
+    assert changed.shape == crops.shape
+    assert 0.1 < np.abs(measure_apart(changed, crops.numpy())).max() < 2
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_without_bounds_crops_are_at_most_mirrored(channels):
     crops = make_crops(32, channels)
