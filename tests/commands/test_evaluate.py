@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from facekit.commands import main
+from facekit.datasets.adapters import DATASETS
 from facekit.evaluation.figures import format_cells
 from facekit.registry import find_model, get_models_dir
 
@@ -29,7 +30,8 @@ def test_figures_are_those_of_the_index():
     figures = find_model("gender")[0].tasks["gender"].metrics["figures"]
     assert figures
     for figure in figures:
-        row = ("utkface test", "group_disjoint", *format_cells(figure))
+        source = figure["source"]
+        row = (f"{source} test", DATASETS[source].protocol, *format_cells(figure))
         assert row in read_rows(result.stdout)
 
 
@@ -111,7 +113,7 @@ class TestDatasets:
         assert figures["mean absolute error, years"][:2] == ("mine", "3")
         assert figures["accuracy, aged 3 and up"][:2] == ("mine", "1")
         assert figures["recall, female"][:2] == ("mine", "2")
-        assert (tmp_path / "prepared" / "mine-96x3.npz").is_file()
+        assert (tmp_path / "prepared" / "mine-134x3-1.4.npz").is_file()
 
     def test_one_model_without_constants(self, table, tmp_path, monkeypatch):
         models = tmp_path / "models"
