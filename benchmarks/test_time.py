@@ -1,7 +1,6 @@
 """Measure what a second look at a face gains: its mirror image, three scales, the median age.
 
-Then whether a face gets the same answers at several sizes. All faces are of test splits; the
-networks for age and gender may have seen some of UTKFace's, which are of today's splits. Run it
+Then whether a face gets the same answers at several sizes. All faces are of test splits. Run it
 from the checkout, with the datasets in data/raw:
 
     python benchmarks/test_time.py

@@ -83,7 +83,7 @@ def run_session(
         The outputs, each with the batch as its first axis.
 
     Example:
-        >>> crops = np.zeros((3, 96, 96, 3), np.float32)
+        >>> crops = np.zeros((3, 134, 134, 3), np.float32)
         >>> [answer.shape for answer in run_session(open_session("age"), crops, ["age", "gender"])]
         [(3, 101), (3, 2)]
     """
