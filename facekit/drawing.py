@@ -122,15 +122,15 @@ def write_label(profile: Profile, number: int | None) -> list[str]:
 
     Returns:
         Up to four lines: age and gender, emotion, ethnicity, and of which attributes the prediction
-        is not sure; only those that were predicted. "face?" if the face itself is not sure.
+        is not sure, with the age interval; only those that were predicted. "face?" if the face itself is not sure.
 
     Example:
         >>> from dataclasses import replace
         >>> profile = Profile(age_years=31.4, emotion="happiness", emotion_probability=0.97)
         >>> write_label(profile, number=2)
         ['#2  31', 'happiness 97%']
-        >>> write_label(replace(profile, unsure=("age",)), number=2)
-        ['#2  happiness 97%', 'not sure of age']
+        >>> write_label(replace(profile, age_low=24, age_high=41, unsure=("age",)), number=2)
+        ['#2  happiness 97%', 'not sure of age (24 to 41)']
     """
     if FACE in profile.unsure:
         lines = [UNSURE_LABEL]

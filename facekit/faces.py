@@ -231,13 +231,19 @@ def name_answer(profile: Profile, attribute: str) -> str:
 def name_unsure(profile: Profile) -> str:
     """Return a note on the attributes whose label is not shown, or "".
 
+    The note gives the age interval, which is useful even if the age class is not sure.
+
     Example:
-        >>> name_unsure(Profile(gender="male", age_years=38.6, emotion="fear", unsure=("age",)))
-        'not sure of age'
-        >>> name_unsure(Profile(age_years=38.6, unsure=("age",)))
+        >>> profile = Profile(38.6, 27.2, 49.8, gender="male", emotion="fear", unsure=("age",))
+        >>> name_unsure(profile)
+        'not sure of age (27 to 50)'
+        >>> name_unsure(Profile(gender="male", unsure=("gender",)))
         'not sure'
     """
     unsure = [name for name in ATTRIBUTES if name_answer(profile, name) == NOT_SURE]
     if not unsure or not any(profile.is_sure(name) for name in ATTRIBUTES):
         return NOT_SURE if unsure else ""
+    if "age" in unsure and profile.age_low is not None:
+        low, high = round_ages(np.array([profile.age_low, profile.age_high]))
+        unsure[unsure.index("age")] = f"age ({low} to {high})"
     return f"{NOT_SURE} of {', '.join(unsure)}"

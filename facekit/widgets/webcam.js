@@ -25,8 +25,8 @@ const WAITING = "Python is busy; waiting for it. If the kernel was restarted, ru
 
 const STRIPS = 6; // of the faces seen last
 
-// A face's label in one line, without percentages, which change too often.
-const name = (face) => `#${face.number} ${face.lines.join(", ").replace(/^#\d+ +/, "").replace(/ \d+%/g, "")}`;
+// A face's label in one line, without percentages and ages, which change too often.
+const name = (face) => `#${face.number} ${face.lines.join(", ").replace(/^#\d+ +/, "").replace(/ \d+%| \(\d+ to \d+\)/g, "")}`;
 const now = () => performance.now() / 1000;
 
 // The picture of a canvas as JPEG, synchronously: `toBlob` waits until the page is idle.

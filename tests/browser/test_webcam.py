@@ -114,7 +114,7 @@ def test_a_real_face(open_notebook, lab, theme):
     notebook.page.wait_for_function(f"() => ({OPEN_CAMERAS})() === 0", polling=200)
     assert view.get_by_text("Press Start to use the camera.").is_visible()
     notebook.take_screenshot(f"webcam-stopped-{theme}", ".webcam")
-    assert notebook.ask("w.running") == "False"
+    wait_until(notebook, "not w.running")
     assert notebook.errors == []
 
 
