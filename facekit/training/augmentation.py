@@ -78,7 +78,7 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
     """Return a batch of crops with random changes.
 
     Args:
-        crops: (batch, side, side, channels) float32 from -1 to 1; `side` is a multiple of 8.
+        crops: (batch, side, side, channels) float32 from -1 to 1.
         seed: (2,) integers.
         bounds: How far crops are changed.
 
@@ -166,7 +166,7 @@ def preview_augmentation(
     """Return random changes of one crop, as training would see it.
 
     Args:
-        crop: (side, side, channels) uint8; `side` is a multiple of 8.
+        crop: (side, side, channels) uint8.
         bounds: How far it is changed.
         count: Number of changed crops.
         seed: Seed of the changes.
@@ -210,19 +210,25 @@ def _warp(crops: tf.Tensor, draw, bounds: Augmentation) -> tf.Tensor:
 def _blur(crops: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
     """Reduce the resolution: not at 0, by half at 0.5, by three quarters at 1."""
     side = crops.shape[1]
+    crops = _pad(crops, 4)
     half, quarter = (
-        tf.image.resize(tf.nn.avg_pool2d(crops, factor, factor, "VALID"), (side, side))
+        tf.image.resize(tf.nn.avg_pool2d(crops, factor, factor, "VALID"), crops.shape[1:3])
         for factor in (2, 4)
     )
     little, much = tf.minimum(amount * 2, 1.0), tf.maximum(amount * 2 - 1, 0.0)
-    return crops + little * (half - crops) + much * (quarter - half)
+    return (crops + little * (half - crops) + much * (quarter - half))[:, :side, :side]
+
+
+def _pad(crops: tf.Tensor, multiple: int) -> tf.Tensor:
+    """Mirror pixels at the right and lower edge, up to the next multiple of a number."""
+    missing = -crops.shape[1] % multiple
+    return tf.pad(crops, ((0, 0), (0, missing), (0, missing), (0, 0)), "SYMMETRIC")
 
 
 def _compress(crops: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     """Round the cosine transform of each 8x8 block, as JPEG does, for each colour alone."""
     side, channels = crops.shape[1], crops.shape[3]
-    missing = -side % BLOCK  # to the next whole block, which JPEG fills too
-    crops = tf.pad(crops, ((0, 0), (0, missing), (0, missing), (0, 0)), "SYMMETRIC")
+    crops = _pad(crops, BLOCK)  # JPEG fills the last block, too
     count = crops.shape[1] // BLOCK
     frequencies, places = np.arange(BLOCK)[:, None], np.arange(BLOCK)
     cosine = np.sqrt(2 / BLOCK) * np.cos(np.pi * frequencies * (2 * places + 1) / (2 * BLOCK))

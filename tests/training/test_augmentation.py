@@ -177,6 +177,15 @@ class TestCamera:
             atol=0.05,
         )
 
+    def test_blur_moves_nothing(self):
+        """Also where the side is no multiple of the pooled cells."""
+        crops = np.zeros((40, 14, 14, 1), np.float32)
+        crops[:, 8:12] = 1  # rows, because crops are mirrored
+        changed = change(tf.constant(crops), blur=1)[..., 0].mean(axis=2)
+        centres = (changed * np.arange(14)).sum(axis=1) / changed.sum(axis=1)
+        np.testing.assert_allclose(centres, 9.5, atol=0.3)
+        assert changed.max(axis=1).min() < 0.9  # some were blurred
+
     def test_noise_stays_within_its_bound_and_is_the_same_in_all_colours(self):
         noise = change(tf.zeros((200, SIDE, SIDE, 3)), noise=0.3)
         spreads = noise.std(axis=(1, 2, 3))
