@@ -65,8 +65,13 @@ def wait_until(notebook, expression: str) -> None:
         notebook.page.wait_for_timeout(500)
 
 
-def read_label(view) -> str:
-    return view.locator(".webcam-strip .facekit-chip").first.inner_text()
+def shows_what_is_sure(notebook, view) -> bool:
+    label = view.locator(".webcam-strip .facekit-chip").first.inner_text()
+    sure = [
+        notebook.ask(f"w.analysis.profiles[0].is_sure({attribute!r})") == "True"
+        for attribute in ("gender", "emotion")
+    ]
+    return sure == [predicted in label for predicted in LABELS]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -88,10 +93,8 @@ def test_a_real_face(open_notebook, lab, theme):
     press(view, "Snapshot")
     view.get_by_text("snapshots[0]").first.wait_for()
 
-    label = read_label(view)
-    for predicted, attribute in zip(LABELS, ("gender", "emotion"), strict=True):
-        is_sure = notebook.ask(f"w.analysis.profiles[0].is_sure({attribute!r})") == "True"
-        assert (predicted in label) == is_sure
+    # The page and `w.analysis` may be one frame apart, in which a gender becomes sure or unsure.
+    assert any(shows_what_is_sure(notebook, view) for _ in range(5))
     assert (
         view.locator("canvas.webcam-picture")
         .get_attribute("aria-label")
