@@ -122,7 +122,8 @@ def write_label(profile: Profile, number: int | None) -> list[str]:
 
     Returns:
         Up to four lines: age and gender, emotion, ethnicity, and of which attributes the prediction
-        is not sure, with the age interval; only those that were predicted. "face?" if the face itself is not sure.
+        is not sure, with the age interval; only those that were predicted. "face?" if the face
+        itself is not sure.
 
     Example:
         >>> from dataclasses import replace
