@@ -37,6 +37,7 @@ INDEPENDENT_FROM = 0.9
 # Gender is also measured on people of these ages, in years, and up: that of infants can hardly be
 # seen.
 GENDER_FROM = (3, 10, 13)
+DIGITS = 6  # of stored figures: so many that a rounded figure is rounded once only
 CELLS = ("images", "figure", "value", "95% interval")  # the header of `format_cells`
 
 
@@ -153,7 +154,7 @@ def measure_attribute(attribute: str, predictions: pd.DataFrame) -> list[dict]:
         >>> table = table.assign(p_male=1 - table["p_female"], source="mine", split="test")
         >>> (figure,) = measure_attribute("gender", table.assign(copied=False, group=range(4)))
         >>> figure["figure"], figure["value"], figure["interval_95"]
-        ('accuracy', 0.75, [0.3006, 0.9544])
+        ('accuracy', 0.75, [0.300636, 0.954414])
     """
     figures = []
     columns = predictions.filter(regex="^p_").columns
@@ -234,14 +235,14 @@ def _list_parts(
 
 
 def make_figure(name: str, count: int, value: float, interval: tuple[float, float]) -> dict:
-    """Return a figure: `count`, `figure`, `value` and `interval_95`, with four digits.
+    """Return a figure: `count`, `figure`, `value` and `interval_95`, with six digits.
 
     Example:
-        >>> make_figure("accuracy", 10, 0.8, (0.49, 0.94333))["interval_95"]
-        [0.49, 0.9433]
+        >>> make_figure("accuracy", 3, 2 / 3, (0.49, 0.94333))["value"]
+        0.666667
     """
-    ends = [round(end, 4) for end in interval]
-    return {"count": count, "figure": name, "value": round(value, 4), "interval_95": ends}
+    ends = [round(end, DIGITS) for end in interval]
+    return {"count": count, "figure": name, "value": round(value, DIGITS), "interval_95": ends}
 
 
 def make_share(name: str, correct: np.ndarray, groups: np.ndarray) -> dict:

@@ -239,19 +239,23 @@ def tabulate_calibration(
     Args:
         probabilities: Probability of each predicted label, (images,), 0 to 1.
         right: Whether each predicted label is the true one, (images,) bool.
-        bins: Number of bins of equal width.
+        bins: Number of bins of equal count. Equal probabilities stand in the same bin, so that some
+            bins may be larger and others missing.
         clusters: As for `tabulate_groups`.
 
     Returns:
-        As `tabulate_groups`, indexed by the number of the bin, empty bins left out; and
-        `probability`, the mean probability in each bin.
+        As `tabulate_groups`, indexed by the number of the bin, from 0; and `probability`, the mean
+        probability in each bin.
 
     Example:
-        >>> tabulate_calibration(np.array([0.9, 0.95]), np.array([True, False]))["share"].tolist()
-        [0.5]
+        >>> probabilities, right = np.array([0.6, 0.7, 0.9, 0.95]), np.array([0, 1, 1, 1])
+        >>> tabulate_calibration(probabilities, right, bins=2)["share"].tolist()
+        [0.5, 1.0]
     """
-    members = np.clip((np.asarray(probabilities) * bins).astype(int), 0, bins - 1)
-    means = pd.Series(np.asarray(probabilities)).groupby(members).mean()
+    given = pd.Series(np.asarray(probabilities, float))
+    below = given.rank(method="min").to_numpy() - 1  # how many probabilities are lower
+    members = (below * bins // max(len(given), 1)).astype(int)
+    means = given.groupby(members).mean()
     return tabulate_groups(right, members, clusters).assign(probability=means)
 
 
@@ -261,7 +265,7 @@ def compute_calibration_error(
     """Return the expected calibration error, 0 to 1.
 
     It is the distance between the mean probability and the share of correct predictions in a bin,
-    averaged over all predictions.
+    averaged over all predictions. Bins of equal count give each bin the same weight.
 
     Args:
         probabilities: As for `tabulate_calibration`.

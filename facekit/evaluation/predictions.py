@@ -21,8 +21,8 @@ is given as `age`, where the column is called `predicted_age`, and from `p_0` to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,13 @@ class Predictions:
         """
         own = self.table[self.table["split"] == split]
         return Predictions(self.attribute, self.classes, own, self.has_probabilities)
+
+    def split_sources(self) -> dict[str, Predictions]:
+        """Return the images of each source, by its name."""
+        return {
+            str(source): Predictions(self.attribute, self.classes, rows, self.has_probabilities)
+            for source, rows in self.table.groupby("source")
+        }
 
     def name_predictions(self) -> pd.DataFrame:
         """Return the true and the predicted class of each image; for age, of the default scheme.
@@ -173,6 +180,48 @@ def read_predictions(path: str | Path, attribute: str = "") -> Predictions:
         )
     table = _fill(path, table).reset_index(drop=True)
     return Predictions(attribute, classes, table, bool(given))
+
+
+def join_labels(tables: Mapping[str, Predictions]) -> dict[str, Predictions]:
+    """Add the labels of the other attributes to each table, where both label the same image.
+
+    Args:
+        tables: Predictions by attribute.
+
+    Returns:
+        The same, with further columns: `gender`, `ethnicity` and `emotion` as far as another table
+        has this label, and `age_range`, the class of the true age. Unknown labels are empty. A
+        column that a table has already is kept.
+
+    Example:
+        >>> rows = pd.DataFrame({"image": ["a.jpg"], "source": "mine", "label": ["male"]})
+        >>> ages = rows.assign(label=[30.0])
+        >>> tables = {"gender": Predictions("gender", (), rows, True)}
+        >>> tables["age"] = Predictions("age", (), ages, True)
+        >>> join_labels(tables)["gender"].table["age_range"].tolist()
+        ['28-45']
+    """
+    names = np.array(name_age_ranges())
+    keys = ["source", "image"]
+    joined = {}
+    for attribute, predictions in tables.items():
+        table = predictions.table
+        if "age" in table and "age_range" not in table:
+            years = pd.to_numeric(table["age"], errors="coerce")
+            ranges = names[index_age_classes(years.fillna(0).to_numpy(float))]
+            table = table.assign(age_range=np.where(years.notna(), ranges, ""))
+        for other, foreign in tables.items():
+            column = "age_range" if other == "age" else other
+            if other in (OTHER, attribute) or column in table:
+                continue
+            labels = foreign.table.drop_duplicates(keys).set_index(keys)["label"]
+            if other == "age":
+                ranges = names[index_age_classes(labels.to_numpy(float))]
+                labels = pd.Series(ranges, labels.index)
+            own = labels.reindex(pd.MultiIndex.from_frame(table[keys])).fillna("").astype(str)
+            table = table.assign(**{column: own.to_numpy()})
+        joined[attribute] = replace(predictions, table=table)
+    return joined
 
 
 # === Labels and probabilities ===

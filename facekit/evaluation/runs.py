@@ -49,11 +49,12 @@ def find_run(
     return (models_dir / load_index(models_dir).find(attribute).file).parent
 
 
-def read_history(folder: Path) -> pd.DataFrame:
+def read_history(folder: Path, name: str = "history.csv") -> pd.DataFrame:
     """Return the training history of a run, one row per epoch.
 
     Args:
         folder: Folder of a run.
+        name: Name of the file.
 
     Raises:
         FileNotFoundError: If the folder has no history.
@@ -64,7 +65,7 @@ def read_history(folder: Path) -> pd.DataFrame:
         >>> list(read_history(find_run(attribute="emotion")))[:2]
         ['epoch', 'accuracy']
     """
-    path = folder / "history.csv"
+    path = folder / name
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: no such file. Name the folder that `facekit train --run` wrote."

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from facekit.plotting.style import (
     MARKED_COLOUR,
+    QUIET_COLOUR,
     SPLIT_COLOURS,
     prepare_axes,
 )
@@ -15,6 +16,8 @@ from facekit.plotting.style import (
 
 def plot_history(history: pd.DataFrame, metric: str = "loss", *, ax: Axes | None = None) -> Axes:
     """Plot a metric of a training run by epoch, with the epoch marked whose weights were kept.
+
+    Where the history has a column `run`, each run is a line of its own, with its name at its start.
 
     Args:
         history: The `history.csv` of a run, or from `evaluation.papers.load_history`.
@@ -35,8 +38,24 @@ def plot_history(history: pd.DataFrame, metric: str = "loss", *, ax: Axes | None
         known = [str(name) for name in history if f"val_{name}" in history]
         raise ValueError(f"`metric` must be one of {', '.join(known)}; got {metric!r}.")
     ax = prepare_axes(ax, metric.replace("_", " "))
+    runs = list(history.groupby("run", sort=False)) if "run" in history else [("", history)]
     for split, column in (("train", metric), ("validation", f"val_{metric}")):
-        ax.plot(history["epoch"] + 1, history[column], color=SPLIT_COLOURS[split], label=split)
+        for place, (_, part) in enumerate(runs):
+            label = "_" if place else split  # matplotlib leaves names with `_` out of the legend
+            ax.plot(part["epoch"] + 1, part[column], color=SPLIT_COLOURS[split], label=label)
+    named: dict[float, list[str]] = {}
+    for name, part in runs if len(runs) > 1 else ():
+        named.setdefault(part["epoch"].min() + 1, []).append(str(name))
+    for start, names in named.items():
+        ax.axvline(start - 0.5, color=QUIET_COLOUR, linestyle=":", linewidth=1)
+        ax.annotate(
+            " " + " and ".join(names),
+            (start - 0.5, 1),
+            xycoords=("data", "axes fraction"),
+            va="top",
+            fontsize="small",
+            color=QUIET_COLOUR,
+        )
     kept = history.iloc[
         int(history["kept"].argmax() if "kept" in history else history["val_loss"].argmin())
     ]

@@ -76,7 +76,7 @@ class TestMeasure:
             "count": 10,
             "figure": "accuracy",
             "value": 0.8,
-            "interval_95": [0.4902, 0.9433],
+            "interval_95": [0.490157, 0.943319],
         }
         assert second == {
             "source": "b",
@@ -84,7 +84,7 @@ class TestMeasure:
             "count": 1,
             "figure": "accuracy",
             "value": 1.0,
-            "interval_95": [0.2065, 1.0],
+            "interval_95": [0.206543, 1.0],
         }
 
     def test_age(self):
@@ -181,8 +181,8 @@ class TestMeasure:
     def test_ages_in_bands_have_no_error_in_years(self):
         rows = [("fairface", "test", *pair) for pair in ((15, 9), (25, 29), (35, 55))]
         exact, near = measure_attribute("age", make_predictions("age", rows))
-        assert (exact["figure"], exact["value"]) == ("accuracy, 9 bands", 0.3333)
-        assert (near["figure"], near["value"]) == ("accuracy, 9 bands, within one", 0.6667)
+        assert (exact["figure"], exact["value"]) == ("accuracy, 9 bands", 0.333333)
+        assert (near["figure"], near["value"]) == ("accuracy, 9 bands, within one", 0.666667)
 
     def test_nothing_to_measure(self):
         assert (
@@ -201,7 +201,7 @@ def test_figures_become_a_table():
             "count": 10,
             "figure": "accuracy",
             "value": 0.8,
-            "interval_95": [0.4902, 0.9433],
+            "interval_95": [0.490157, 0.943319],
         },
         {
             "source": "a",

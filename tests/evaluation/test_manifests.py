@@ -181,7 +181,7 @@ class TestFigures:
         assert shown.tolist() == [True, False, True, True]
         values = get_values(measure_faces("gender", faces, answer, shown))
         assert values["share shown"] == (4, 0.75)
-        assert values["accuracy, shown"] == (3, 0.6667)
+        assert values["accuracy, shown"] == (3, 0.666667)
         values = get_values(measure_faces("gender", faces, answer, np.zeros(4, bool)))
         assert values["share shown"] == (4, 0.0)
         assert "accuracy, shown" not in values

@@ -96,12 +96,24 @@ class TestCalibrationError:
 
     def test_it_is_the_mean_gap(self):
         gaps = abs(1.64 / 3 - 1 / 3), abs(2.9 / 3 - 2 / 3)
-        assert compute_calibration_error(self.PROBABILITIES, self.RIGHT) == pytest.approx(
+        assert compute_calibration_error(self.PROBABILITIES, self.RIGHT, bins=2) == pytest.approx(
             np.mean(gaps)
         )
         assert compute_calibration_error(self.PROBABILITIES, self.RIGHT, bins=1) == pytest.approx(
             4.54 / 6 - 0.5
         )
+
+    def test_bins_have_equal_counts(self):
+        probabilities = np.random.default_rng(0).beta(8, 1, 1000)  # most are near 1
+        table = tabulate_calibration(probabilities, np.ones(1000, bool))
+        assert table["count"].tolist() == [100] * 10
+        assert table["probability"].is_monotonic_increasing
+
+    def test_equal_probabilities_share_a_bin(self):
+        probabilities = np.array([0.5, *[0.9] * 7, 0.95, 0.95])
+        table = tabulate_calibration(probabilities, np.ones(10, bool), bins=5)
+        assert table["count"].tolist() == [8, 2]
+        assert table["probability"].tolist() == pytest.approx([0.85, 0.95])
 
     def test_a_calibrated_model_has_none(self):
         assert compute_calibration_error(
@@ -177,9 +189,9 @@ class TestGroups:
 
     def test_answers_of_like_probability_are_counted_together(self):
         table = tabulate_calibration(
-            np.array([1.0, 0.97, 0.55, 0.5]), np.array([True, False, True, True])
+            np.array([1.0, 0.97, 0.55, 0.5]), np.array([True, False, True, True]), bins=2
         )
-        assert table.index.tolist() == [5, 9]
+        assert table.index.tolist() == [0, 1]
         assert table["probability"].tolist() == pytest.approx([0.525, 0.985])
         assert table["share"].tolist() == [1, 0.5]
         assert table["count"].tolist() == [2, 2]

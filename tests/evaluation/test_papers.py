@@ -83,7 +83,10 @@ def test_the_course_is_that_of_the_epoch_that_was_kept(models):
 
 def test_a_history_marks_the_epoch_that_was_kept(models):
     history = load_history(models, "age")
-    assert list(history) == ["epoch", "years_off", "loss", "val_years_off", "val_loss", "kept"]
+    assert list(history) == [
+        "epoch", "years_off", "loss", "val_years_off", "val_loss", "run", "kept",
+    ]  # fmt: skip
+    assert history["run"].unique().tolist() == ["served"]
     assert history["kept"].tolist() == [False, True, False]
 
 
@@ -108,7 +111,9 @@ def test_a_history_of_several_attributes_is_read_for_one(models):
         ModelEntry("faces", "faces/faces.onnx", "", {}, {"age": TaskEntry()}), models, ("age",)
     )
     history = load_history(models, "age")
-    assert list(history) == ["epoch", "loss", "years_off", "val_loss", "val_years_off", "kept"]
+    assert list(history) == [
+        "epoch", "loss", "years_off", "val_loss", "val_years_off", "run", "kept",
+    ]  # fmt: skip
     assert history["kept"].tolist() == [
         False,
         True,
@@ -122,19 +127,42 @@ def test_a_history_of_several_attributes_is_read_for_one(models):
     )
 
 
+def test_earlier_runs_come_first(models):
+    part = pd.read_csv(models / "emotion" / "history.csv")
+    part.to_csv(models / "emotion" / "history-1-first.csv", index=False)
+    part[:2].to_csv(models / "emotion" / "history-1-other.csv", index=False)
+    part[:1].to_csv(models / "emotion" / "history-2-second.csv", index=False)
+    history = load_history(models, "emotion")
+    assert history["run"].tolist() == [*["first"] * 3, *["other"] * 2, "second", *["served"] * 3]
+    assert history["epoch"].tolist() == [0, 1, 2, 0, 1, 3, 4, 5, 6]
+    assert history.index[history["kept"]].tolist() == [7]
+    assert load_course(models, "emotion")["epoch"] == 5
+
+
 def test_tables_hold_both_sides(models):
     text = "\n".join(" ".join(line.split()) for line in tabulate_papers(models).splitlines())
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         *(f"## {claim.title}" for claim in CLAIMS),
         "## Table 5. Side by side",
     ]
-    assert "| paper, CK+48, random frames | - | - | - | 99% correct |" in text
+    assert (
+        "| paper, CK+48 (assumed: random frames) | not stated | 5.75% | 100% correct | 8.09% "
+        "| 99% correct |" in text
+    )
+    assert (
+        "| paper, UTKFace (assumed: random split) | 30 | 20% | 94% correct | 35% | 88% correct |"
+        in text
+    )
+    assert "| 60 | 25% | 91% correct | 30% | 89% correct |" in text
     assert (
         "| ck_plus, trained for the protocol | subject_disjoint | 10 | accuracy | 90.0% |" in text
     )
-    assert "epoch 2; training crops are augmented | 1.00 | 60.0% | 0.90 | 65.0% |" in text
-    assert "| emotion | 99% | 58% | fer2013 70.0% |" in text
-    assert "| ethnicity | - | 58% | utkface 70.0% |" in text
+    assert "epoch kept, augmented training images | 2 | 1.00 | 60.0% | 0.90 | 65.0% |" in text
+    assert "| emotion | 99%, CK+48 | - | fer2013 70.0% |" in text
+    assert "| ethnicity | - | - | utkface 70.0% |" in text
+    assert "| mean of age, gender and emotion | 92% | - | - |" in text
+    assert "| accuracy in low light | 85% | - | not measured |" in text
+    assert text.count("58%") == 1  # one figure over all three, not one for each
 
 
 def test_without_predictions_the_missing_file_is_named(tmp_path):

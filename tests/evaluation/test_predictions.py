@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from facekit.evaluation.figures import measure_attribute
-from facekit.evaluation.predictions import OTHER, read_predictions
+from facekit.evaluation.predictions import OTHER, join_labels, read_predictions
 from facekit.registry import get_models_dir
 from facekit.taxonomy import AGES_YEARS, ATTRIBUTES, EMOTIONS, GENDERS
 
@@ -40,7 +40,7 @@ def test_probabilities(save, name):
     assert named["correct"].tolist() == [True, True, False]
     assert named["confidence"].tolist() == [0.9, 0.6, 0.8]
     (figure,) = measure_attribute("gender", read.table)
-    assert (figure["source"], figure["count"], figure["value"]) == ("mine", 3, 0.6667)
+    assert (figure["source"], figure["count"], figure["value"]) == ("mine", 3, 0.666667)
 
 
 def test_labels_alone(save):
@@ -295,3 +295,42 @@ def test_optional_columns_are_strict(save):
 def test_faces_of_one_image_belong_together(save):
     read = read_predictions(save(FACES.assign(image=["a.jpg", "a.jpg", "b.jpg"])))
     assert read.table["group"].tolist() == ["a.jpg", "a.jpg", "b.jpg"]
+
+
+class TestJoinedLabels:
+    def test_labels_come_from_the_other_tables(self, save):
+        faces = FACES.assign(image=["a.jpg", "b.jpg", "c.jpg"], source="mine")
+        years = pd.DataFrame(
+            {"label": [20, 70], "predicted": [21, 71], "image": ["b.jpg", "a.jpg"]}
+        )
+        tables = {
+            "gender": read_predictions(save(faces, "gender.csv")),
+            "age": read_predictions(save(years.assign(source="mine"), "age.csv"), "age"),
+        }
+        joined = join_labels(tables)
+        assert joined["gender"].table["age_range"].tolist() == ["66+", "10-20", ""]
+        assert joined["age"].table["gender"].tolist() == ["female", "male"]
+        assert "gender" not in joined["gender"].table
+        assert "gender" not in tables["age"].table  # the given tables are left as they are
+
+    def test_the_same_name_in_another_dataset_is_another_image(self, save):
+        faces = FACES.assign(image="a.jpg", source=["one", "two", "three"])
+        years = pd.DataFrame({"label": [20], "predicted": [21], "image": "a.jpg", "source": "two"})
+        tables = {
+            "gender": read_predictions(save(faces, "gender.csv")),
+            "age": read_predictions(save(years, "age.csv"), "age"),
+        }
+        assert join_labels(tables)["gender"].table["age_range"].tolist() == ["", "10-20", ""]
+
+    def test_own_columns_are_kept(self, save):
+        faces = FACES.assign(age=[30, None, 1], camera="a")
+        table = join_labels({"gender": read_predictions(save(faces))})["gender"].table
+        assert table["age_range"].tolist() == ["28-45", "", "0-2"]
+        assert table["camera"].tolist() == ["a"] * 3
+
+
+def test_sources_are_separated(save):
+    read = read_predictions(save(FACES.assign(source=["one", "two", "one"])))
+    parts = read.split_sources()
+    assert {name: len(part.table) for name, part in parts.items()} == {"one": 2, "two": 1}
+    assert parts["two"].probabilities.tolist() == [[0.6, 0.4]]
