@@ -314,6 +314,7 @@ def _count_labels(classes: pd.DataFrame, splits: pd.Series) -> pd.DataFrame:
         label: pd.crosstab(classes[label], splits, dropna=False).reindex(columns=present)
         for label in classes
     }
+    counts = {label: table[table.index.notna()] for label, table in counts.items()}
     return pd.concat(counts) if counts else pd.DataFrame(columns=present, dtype=int)
 
 

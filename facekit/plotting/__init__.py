@@ -1,8 +1,8 @@
 """Plot what other modules computed: Axes in, Axes out.
 
 Nothing here computes, shows or touches `rcParams`, and only `save_audit_page` saves. Modules follow
-the subject: `datasets`, `training`, `evaluation`, `fusion`, `detection` and `pictures`; the colours
-are in `style`. Users import all names from here.
+the subject: `datasets`, `training`, `evaluation`, `fusion`, `detection`, `pictures` and `diagrams`;
+the colours are in `style`. Users import all names from here.
 """
 
 from facekit.plotting.datasets import (
@@ -15,6 +15,7 @@ from facekit.plotting.datasets import (
     save_audit_page,
 )
 from facekit.plotting.detection import plot_boxes, plot_levels
+from facekit.plotting.diagrams import plot_architecture, plot_flow, plot_splits
 from facekit.plotting.evaluation import (
     plot_age_errors,
     plot_calibration,
@@ -47,11 +48,13 @@ __all__ = [
     "plot_age_errors",
     "plot_ages",
     "plot_answers",
+    "plot_architecture",
     "plot_boxes",
     "plot_calibration",
     "plot_confidence",
     "plot_confusion",
     "plot_findings",
+    "plot_flow",
     "plot_groups",
     "plot_history",
     "plot_labels",
@@ -60,6 +63,7 @@ __all__ = [
     "plot_pictures",
     "plot_roc",
     "plot_separation",
+    "plot_splits",
     "plot_subgroups",
     "plot_thresholds",
     "save_audit_page",

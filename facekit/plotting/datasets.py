@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from facekit.datasets.audit import Audit
 from facekit.files import replace_file
@@ -21,6 +22,7 @@ from facekit.plotting.style import (
     prepare_axes,
 )
 
+AGE_TICKS = 10  # years from tick to tick
 FINDINGS_WIDTH = 1.7  # width of the axis of shares: leaves room for words beside a full bar
 PAGE_INCHES = (15, 10.5)  # three plots beside each other, readable on a screen and on a wide sheet
 
@@ -96,6 +98,9 @@ def plot_ages(age_counts: pd.Series, *, ax: Axes | None = None) -> Axes:
     ):
         ax.bar(years.index, years, 0.8, color=colour, label=label)
     ax.set(xlabel="age, years", ylabel="faces")
+    ax.xaxis.set_major_locator(MultipleLocator(AGE_TICKS))
+    # Counts are whole, so no tick may stand at 2.5.
+    ax.yaxis.set_major_locator(MaxNLocator("auto", steps=(1, 2, 5, 10), integer=True))
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.legend(frameon=False, loc="upper right")
     return ax

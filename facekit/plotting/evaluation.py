@@ -161,6 +161,7 @@ def plot_age_errors(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color=QUIET_COLOUR, linewidth=1)
     ax.set(xticks=places, xticklabels=table.index, xlabel="true age, years", ylabel="years")
     ax.grid(axis="y", alpha=0.4)
+    ax.set_ylim(top=1.3 * ax.get_ylim()[1])  # room for the legend
     ax.legend(frameon=False, loc="upper left")
     return ax
 

@@ -1,13 +1,15 @@
 """Sliders over functions of other modules: the cascade, a threshold, age classes, augmentation.
 
 Each explorer calls one function, named in its docstring, with the values of its sliders, and plots
-the result. Explorers of `facekit.fusion` are in `widgets.fusion`.
+the result. Its first figure is also stored as a picture, for pages without a kernel (`stills`).
+Explorers of `facekit.fusion` are in `widgets.fusion`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,11 +31,13 @@ from facekit.plotting import (
     plot_separation,
     plot_thresholds,
 )
-from facekit.plotting.display import show
+from facekit.plotting.display import encode_figure, show
 from facekit.taxonomy import AGE_SCHEMES, DEFAULT_AGE_SCHEME
 from facekit.training.backend import require_training
 from facekit.widgets.controls import Choice, Control, Field, Slider
+from facekit.widgets.stills import add_still
 
+WITHOUT_KERNEL = "Run this cell to get the sliders."  # what a page without pictures shows
 COLUMN_WIDTH = "340px"  # the least width of a slider with its name
 MOST_BOXES = 300  # drawn per stage: more cannot be distinguished, and take seconds
 # Lower thresholds of P-Net let thousands of candidates pass, and detection takes minutes.
@@ -49,9 +53,26 @@ FURTHEST = {
 }  # fmt: skip
 
 
-def explore(
-    draw: Callable[..., tuple[Figure | Axes | None, str]], **controls: Control
-) -> interactive:
+class Explorer(interactive):
+    """Controls with a figure and a sentence; in a page without a kernel, the first figure.
+
+    Attributes:
+        still: The first figure as a PNG file, and its sentence; `None` before the first figure.
+
+    Example:
+        >>> Explorer(lambda size: None, size=Slider(value=0.5))  # doctest: +SKIP
+    """
+
+    still: tuple[bytes, str] | None = None
+
+    def _repr_mimebundle_(self, **kwargs) -> Any:
+        output = super()._repr_mimebundle_(**kwargs)
+        if not self.still:
+            return output
+        return add_still({**output, "text/plain": WITHOUT_KERNEL}, *self.still)
+
+
+def explore(draw: Callable[..., tuple[Figure | Axes | None, str]], **controls: Control) -> Explorer:
     """Return controls in columns, with a figure of their values and a sentence below them.
 
     Args:
@@ -63,14 +84,18 @@ def explore(
         >>> draw = lambda size: (None, f"Size {size:g}")
         >>> explore(draw, size=Slider(value=0.5))  # doctest: +SKIP
     """
+    stills: list[tuple[bytes, str]] = []
 
     def draw_and_describe(**values) -> None:
         figure, sentence = draw(**values)
+        if figure and not stills:
+            stills.append((encode_figure(figure), sentence))
         if figure:
             show(figure, sentence)
         print(sentence)  # JupyterLab 4.6 does not show the text alternative of a picture
 
-    widget = interactive(draw_and_describe, **controls)
+    widget = Explorer(draw_and_describe, **controls)  # draws the first figure
+    widget.still = stills[0] if stills else None
     columns = f"repeat(auto-fit, minmax(min({COLUMN_WIDTH}, 100%), 1fr))"
     grid = GridBox(
         widget.kwargs_widgets, layout=Layout(grid_template_columns=columns, grid_gap="0 24px")

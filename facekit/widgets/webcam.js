@@ -299,8 +299,9 @@ class View {
     part.recording.hidden = !recording;
     part.recording.textContent = `● ${name}, ${live.rows} rows`;
     const done = name ? ` The last recording is in ${name}.` : "";
+    const stored = film ? "This notebook stores one frame of the film, as a still picture, and nothing else." : "Nothing is stored.";
     const notice = `Frames go to this notebook's kernel and are deleted after analysis. ${
-      recording ? `Recording: numbers and labels go to ${name}, pictures do not.` : `Nothing is stored.${done}`}`;
+      recording ? `Recording: numbers and labels go to ${name}, pictures do not.` : `${stored}${done}`}`;
     if (part.privacy.textContent !== notice) part.privacy.textContent = notice;
     const chosen = model.get("attributes");
     part.attributes.querySelectorAll("input").forEach((box) => (box.checked = chosen.includes(box.value)));

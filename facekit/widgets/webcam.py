@@ -12,7 +12,9 @@ import contextvars
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 from anywidget import AnyWidget
 from traitlets import Bool, Dict, Float, Int, List, Unicode, observe
@@ -25,6 +27,7 @@ from facekit.taxonomy import ATTRIBUTES, EMOTIONS
 from facekit.video import measure_frame_rate, read_frames
 from facekit.widgets.image_recorder import ImageRecorderAnalyzer
 from facekit.widgets.recording import CAMERA, LiveModel, Recording, decode_jpeg
+from facekit.widgets.stills import add_still
 
 __all__ = [
     "CAMERA",
@@ -39,6 +42,8 @@ __all__ = [
 FOLDER = Path(__file__).parent
 FILM_SIDE = 640  # pixels; larger frames of films are made smaller, to the size of a camera's
 FILM_QUALITY = 75  # JPEG quality of a film's frames on their way to the page
+STILL_SIZE = (640, 180)  # pixels, width and height of the picture that stands for the camera
+STILL_COLOURS = ((20, 23, 26), (242, 244, 245))  # RGB of its ground and text, as in webcam.css
 
 
 class WebcamAnalyzer(LiveModel, AnyWidget):
@@ -47,7 +52,9 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
         WebcamAnalyzer()                    # the camera
         WebcamAnalyzer(source="film.mp4")   # a film instead, which Python reads
 
-    Frames are analysed in a thread, so that other cells can run, and deleted after analysis.
+    Frames are analysed in a thread, so that other cells can run, and deleted after analysis. In
+    pages without a kernel a still picture takes the place of the view: one frame of the film, but
+    never a picture of the camera.
 
     Attributes:
         source: A video file; the camera by default.
@@ -105,6 +112,46 @@ class WebcamAnalyzer(LiveModel, AnyWidget):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({f'source={self.film!r}' if self.source else ''})"
+
+    def _repr_mimebundle_(self, **kwargs) -> Any:
+        output = super()._repr_mimebundle_(**kwargs)
+        return add_still(output, *self.draw_still()) if output else output
+
+    def draw_still(self) -> tuple[bytes, str]:
+        """Return the picture that a page without a kernel shows, and its text alternative.
+
+        Returns:
+            A JPEG file and a sentence: of a film, the frame that was analysed last, or else the
+            first one. The camera has only a picture that says what to do, because a notebook must
+            not store the picture of a person who did not ask for it.
+
+        Raises:
+            FileNotFoundError: If the film does not exist any more.
+            VideoError: If it cannot be read.
+
+        Example:
+            >>> WebcamAnalyzer().draw_still()[1]
+            'The live view before the camera starts.'
+        """
+        if not self.source:
+            width, height = STILL_SIZE
+            ground, colour = STILL_COLOURS
+            picture = np.full((height, width, 3), ground, np.uint8)
+            text, font = "Press Start to use the camera.", cv2.FONT_HERSHEY_SIMPLEX
+            (wide, high), _ = cv2.getTextSize(text, font, 0.7, 1)
+            place = (width - wide) // 2, (height + high) // 2
+            cv2.putText(picture, text, place, font, 0.7, colour, 1, cv2.LINE_AA)
+            alt = "The live view before the camera starts."
+        elif self.analysis is None:
+            picture = next(read_frames(self.source))[1]
+            alt = f"The live view of {self.film} before it starts: the first frame."
+        else:
+            picture, analysis = self.analysis.draw(), self.analysis
+            faces = zip(analysis.numbers, analysis.profiles, strict=True)
+            labels = [", ".join(write_label(profile, number)) for number, profile in faces]
+            seen = "; ".join(labels).replace("  ", " ") or "no face"
+            alt = f"The live view of {self.film} at frame {analysis.frame}: {seen}."
+        return encode_jpeg(shrink_image(picture, FILM_SIDE), FILM_QUALITY), alt
 
     @observe("running")
     def _start_or_stop(self, change) -> None:

@@ -55,3 +55,13 @@ def test_sliders_have_names_and_move_figures(open_notebook, theme, width):
         "weight of age", "weight of gender", "weight of emotion",
     ]  # fmt: skip
     assert notebook.errors == []
+
+
+def test_the_still_picture_is_not_shown_beside_the_sliders(open_notebook):
+    notebook = open_notebook([PREPARE, CELLS[1]], camera=False)
+    notebook.run_all()
+    page = notebook.page
+    page.get_by_text("At threshold 0.50").wait_for(timeout=60_000)
+    assert page.locator(".jp-OutputArea-output img").count() == 1  # the explorer's own
+    assert page.get_by_role("slider").count() == 1
+    assert notebook.errors == []

@@ -237,6 +237,8 @@ def test_a_film(open_notebook, lab):
     wait_for_strips(notebook, count=2)
     notebook.take_screenshot("webcam-film", ".webcam")
     view.get_by_role("button", name="Start", exact=True).wait_for(timeout=SHOWN)  # the film is over
+    assert "stores one frame of the film" in view.inner_text()
+    assert notebook.page.locator(".jp-OutputArea-output > img").count() == 0  # the still picture
     assert notebook.ask("w.frame, w.message, w.running") == "49  False"
     assert "happiness" in notebook.ask("[p.emotion for p in w.analysis.profiles]")
 

@@ -200,6 +200,11 @@ class TestLabels:
         assert counts.loc[("emotion", "fear")].tolist() == [0, 1, 1]
         assert counts.loc[("emotion", "neutral")].tolist() == [0, 0, 0]
 
+    def test_missing_labels_are_not_a_label(self, make_rows):
+        rows = make_rows([{"emotion": "fear"}, {"age": 30}])
+        counts = audit_manifest(make_manifest(rows, "mine")).label_counts
+        assert not counts.index.get_level_values(1).isna().any()
+
     def test_without_labels_and_splits_files_are_audited_alone(self, make_rows):
         audit = audit_manifest(make_manifest(make_rows([{}, {}]), "mine"))
         assert audit.cell_counts.empty and audit.label_counts.empty and audit.age_counts.empty

@@ -15,3 +15,11 @@ def test_a_figure_is_shown_once_with_its_text(monkeypatch):
     assert shown[0].data == shown[1].data
     assert shown[0].data.startswith(b"\x89PNG")
     assert not plt.fignum_exists(figure.number)  # or the notebook shows it again
+
+
+def test_a_caption_stands_below(monkeypatch):
+    display = pytest.importorskip("IPython.display")
+    shown = []
+    monkeypatch.setattr(display, "display", shown.append)
+    show(plt.subplots()[1], "a line", "Figure 1. Ages < 20.")
+    assert shown[1].data == '<p class="caption">Figure 1. Ages &lt; 20.</p>'

@@ -1,12 +1,48 @@
+import base64
 import importlib.util
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
+from facekit.plotting.display import encode_figure
 from facekit.taxonomy import AGE_SCHEMES, AGES_YEARS
 from facekit.training import backend
 from facekit.widgets import explorers
+from facekit.widgets.controls import Slider
+
+
+class TestStill:
+    """The picture that stands for an explorer in a page without a kernel."""
+
+    @staticmethod
+    def explore(shape: tuple[float, float] | None = (1, 1)) -> explorers.Explorer:
+        def draw(size: float) -> tuple[Figure | None, str]:
+            return shape and Figure(figsize=shape), f"Size {size:.2f}."
+
+        return explorers.explore(draw, size=Slider(value=0.25, description="size"))
+
+    def test_the_first_figure_is_beside_the_widget(self, shown):
+        widget = self.explore()
+        get_controls(widget)["size"].value = 0.5
+        data, metadata = widget._repr_mimebundle_()
+        assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == widget.model_id
+        assert base64.b64decode(data["image/png"]) == encode_figure(Figure(figsize=(1, 1)))
+        assert metadata["image/png"] == {"alt": "Size 0.25."}
+        assert data["text/plain"] == "Run this cell to get the sliders."
+        assert [alt for _, alt in shown] == ["Size 0.25.", "Size 0.50."]
+
+    def test_without_a_figure_there_is_no_picture(self, shown):
+        data = self.explore(None)._repr_mimebundle_()
+        assert not any(kind.startswith("image/") for kind in data)
+        assert "application/vnd.jupyter.widget-view+json" in data
+
+    def test_figures_do_not_stay_open(self):
+        before = plt.get_fignums()
+        explorers.explore_threshold(TestThreshold.PREDICTIONS)
+        assert plt.get_fignums() == before
 
 
 def get_controls(widget) -> dict:

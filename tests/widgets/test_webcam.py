@@ -1,5 +1,6 @@
 """The models behind the live views, without a page; `tests/browser` has the page."""
 
+import base64
 import struct
 import threading
 import time
@@ -231,6 +232,38 @@ def test_bad_films(make_view, tmp_path):
     (tmp_path / "text.mp4").write_text("Dear diary")
     with pytest.raises(VideoError, match="cannot be read as a video"):
         make_view(source=tmp_path / "text.mp4")
+
+
+# === The still picture, for pages without a kernel ===
+
+
+def read_still(view) -> tuple[np.ndarray, str]:
+    data, metadata = view._repr_mimebundle_()
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == view.model_id
+    return decode_jpeg(base64.b64decode(data["image/jpeg"])), metadata["image/jpeg"]["alt"]
+
+
+def test_a_film_is_seen_as_it_was_analysed_last(make_view, film, portrait):
+    view = make_view(source=film)
+    picture, alt = read_still(view)
+    assert np.abs(picture.astype(float) - portrait).mean() < 5
+    assert alt == "The live view of film.mp4 before it starts: the first frame."
+    send_frame(view)
+    picture, alt = read_still(view)
+    assert max(picture.shape) == 640  # as `Analysis.draw` enlarges it
+    assert alt.startswith("The live view of film.mp4 at frame 0: #0 ")
+    view.take(np.zeros_like(portrait), 9.0)
+    assert read_still(view)[1] == "The live view of film.mp4 at frame 1: no face."
+
+
+def test_a_picture_of_the_camera_is_never_stored(make_view, portrait):
+    view = make_view()
+    before = read_still(view)
+    send_frame(view, encode_jpeg(portrait))
+    view.keep()
+    after = read_still(view)
+    np.testing.assert_array_equal(after[0], before[0])
+    assert after[1] == before[1] == "The live view before the camera starts."
 
 
 # === Recording ===
