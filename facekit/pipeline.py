@@ -365,7 +365,10 @@ def analyze(image: str | Path | np.ndarray | Image.Image, **options) -> Analysis
         The analysis: `.to_frame()` is a table, `.draw()` an image.
 
     Raises:
-        As `FaceAnalyzer` and `FaceAnalyzer.analyze`.
+        FileNotFoundError: If there is no such file.
+        ImageError: If the file cannot be read as an image.
+        ModelError: If a model is missing, damaged or not listed.
+        ValueError: If an option is out of its range, or an array is not HxWx3 uint8.
 
     Example:
         >>> from facekit.demo import load_portraits

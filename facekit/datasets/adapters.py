@@ -89,7 +89,7 @@ class Dataset:
 
     @property
     def datasheet(self) -> Path:
-        """Its datasheet: in the installed package, else in the checkout."""
+        """The file of its datasheet, in the installed package or else in the checkout."""
         installed = Path(__file__).parent / "datasheets"
         return (installed if installed.is_dir() else Path("data")) / f"{self.name}.md"
 

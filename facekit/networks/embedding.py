@@ -92,7 +92,7 @@ def build_pretrained_network(
         stages: Filters and blocks of each stage, and whether its first block halves the maps.
 
     Returns:
-        Untrained model from crops (batch, *input_shape), normalised from -1 to 1, to a dict of
+        Untrained model from crops `(batch, *input_shape)`, normalised from -1 to 1, to a dict of
         class probabilities (batch, classes); `take_over_layers` copies trained weights into it.
 
     Raises:

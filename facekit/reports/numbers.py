@@ -7,6 +7,7 @@ read. Both show what they keep, so that the page and the JSON hold the same numb
 from __future__ import annotations
 
 import hashlib
+import html
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,10 @@ DIGITS = 6
 
 
 def report_numbers(
-    name: str, numbers: pd.DataFrame | Mapping, shown: pd.DataFrame | None = None
+    name: str,
+    numbers: pd.DataFrame | Mapping,
+    shown: pd.DataFrame | None = None,
+    caption: str = "",
 ) -> None:
     """Show numbers as a table, and keep them for the JSON of the report.
 
@@ -36,6 +40,7 @@ def report_numbers(
         name: Name of these numbers in the JSON.
         numbers: A table, or a dict of plain values.
         shown: The table to show in place of `numbers`, such as one with formatted numbers.
+        caption: Text above the table, such as "Table 1. Accuracy by dataset."
 
     Example:
         >>> report_numbers("figures", {"accuracy": 0.9})  # in a notebook: a table
@@ -55,6 +60,9 @@ def report_numbers(
     shown = shown.astype(object).where(shown.notna(), "")
     table = shown.to_html(border=0, index=index, justify="left")
     text = shown.to_string(index=index)
+    if caption:
+        table = table.replace(">", f"><caption>{html.escape(caption)}</caption>", 1)
+        text = f"{caption}\n{text}"
     display({NUMBERS_MIME: kept, "text/html": table, "text/plain": text}, raw=True)
 
 

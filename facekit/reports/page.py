@@ -1,7 +1,8 @@
 """Make the HTML page of a report, with nbconvert's templates, and print it to PDF.
 
-`render_page` is the frame of every page that facekit writes; the style is in `page.css`. A page is
-one file that needs nothing from elsewhere.
+`render_page` is the frame of every page that facekit writes. The style is in `base.css` (colours,
+fonts and tables, which the site in `docs/` loads, too) and in `page.css`. A page is one file that
+needs nothing from elsewhere.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ BROWSERS = (
 PRINTING_SECONDS = 120
 TEMPLATE = "report"  # folder in `TEMPLATES`
 TEMPLATES = Path(__file__).with_name("templates")
-STYLE = Path(__file__).with_name("page.css")
+STYLES = tuple(Path(__file__).with_name(name) for name in ("base.css", "page.css"))
 GENERATOR = re.compile(r'<meta name="generator" content="([^"]*)">')
 HEAD_BYTES = 2000  # at the start of a page; the generator stands there
 
@@ -61,7 +62,7 @@ def render_page(title: str, body: str, generator: str = "facekit") -> str:
     return FRAME.format(
         generator=html.escape(generator),
         title=html.escape(title),
-        style=STYLE.read_text(encoding="utf-8"),
+        style="".join(style.read_text(encoding="utf-8") for style in STYLES),
         body=body,
     )
 

@@ -134,7 +134,7 @@ def add_provenance(
     head.source = head.source.replace(f"# {title}", f"# {title}\n\n{line}", 1)
     table = "".join(
         f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>\n"
-        for key, value in _list_rows(parameters, inputs, provenance)
+        for key, value in _list_rows(title, parameters, inputs, provenance)
     )
     text = f"## Where this report comes from\n\n<table>\n{table}</table>"
     notebook.cells.append(new_markdown_cell(text, id="provenance"))
@@ -149,10 +149,21 @@ def _write_line(provenance: Mapping) -> str:
     return f"{provenance['created'][:10]} · {version} · {chance}"
 
 
+def _cite(title: str, inputs: Sequence[Mapping], provenance: Mapping) -> str:
+    commit = provenance["commit"]
+    version = f"version {provenance['facekit']}" + (f", commit {commit[:7]}" if commit else "")
+    prints = "; ".join(f"{each['input']} {each['sha256'][:12]}" for each in inputs)
+    return (
+        f"The facekit authors ({provenance['created'][:4]}). {title}, made with facekit "
+        f"{version} on {provenance['created'][:10]}." + f" SHA-256: {prints}." * bool(prints)
+    )
+
+
 def _list_rows(
-    parameters: Mapping, inputs: Sequence[Mapping], provenance: Mapping
+    title: str, parameters: Mapping, inputs: Sequence[Mapping], provenance: Mapping
 ) -> Iterator[tuple[str, object]]:
     seed = provenance["seed"]
+    yield "cite as", _cite(title, inputs, provenance)
     yield "created", provenance["created"]
     yield "facekit", provenance["facekit"]
     yield "git commit", provenance["commit"] or "unknown"

@@ -97,6 +97,9 @@ def test_what_is_kept_is_shown(monkeypatch):
     assert shown[0][NUMBERS_MIME] == {"figures": [{"value": 0.123457}]}
     assert "12%" in shown[0]["text/html"]
     assert "12%" in shown[0]["text/plain"]
+    report_numbers("faces", {"count": 3}, caption="Table 1. Faces < 4.")
+    assert "<caption>Table 1. Faces &lt; 4.</caption>" in shown[1]["text/html"]
+    assert shown[1]["text/plain"].startswith("Table 1. Faces < 4.\n")
 
 
 def test_fingerprints(tmp_path):
@@ -194,6 +197,7 @@ def test_provenance_is_shown(twice):
         f"facekit {provenance['facekit']}",
         "seed 7",
         take_fingerprint(np.zeros(3)),
+        f"A small report, made with facekit version {provenance['facekit']}",  # cite as
     ):
         assert shown in page
     assert provenance["commit"] is None or provenance["commit"] in page
