@@ -7,7 +7,10 @@ LOWEST_TESTS := $(wildcard tests/images tests/video tests/batch tests/test_table
 NOTEBOOKS ?= notebooks/*.ipynb notebooks/solutions/*.ipynb notebooks/reports/*.ipynb
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test style test-lowest lab notebooks bench lock clean
+LESSON ?= notebooks/02_face_detection.ipynb
+SITE := docs/_build
+
+.PHONY: help demo test style test-lowest lab notebooks docs slides bench lock clean
 
 help:                   ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +41,12 @@ notebooks: .venv/everything ## run all notebooks, or NOTEBOOKS="notebooks/01*.ip
 		--ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_cell_metadata=False \
 		--ClearMetadataPreprocessor.preserve_nb_metadata_mask="['kernelspec', 'language_info']" $(NOTEBOOKS)
 
+docs: .venv/everything  ## build the site in docs/_build/html, from stored outputs and without a network
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --conf-dir docs --doctree-dir $(SITE)/doctrees . $(SITE)/html
+
+slides: .venv/everything ## make slides of LESSON=notebooks/02_face_detection.ipynb in docs/_build/slides; showing them needs a network
+	$(BIN)/jupyter nbconvert --to slides --no-input --SlidesExporter.reveal_scroll=True --output-dir $(SITE)/slides $(LESSON)
+
 bench: .venv/everything ## measure speed and accuracy beside other packages
 	$(BIN)/python benchmarks/detection.py
 	$(BIN)/python benchmarks/start_up.py
@@ -61,4 +70,4 @@ lock: .venv/everything  ## pin the newest versions that pyproject.toml allows in
 	@touch $@ .venv/analysis
 
 clean:                  ## remove what make created
-	rm -rf .venv demo dist .mypy_cache .import_linter_cache .pytest_cache .ruff_cache
+	rm -rf .venv demo dist $(SITE) docs/reference/api .mypy_cache .import_linter_cache .pytest_cache .ruff_cache
