@@ -122,7 +122,11 @@ def list_checkout(folder: str, patterns: tuple[str, ...]) -> set[str]:
     ("installed", "source", "patterns"),
     [
         ("facekit/models/", "models", ("**/*",)),
-        ("facekit/lessons/notebooks/", "notebooks", ("*.ipynb", "solutions/*.ipynb")),
+        (
+            "facekit/lessons/notebooks/",
+            "notebooks",
+            ("*.ipynb", "exercises/*.ipynb", "solutions/*.ipynb"),
+        ),
         ("facekit/reports/notebooks/", "notebooks/reports", ("*.ipynb",)),
         ("facekit/datasets/datasheets/", "data", ("*.md",)),
     ],
@@ -203,7 +207,9 @@ def test_base_copies_the_lessons(base):
     base.run("facekit", "lessons", "course")
     copied = base.work / "course"
     assert sorted(path.name for path in copied.glob("*.ipynb")) == LESSONS
-    assert len(list((copied / "solutions").glob("*.ipynb"))) == len(LESSONS)
+    for folder in ("exercises", "solutions"):  # the glossary has none
+        names = sorted(path.name for path in (copied / folder).glob("*.ipynb"))
+        assert names == [name for name in LESSONS if "glossary" not in name]
 
 
 @pytest.mark.parametrize(

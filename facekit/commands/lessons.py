@@ -10,15 +10,15 @@ import click
 
 from facekit.commands.errors import explain_errors
 
-LESSONS_HELP = """Copy the course into a folder: Jupyter lessons, and their solutions in the
-folder `solutions`.
+LESSONS_HELP = """Copy the course into a folder: Jupyter lessons, with the folders `exercises`
+and `solutions`.
 
 \b
   facekit lessons course           copy the course into the folder `course`
   jupyter lab course               open it
 
 Files that exist already are never changed. To get a fresh copy of a lesson, rename yours and run
-the command again. JupyterLab is part of the extra `notebooks`; lessons 04, 05 and 06 also train
+the command again. JupyterLab is part of the extra `notebooks`; lessons 10, 11 and 12 also train
 networks and need the extra `train`.
 """
 
@@ -44,5 +44,5 @@ def lessons(folder: Path) -> None:
         click.echo("JupyterLab is not installed. Run: pip install 'facekit[notebooks]'")
     if importlib.util.find_spec("tensorflow") is None:
         click.echo(
-            "Lessons 04, 05 and 06 train networks. For them run: pip install 'facekit[train]'"
+            "Lessons 10, 11 and 12 train networks. For them run: pip install 'facekit[train]'"
         )

@@ -1,6 +1,7 @@
 """What lessons need besides the subject they teach, and the course itself as files.
 
 `parameters` checks what a user sets, `faces` gives faces to learn from, `films` reads a film,
+`checking` checks answers and ranges of results, `exercises` makes the exercises from the solutions,
 `courseware` copies the course out of the package. `require_training` comes from
 `training.backend`, and `show` from `plotting.display`.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from facekit.lessons.checking import AnswerError, check_answer, check_range
 from facekit.lessons.courseware import copy_course
 from facekit.lessons.faces import load_faces, read_dataset, require_labels
 from facekit.lessons.films import read_film
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     from facekit.plotting.display import show
 
 __all__ = [
+    "AnswerError",
     "MissingPackageError",
     "ParameterError",
+    "check_answer",
     "check_parameters",
+    "check_range",
     "copy_course",
     "load_faces",
     "read_dataset",

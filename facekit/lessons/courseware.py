@@ -1,4 +1,4 @@
-"""Copy the course, its lessons and solutions, out of the package into a folder of the user's."""
+"""Copy the course out of the package into a folder of the user: lessons, exercises, solutions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from facekit.files import replace_file
 
 _PACKAGE = Path(__file__).parent
+FOLDERS = ("exercises", "solutions")  # beside the lessons
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,18 @@ def find_course() -> Path:
 
 
 def list_course(folder: Path) -> tuple[Path, ...]:
-    """Return the paths of the lessons and their solutions, relative to the folder of the course.
+    """Return the paths of lessons, exercises and solutions, relative to the course's folder.
 
     Example:
         >>> list_course(find_course())[0].name
         '00_start_here.ipynb'
     """
-    found = (*sorted(folder.glob("*.ipynb")), *sorted(folder.glob("solutions/*.ipynb")))
+    found = [path for each in ("", *FOLDERS) for path in sorted((folder / each).glob("*.ipynb"))]
     return tuple(path.relative_to(folder) for path in found)
 
 
 def copy_course(folder: str | Path) -> CourseCopy:
-    """Copy the lessons and their solutions into a folder, without changing any file in it.
+    """Copy the course into a folder, without changing any file in it.
 
     A file that exists already is kept, whatever it holds: it may be a lesson that the user has
     worked on. Either all missing files are written, or none.
@@ -80,8 +81,8 @@ def copy_course(folder: str | Path) -> CourseCopy:
     Example:
         >>> import tempfile
         >>> course = copy_course(tempfile.mkdtemp())
-        >>> len(course.copied), course.kept
-        (24, ())
+        >>> len(course.copied) == len(list_course(find_course())), course.kept
+        (True, ())
     """
     folder, source = Path(folder), find_course()
     if folder.exists() and not folder.is_dir():
@@ -90,7 +91,9 @@ def copy_course(folder: str | Path) -> CourseCopy:
     same: list[Path] = []
     kept: list[Path] = []
     created = [
-        path for path in (folder / "solutions", folder, *folder.parents) if not _exists(path)
+        path
+        for path in (*(folder / each for each in FOLDERS), folder, *folder.parents)
+        if not _exists(path)
     ]
     try:
         for name in list_course(source):

@@ -1,13 +1,25 @@
-"""Give lessons faces to learn from: drawn faces, or a sample of a dataset."""
+"""Give lessons faces to learn from: drawn faces, or a sample of a dataset.
+
+What a reader of a dataset leaves out is printed as a note, because a warning in a notebook shows
+the absolute path of the code.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from facekit.datasets.crops import CROP_SIDE, name_cache, prepare_crops
+from facekit.datasets.fingerprints import leave_out_outside, leave_out_unreadable
+from facekit.datasets.protocols import split_by_protocol
+from facekit.images import equalise_crops
 from facekit.lessons.parameters import ParameterError, name_parameter
 
 if TYPE_CHECKING:
@@ -15,6 +27,8 @@ if TYPE_CHECKING:
     from facekit.training.tasks import Task
 
 SPLITS = ("train", "validation", "test")  # that lessons use
+# Faces that are split for each face that a sample needs: some come into other splits.
+SPARE = 2
 
 
 def read_dataset(name: str, data_dir: str | Path, seed: int = 0) -> pd.DataFrame:
@@ -37,7 +51,8 @@ def read_dataset(name: str, data_dir: str | Path, seed: int = 0) -> pd.DataFrame
     from facekit.datasets import adapters
 
     try:
-        return adapters.read_dataset(name, Path(data_dir), seed)
+        with _print_warnings(data_dir):
+            return adapters.read_dataset(name, Path(data_dir), seed)
     except (ValueError, OSError) as error:
         raise name_parameter("dataset", error) from None
 
@@ -125,35 +140,113 @@ def load_faces(
         >>> crops.shape
         (4, 64, 64, 1)
     """
-    if dataset == "synthetic":
-        return _draw_faces(task, count, seed, bias)
-    from facekit.training.data import DataChoice, load_data
+    return load_crops(
+        task.name, dataset, data_dir, count, seed,
+        channels=task.channels, equalise=task.equalise, bias=bias, parameter=parameter,
+    )  # fmt: skip
 
-    own = Path(dataset) if str(dataset).endswith(".parquet") else None
-    choice = DataChoice(Path(data_dir), (str(dataset),), own)
+
+def load_crops(
+    attribute: str,
+    dataset: str,
+    data_dir: str | Path,
+    count: int,
+    seed: int = 0,
+    *,
+    side: int = CROP_SIDE,
+    channels: int = 1,
+    equalise: bool = False,
+    bias: Bias | None = None,
+    parameter: str = "dataset",
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return faces for a lesson, as `load_faces` does, with crops of any form.
+
+    A sample is drawn before faces are compared, split and cut, so the time depends on its size and
+    not on the size of the dataset. Its crops are kept in a file of their own.
+
+    Args:
+        attribute: The attribute that the lesson learns; only faces with this label are returned.
+        dataset: As for `load_faces`.
+        data_dir: As for `load_faces`.
+        count: As for `load_faces`.
+        seed: As for `load_faces`.
+        side: Side of the crops, pixels.
+        channels: 1 for grey, 3 for RGB.
+        equalise: Whether the histograms of grey crops are equalised.
+        bias: As for `load_faces`.
+        parameter: As for `load_faces`.
+
+    Returns:
+        The manifest and the crops, (faces, side, side, channels) uint8, as `load_faces`.
+
+    Raises:
+        ParameterError: As `load_faces`.
+
+    Example:
+        >>> manifest, crops = load_crops("gender", "synthetic", "", count=4, side=48, channels=3)
+        >>> crops.shape, set(manifest["gender"]) <= {"female", "male"}
+        ((4, 48, 48, 3), True)
+    """
+    if dataset == "synthetic":
+        manifest, crops = _draw_faces(count, seed, side, channels, bias)
+        return manifest, equalise_crops(crops) if equalise else crops
+    name = Path(dataset).stem + (f"-{attribute}-{count}-{seed}" if count else "")
     try:
-        manifest, crops, _ = load_data([task], choice, seed)
+        with _print_warnings(data_dir):
+            manifest = _read_sample(attribute, str(dataset), Path(data_dir), count, seed)
+            require_labels(manifest, attribute, parameter=parameter)
+            if bias:
+                kept = (manifest["split"] != "train") | bias.keep(manifest, seed)
+                manifest = manifest[kept].reset_index(drop=True)
+                require_labels(manifest, attribute, parameter=parameter)
+            cache = name_cache(Path(data_dir), name, side, channels)
+            crops, _ = prepare_crops(manifest, cache, side, channels)
+    except ParameterError:
+        raise
     except (ValueError, OSError) as error:
         raise name_parameter(parameter, error) from None
-    used = manifest[manifest["split"].isin(SPLITS)]
-    used = used.sample(min(count, len(used)) if count else len(used), random_state=seed)
-    if bias:
-        used = used[(used["split"] != "train") | bias.keep(used, seed)]
-    if task.name in used:
-        require_labels(used, task.name, parameter=parameter)
-    return used.reset_index(drop=True), crops[used.index]
+    return manifest, equalise_crops(crops) if equalise else crops
+
+
+def _read_sample(
+    attribute: str, dataset: str, data_dir: Path, count: int, seed: int
+) -> pd.DataFrame:
+    """Return at most `count` labelled faces of the splits of lessons; all for a count of 0."""
+    from facekit.datasets import adapters
+
+    manifest = adapters.read_unsplit(dataset, data_dir)
+    manifest = manifest[manifest[attribute].notna()].reset_index(drop=True)
+    if count:
+        spare = min(SPARE * count, len(manifest))
+        manifest = manifest.sample(spare, random_state=seed).reset_index(drop=True)
+    if len(manifest) and not adapters.keeps_split(dataset, manifest):
+        manifest = leave_out_outside(leave_out_unreadable(manifest))
+        protocol = adapters.choose_protocol(dataset, manifest)
+        manifest = split_by_protocol(manifest, protocol, seed)
+    manifest = manifest[manifest["split"].isin(SPLITS)]
+    return manifest[: count or len(manifest)].reset_index(drop=True)
 
 
 def _draw_faces(
-    task: Task, count: int, seed: int, bias: Bias | None
+    count: int, seed: int, side: int, channels: int, bias: Bias | None
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    from facekit.datasets.crops import CROP_SIDE
     from facekit.datasets.synthetic import FAIR, sample_splits, tabulate_traits
     from facekit.datasets.synthetic.drawing import draw_crops
-    from facekit.images import equalise_crops
 
     faces, splits = sample_splits(count, seed, bias or FAIR)
     manifest = tabulate_traits(faces).assign(split=splits)
-    crops = draw_crops(faces, CROP_SIDE, task.channels)
     manifest.insert(0, "path", [f"{number:06d}.png" for number in range(count)])  # names, not files
-    return manifest, equalise_crops(crops) if task.equalise else crops
+    return manifest, draw_crops(faces, side, channels)
+
+
+@contextlib.contextmanager
+def _print_warnings(data_dir: str | Path) -> Iterator[None]:
+    """Print the warnings of readers as notes, with paths that begin below the folder of data."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for each in caught:
+        if each.category is UserWarning:
+            print("Note:", str(each.message).replace(f"{Path(data_dir)}{os.sep}", ""))
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)

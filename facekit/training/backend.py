@@ -46,7 +46,7 @@ def require_training(what: str = "This lesson trains a network") -> None:
         raise MissingPackageError(
             f"{what}, which needs TensorFlow: run `make lab` in a clone of facekit, or run "
             "`%pip install 'facekit[train]'` in a cell of its own and restart the kernel. "
-            "Lessons 00, 02, 03 and 07 to 11 run without TensorFlow."
+            "All lessons but 10, 11 and 12 run without TensorFlow."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _mute_errors():  # TensorFlow describes the machine before it reads that level

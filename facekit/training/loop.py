@@ -140,7 +140,7 @@ def make_training_batches(
         bounds: How far crops are changed.
 
     Example:
-        >>> make_training_batches(...)  # see notebooks/04_emotion.ipynb  # doctest: +SKIP
+        >>> make_training_batches(...)  # see notebooks/10_emotion.ipynb  # doctest: +SKIP
     """
     gather = data.make_gather()
 
@@ -188,7 +188,7 @@ def train_model(
         OSError: If a file of the run cannot be written.
 
     Example:
-        >>> train_model(...)  # see notebooks/04_emotion.ipynb  # doctest: +SKIP
+        >>> train_model(...)  # see notebooks/10_emotion.ipynb  # doctest: +SKIP
     """
     for name, data, use in (
         ("train", train, "to learn from"),

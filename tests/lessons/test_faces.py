@@ -1,15 +1,17 @@
-import importlib.util
-from pathlib import Path
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from facekit.datasets.crops import prepare_crops
 from facekit.datasets.synthetic import Bias
-from facekit.lessons import ParameterError, load_faces, read_dataset, require_labels
+from facekit.lessons import ParameterError, faces, load_faces, read_dataset, require_labels
+from facekit.lessons.faces import load_crops
 
-TASK = SimpleNamespace(name="emotion", channels=1, equalise=True, sources=())
+TASK = SimpleNamespace(name="emotion", channels=1, equalise=True)
 
 
 def test_drawn_faces_come_with_their_traits():
@@ -36,43 +38,98 @@ def test_drawn_faces_come_with_their_traits():
     np.testing.assert_array_equal(crops, again[1])
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed"
-)
-@pytest.mark.parametrize("own", [True, False])
-def test_a_dataset_gives_a_sample(own, tmp_path, monkeypatch):
+def test_crops_of_any_form():
+    manifest, crops = load_crops("gender", "synthetic", "", 4, seed=1, side=48, channels=3)
+    assert crops.shape == (4, 48, 48, 3)
+    assert manifest["gender"].notna().all()
 
-    whole = pd.DataFrame(
-        {
-            "gender": ["female", "male"] * 20,
-            "split": ["train", "test", "excluded", "validation"] * 10,
-        }
-    )
-    numbered = np.arange(40)[:, None, None, None] * np.ones((1, 64, 64, 1))
-    asked = []
+
+@pytest.fixture
+def photos(tmp_path):
+    """A dataset of 60 small pictures named as UTKFace's are, one of them with a malformed name."""
+    folder = tmp_path / "UTKFace"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(60):
+        name = f"{20 + number}_{number % 2}_0_20170101{number:04d}.jpg.chip.jpg"
+        pixels = random.integers(0, 256, (48, 48, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+    Image.fromarray(pixels).save(folder / "61_1_nonsense.jpg.chip.jpg")
+    return tmp_path
+
+
+def test_a_sample_is_drawn_before_faces_are_split_and_cut(photos, monkeypatch):
+    cut, fingerprinted = [], []
+    prepare, split = faces.prepare_crops, faces.split_by_protocol
     monkeypatch.setattr(
-        "facekit.training.data.load_data",
-        lambda *given: (asked.append(given), (whole, numbered, np.ones(40)))[1],
+        faces, "prepare_crops", lambda rows, *form: (cut.append(len(rows)), prepare(rows, *form))[1]
     )
-    manifest, crops = load_faces(
-        TASK, "mine.parquet" if own else "utkface", tmp_path, 12, bias=Bias(rare_share=0.0)
+    monkeypatch.setattr(
+        faces,
+        "split_by_protocol",
+        lambda rows, *how: (fingerprinted.append(len(rows)), split(rows, *how))[1],
     )
-    assert asked[0][1].manifest == (Path("mine.parquet") if own else None)
-    assert "excluded" not in set(manifest["split"])
-    assert not ((manifest["split"] == "train") & (manifest["gender"] == "female")).any()
-    chosen = crops[:, 0, 0, 0].astype(int)
-    assert whole.loc[chosen, "gender"].tolist() == manifest["gender"].tolist()
-    assert len(load_faces(TASK, "utkface", tmp_path, 0)[0]) == 30
+    gender = SimpleNamespace(name="gender", channels=1, equalise=False)
+    manifest, crops = load_faces(gender, "utkface", photos, 20)
+    assert (cut, fingerprinted) == ([20], [40])
+    assert len(manifest) == 20
+    assert crops.shape == (20, 64, 64, 1)
+    assert set(manifest["split"]) == {"train", "validation", "test"}
+    whole = read_dataset("utkface", photos).set_index("path")
+    assert manifest["split"].tolist() == whole.loc[manifest["path"], "split"].tolist()
+    again = load_faces(gender, "utkface", photos, 20)
+    np.testing.assert_array_equal(crops, again[1])
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed"
-)
+def test_all_faces_of_a_dataset(photos):
+    manifest, crops = load_crops("gender", "utkface", photos, 0, side=32)
+    whole = read_dataset("utkface", photos)
+    assert len(manifest) == len(crops) == (whole["split"] != "calibration").sum()
+
+
+def test_a_bias_thins_out_a_group_of_the_training_split(photos):
+    manifest, crops = load_crops("gender", "utkface", photos, 0, bias=Bias(rare_share=0.3), side=32)
+    assert len(manifest) == len(crops)
+    shares = manifest["gender"].eq("female").groupby(manifest["split"]).mean()
+    assert shares["train"] < 0.35
+
+
+def test_crops_belong_to_their_rows(photos):
+    manifest, crops = load_crops("gender", "utkface", photos, 20, side=48)
+    for path, crop in zip(manifest["path"], crops, strict=True):
+        alone, _ = prepare_crops(manifest[manifest["path"] == path], photos / "one.npz", 48)
+        np.testing.assert_array_equal(crop, alone[0])
+
+
+@pytest.mark.parametrize("read", ["load", "read"])
+def test_notes_name_no_absolute_path(read, photos, capsys):
+    if read == "load":
+        load_crops("gender", "utkface", photos, 20, side=32)
+    else:
+        read_dataset("utkface", photos)
+    written = capsys.readouterr()
+    assert written.out == "Note: UTKFace: 1 malformed names left out: 61_1_nonsense.jpg.chip.jpg\n"
+    assert str(photos) not in written.out + written.err
+
+
+def test_other_warnings_are_passed_on(photos, monkeypatch):
+    def warn(*given):
+        warnings.warn("old", DeprecationWarning, stacklevel=2)
+        return pd.DataFrame()
+
+    monkeypatch.setattr("facekit.datasets.adapters.read_dataset", warn)
+    with pytest.raises(DeprecationWarning, match="old"):
+        read_dataset("utkface", photos)
+
+
 def test_a_missing_dataset_names_the_parameter(tmp_path):
-    from facekit.training.tasks import TASKS
-
     with pytest.raises(ParameterError, match=r"`first_dataset` cannot be used: .*utkface"):
-        load_faces(TASKS["emotion"], "utkface", tmp_path, 12, parameter="first_dataset")
+        load_faces(TASK, "utkface", tmp_path, 12, parameter="first_dataset")
+
+
+def test_missing_labels_name_the_parameter(photos):
+    with pytest.raises(ParameterError, match="`dataset` gives no faces with emotion"):
+        load_faces(TASK, "utkface", photos, 12)
 
 
 @pytest.mark.parametrize(

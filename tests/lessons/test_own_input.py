@@ -44,11 +44,11 @@ def run(name: str, folder: Path, **parameters) -> None:
     [
         ("00_start_here.ipynb", {"photo": "blank"}, "`photo` must show at least 1 face"),
         ("02_face_detection.ipynb", {"photo": "blank"}, "`photo` must show at least 1 face"),
-        ("09_fusion.ipynb", {"photo": "blank"}, "`photo` must show at least 1 face"),
-        ("09_fusion.ipynb", {"photo": "selfie", "face": 1}, "`face` must be from 0 to 0"),
-        ("10_live_webcam.ipynb", {"source": "short"}, "`source` must be a film of at least 32"),
+        ("20_fusion.ipynb", {"photo": "blank"}, "`photo` must show at least 1 face"),
+        ("20_fusion.ipynb", {"photo": "selfie", "face": 1}, "`face` must be from 0 to 0"),
+        ("21_live_webcam.ipynb", {"source": "short"}, "`source` must be a film of at least 32"),
         ("01_datasets.ipynb", {"seed": "first"}, "`seed` must be a whole number"),
-        ("04_emotion.ipynb", {"count": -1}, "`count` must be a whole number of 200 or more"),
+        ("10_emotion.ipynb", {"count": -1}, "`count` must be a whole number of 200 or more"),
     ],
 )
 def test_a_wrong_parameter_gives_one_sentence(name, parameters, message, files, tmp_path):
@@ -63,7 +63,7 @@ def test_a_wrong_parameter_gives_one_sentence(name, parameters, message, files, 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # the warnings of kernels are not ours
 @pytest.mark.parametrize(
-    "name", ["00_start_here.ipynb", "09_fusion.ipynb", "solutions/00_start_here.ipynb"]
+    "name", ["00_start_here.ipynb", "20_fusion.ipynb", "solutions/00_start_here.ipynb"]
 )
 def test_a_selfie(name, files, tmp_path):
     run(name, tmp_path, photo=files["selfie"])
