@@ -10,10 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from facekit.lessons.exercises import TASK, make_exercise, make_stub, write_exercises
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-FIRST_EDITION = {"11_gender.ipynb"}  # whose exercises do not check their answers yet
-SOLUTIONS = [
-    path for path in sorted(NOTEBOOKS.glob("solutions/*.ipynb")) if path.name not in FIRST_EDITION
-]
+SOLUTIONS = sorted(NOTEBOOKS.glob("solutions/*.ipynb"))
 HEADING = re.compile(r"^## \d\. (.+)$", re.MULTILINE)
 
 

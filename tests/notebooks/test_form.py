@@ -14,8 +14,6 @@ LESSONS = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path != GLOSSAR
 SOLUTIONS = sorted(NOTEBOOKS.glob("solutions/*.ipynb"))
 REPORTS = sorted(NOTEBOOKS.glob("reports/*.ipynb"))
 ALL = [*LESSONS, GLOSSARY, *SOLUTIONS, *REPORTS]
-# Lessons that still have the form of the first edition.
-FIRST_EDITION = {"11_gender.ipynb"}
 NEED_TENSORFLOW = {"10_emotion.ipynb", "11_gender.ipynb", "12_age.ipynb"}
 MAX_BYTES = 9_000_000  # of all together
 COLAB_INSTALL = "%pip install 'facekit[train,notebooks] @ git+https://github.com/facekit/facekit'"
@@ -181,9 +179,7 @@ class TestEach:
                 assert anchor in {heading.replace(" ", "-") for heading in headings}, target
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in LESSONS if path.name not in FIRST_EDITION], ids=name_notebook
-)
+@pytest.mark.parametrize("path", LESSONS, ids=name_notebook)
 class TestLessons:
     def test_introduction(self, path):
         first = read(path).cells[0].source
@@ -230,8 +226,7 @@ class TestLessons:
 
 def test_links_to_the_glossary_come_in_every_lesson():
     for path in LESSONS:
-        if path.name not in FIRST_EDITION:
-            assert f"]({GLOSSARY.name}#" in join_text(read(path)), path.name
+        assert f"]({GLOSSARY.name}#" in join_text(read(path)), path.name
 
 
 def test_the_map_in_the_first_lesson_states_the_minutes_of_each():

@@ -13,12 +13,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-FIRST_EDITION = {"11_gender.ipynb"}  # whose text does not commit to its numbers yet
 PATHS = [
     path
     for folder in ("", "solutions", "reports")
     for path in sorted((NOTEBOOKS / folder).glob("*.ipynb"))
-    if path.name not in FIRST_EDITION
 ]
 # Sections that may quote all others.
 OVERVIEWS = (
