@@ -32,7 +32,7 @@ CARD = """# Fusion
 Constants of `facekit.fusion`, fitted on {split} predictions{labels}. `facekit train fusion` fits
 them again.
 
-{strength} 0 would ignore the lifts.{alone}
+{strength} At 0, the lifts change nothing.{alone}
 
 Measured on {count} test faces, seed {seed}:
 
@@ -177,7 +177,9 @@ def write_card(
     compared_table = pd.DataFrame(rows, columns=["figure", "without lifts", "with lifts"])
     strength = f" is {constants.strength}."
     if counted:
-        strength = f", {constants.strength}, is where the labels of these faces are most likely."
+        strength = (
+            f" is {constants.strength}: with it, the labels of these faces are most probable."
+        )
     return CARD.format(
         split=split,
         labels=", the lifts counted on training labels" if counted else "; lifts and strength kept",

@@ -16,7 +16,7 @@ from facekit.commands.lessons import lessons
 from facekit.commands.report import report
 from facekit.commands.train import crossvalidate, teach, train
 
-MAIN_HELP = """Find every face in images and videos, and predict its age, gender and emotion.
+MAIN_HELP = """Find faces in images and videos, and predict their age, gender and emotion.
 
 \b
   facekit analyze party.jpg                            a table in the terminal

@@ -1,6 +1,6 @@
 """Analyze a stream of frames fast enough for a live view.
 
-Three savings make this about ten times as fast as analyzing each frame alone. The whole frame is
+Three savings make this several times as fast as analyzing each frame alone. The whole frame is
 searched only now and then, and at a small size; in between, MTCNN's last network looks where each
 face must be. The attribute networks run for a few faces per frame, in turn. Their probabilities are
 smoothed over time, so that fewer predictions are enough; thresholds apply to what was smoothed. The
@@ -42,8 +42,8 @@ class LiveAnalyzer:
         min_face_share: Side of the smallest face to detect, as a share of the frame's shorter side.
         search_seconds: Time between searches of the whole frame. In between, known faces are
             followed and new ones are not found.
-        asked_a_frame: Number of faces per frame for which the attribute networks run, first those
-            that waited longest; new faces always count.
+        predicted_per_frame: Number of known faces per frame for which the attribute networks run,
+            first those that waited longest. They also run for each new face.
         tracker: Follows the faces and smooths their boxes and probabilities.
         tracks: Of the last frame, one per face, in the order of the analysis.
         models: As for `FaceAnalyzer`.
@@ -61,7 +61,7 @@ class LiveAnalyzer:
     attributes: Sequence[str] = DEFAULT_ATTRIBUTES
     min_face_share: float = 0.1
     search_seconds: float = 0.3
-    asked_a_frame: int = 2
+    predicted_per_frame: int = 2
     tracker: FaceTracker = field(default_factory=FaceTracker)
     tracks: list[Track] = field(default_factory=list)
     models: Mapping[str, str] | Sequence[str] = ()
@@ -75,8 +75,9 @@ class LiveAnalyzer:
             )
         if not self.search_seconds >= 0:
             raise ValueError(f"`search_seconds` must be 0 or more; got {self.search_seconds}.")
-        if self.asked_a_frame < 1:
-            raise ValueError(f"`asked_a_frame` must be 1 or more; got {self.asked_a_frame}.")
+        if self.predicted_per_frame < 1:
+            given = self.predicted_per_frame
+            raise ValueError(f"`predicted_per_frame` must be 1 or more; got {given}.")
 
     def analyze(
         self, pixels: np.ndarray, seconds: float, frame: int | None = None, source: str = ""
@@ -103,7 +104,7 @@ class LiveAnalyzer:
         is_outside = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1, keepdims=True)
         boxes = np.where(is_outside, faces.boxes_xyxy, boxes)
         answers = {
-            name: np.stack([track.answers[name] for track in self.tracks])
+            name: np.stack([track.probabilities[name] for track in self.tracks])
             for name in self.attributes
             if self.tracks
         }
@@ -148,13 +149,13 @@ class LiveAnalyzer:
 
     def _predict(self, pixels: np.ndarray, faces: Faces, seconds: float) -> None:
         """Run the attribute networks for new faces, and for those that waited longest."""
-        waiting = np.argsort([track.asked_seconds for track in self.tracks], kind="stable")
+        waiting = np.argsort([track.predicted_seconds for track in self.tracks], kind="stable")
         new = [
             index
             for index, track in enumerate(self.tracks)
-            if not track.answers.keys() >= set(self.attributes)
+            if not track.probabilities.keys() >= set(self.attributes)
         ]
-        chosen = list(dict.fromkeys([*new, *waiting[: self.asked_a_frame]]))
+        chosen = list(dict.fromkeys([*new, *waiting[: self.predicted_per_frame]]))
         if chosen:
             analyzer = FaceAnalyzer(self.attributes, models=self.models)
             answers = analyzer.infer(pixels, faces[chosen])

@@ -30,9 +30,9 @@ class Track:
         number: Its identity, counted from 0 in the order of appearance.
         box_xyxy, velocity_xyxy: (4,), pixels and pixels per second, both smoothed.
         seen_seconds: When it was last detected.
-        asked_seconds: When its attributes were last predicted.
-        answers: For each attribute the smoothed probabilities, (classes,).
-        asked: How often its attributes were predicted.
+        predicted_seconds: When its attributes were last predicted.
+        probabilities: For each attribute the smoothed ones, (classes,).
+        predictions: How often its attributes were predicted.
         score: The detector's score, smoothed.
 
     Example:
@@ -45,9 +45,9 @@ class Track:
     box_xyxy: np.ndarray
     seen_seconds: float
     velocity_xyxy: np.ndarray = field(default_factory=lambda: np.zeros(4, np.float32))
-    asked_seconds: float = -math.inf
-    answers: dict[str, np.ndarray] = field(default_factory=dict)
-    asked: int = 0
+    predicted_seconds: float = -math.inf
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+    predictions: int = 0
     score: float = 1.0
 
     def predict(self, seconds: float) -> np.ndarray:
@@ -162,10 +162,11 @@ class FaceTracker:
             answers: For each attribute the probabilities, (classes,).
             seconds: The frame's time.
         """
-        track.asked += 1
+        track.predictions += 1
         for name, answer in answers.items():
             fade = self.emotion_seconds if name == "emotion" else self.person_seconds
-            weight = 1 - math.exp(-(seconds - track.asked_seconds) / fade) if fade else 1
-            before = track.answers.get(name, answer)
-            track.answers[name] = before + max(weight, 1 / track.asked) * (answer - before)
-        track.asked_seconds = seconds
+            weight = 1 - math.exp(-(seconds - track.predicted_seconds) / fade) if fade else 1
+            share = max(weight, 1 / track.predictions)
+            before = track.probabilities.get(name, answer)
+            track.probabilities[name] = before + share * (answer - before)
+        track.predicted_seconds = seconds

@@ -169,7 +169,7 @@ def _format(value: object) -> str:
 
 
 def describe_weakest(task_name: str, predictions: pd.DataFrame) -> str:
-    """Return the class, or the range of ages, that is predicted worst on the test split.
+    """Return the class, or the range of ages, that is predicted worst on each test split.
 
     Args:
         task_name: The task.
@@ -177,30 +177,32 @@ def describe_weakest(task_name: str, predictions: pd.DataFrame) -> str:
 
     Example:
         >>> faces = pd.DataFrame({
-        ...     "split": "test", "label": ["female", "male"],
+        ...     "split": "test", "source": "mine", "label": ["female", "male"],
         ...     "p_female": [0.9, 0.6], "p_male": [0.1, 0.4],
         ... })
         >>> describe_weakest("gender", faces)
-        'The lowest recall on the test split is 0%, for male (1 face).'
+        'The lowest recall is 0% on mine test, for male (1 face).'
     """
     test = predictions[predictions["split"] == "test"]
     labels, probabilities = test["label"].to_numpy(), get_probabilities(test)
     if task_name == "age":
         ages = labels.astype(float)
-        errors = pd.Series(np.abs(compute_mean_age(probabilities) - ages))
-        figures = errors.groupby([find_age_range(age) for age in ages]).agg(["mean", "count"])
-        worst = figures.iloc[int(figures["mean"].argmax())]
-        return (
-            f"The largest mean error on the test split is {worst['mean']:.1f} years, at "
-            f"{worst.name} years ({count_faces(worst['count'])})."
+        groups = np.array([f"ages {find_age_range(age)}" for age in ages])
+        values = -np.abs(compute_mean_age(probabilities) - ages)
+        name, form = "The largest mean error is", "{:.1f} years"
+    else:
+        groups = labels
+        values = np.array(LABELS[task_name])[probabilities.argmax(axis=1)] == labels
+        name, form = "The lowest recall is", "{:.0%}"
+    by_group = pd.Series(values).groupby([test["source"].to_numpy(), groups])
+    figures = by_group.agg(["mean", "count"])
+    parts = []
+    for source, group in figures["mean"].groupby(level=0).idxmin():
+        mean, count = figures.loc[(source, group)]
+        parts.append(
+            f"{form.format(abs(mean))} on {source} test, for {group} ({count_faces(count)})"
         )
-    right = pd.Series(np.array(LABELS[task_name])[probabilities.argmax(axis=1)] == labels)
-    figures = right.groupby(labels).agg(["mean", "count"])
-    worst = figures.iloc[int(figures["mean"].argmin())]
-    return (
-        f"The lowest recall on the test split is {worst['mean']:.0%}, for {worst.name} "
-        f"({count_faces(worst['count'])})."
-    )
+    return f"{name} {'; '.join(parts)}."
 
 
 def describe_lost(scores: np.ndarray) -> str:

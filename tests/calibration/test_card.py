@@ -29,7 +29,7 @@ def test_constants_and_card_are_written(models_dir, make_tables, make_labels):
     for part in (
         "on calibration predictions, the lifts counted on training labels",
         "Measured on 200 test faces, seed 3",
-        f"strength of the lifts, {constants.strength},",
+        f"strength of the lifts is {constants.strength}: with it",
         "| age mean absolute error |",
         "| all        | 200     |",
         f"| emotion       | {constants.thresholds['emotion']:<11} | 200     |",
@@ -67,7 +67,7 @@ def test_lifts_stay_without_training_labels(models_dir, make_tables, make_labels
     before = load_constants(models_dir)
     card = fit_fusion(models_dir)
     assert "lifts and strength kept" in card
-    assert f"The strength of the lifts is {before.strength}. 0 would" in card
+    assert f"The strength of the lifts is {before.strength}. At 0, the" in card
     assert "most likely" not in card
     after = load_constants(models_dir)
     assert after.strength == before.strength

@@ -110,14 +110,14 @@ def test_a_lost_face_is_searched_for_at_once(portrait, searches):
 
 def test_faces_are_predicted_in_turn(portraits):
     group = cv2.resize(portraits["group.jpg"], (640, 427), interpolation=cv2.INTER_AREA)
-    live = LiveAnalyzer(("gender",), asked_a_frame=2)
+    live = LiveAnalyzer(("gender",), predicted_per_frame=2)
     counts = []
     for index in range(4):
         count = len(live.analyze(group, index / 10))
-        counts.append(sum(track.asked for track in live.tracks))
+        counts.append(sum(track.predictions for track in live.tracks))
     assert count == 6
     assert counts == [6, 8, 10, 12]
-    assert [track.asked for track in live.tracks] == [2] * 6
+    assert [track.predictions for track in live.tracks] == [2] * 6
 
 
 @pytest.mark.parametrize(("threshold", "unsure"), [(0.0, ()), (2.0, ("emotion",))])
@@ -167,7 +167,7 @@ def test_a_video(portrait, tmp_path):
         ({"search_seconds": -1}, r"`search_seconds` must be 0 or more; got -1\."),
         ({"search_seconds": float("nan")}, r"`search_seconds` must be 0 or more; got nan\."),
         ({"models": ("emotion",), "attributes": ("age",)}, r"`models` must serve age; emotion"),
-        ({"asked_a_frame": 0}, r"`asked_a_frame` must be 1 or more; got 0\."),
+        ({"predicted_per_frame": 0}, r"`predicted_per_frame` must be 1 or more; got 0\."),
     ],
 )
 def test_bad_options(options, message):

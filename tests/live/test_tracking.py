@@ -94,11 +94,11 @@ def test_answers_are_averaged_first_and_fade_then():
     tracker, track = FaceTracker(emotion_seconds=1.0), Track(0, np.zeros(4), 0.0)
     for index, share in enumerate((1.0, 0.0, 0.5)):
         tracker.remember(track, {"emotion": np.array([share, 1 - share])}, index * 0.01)
-    np.testing.assert_allclose(track.answers["emotion"], [0.5, 0.5])  # the plain mean
+    np.testing.assert_allclose(track.probabilities["emotion"], [0.5, 0.5])  # the plain mean
     for index in range(1000):
         tracker.remember(track, {"emotion": np.array([1.0, 0.0])}, 0.03 + index * 0.01)
-    tracker.remember(track, {"emotion": np.array([0.0, 1.0])}, track.asked_seconds + 1.0)
-    assert track.answers["emotion"][0] == pytest.approx(np.exp(-1), abs=1e-3)
+    tracker.remember(track, {"emotion": np.array([0.0, 1.0])}, track.predicted_seconds + 1.0)
+    assert track.probabilities["emotion"][0] == pytest.approx(np.exp(-1), abs=1e-3)
 
 
 def test_each_attribute_fades_in_its_own_time():
@@ -112,8 +112,8 @@ def test_each_attribute_fades_in_its_own_time():
             {name: np.array([share, 1 - share]) for name in ("gender", "emotion")},
             index * 0.1,
         )
-    assert track.answers["emotion"][0] == 0.0
-    assert track.answers["gender"][0] == pytest.approx(2 / 3)
+    assert track.probabilities["emotion"][0] == 0.0
+    assert track.probabilities["gender"][0] == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ class TestShip:
             "None of 11 groups stands in more than one split.",
             "2; epoch 1 was kept, because it has the least loss on 1 validation face.",
             "every validation, calibration and test image", "| utkface test | 3 | accuracy |",
-            "no face in 25.0% of the images", "lowest recall on the test split", "## Limits",
+            "no face in 25.0% of the images", "The lowest recall is", "## Limits",
             "loss weighting: uncertainty", "sources: utkface",
         ):  # fmt: skip
             assert part in card
