@@ -61,7 +61,7 @@ def check_answer(name: str, answer: object, expected: object, tolerance: float =
 
 
 def check_range(name: str, value: float, low: float, high: float, when: bool = True) -> None:
-    """Check that a result that differs between machines lies in a range, and print the range.
+    """Check that a result that differs between machines lies in a range, and print both.
 
     Networks that are trained on different processors end up with different weights. The text of a
     lesson relies on a range of results, and this function checks the range on every machine.
@@ -78,16 +78,16 @@ def check_range(name: str, value: float, low: float, high: float, when: bool = T
 
     Example:
         >>> check_range("accuracy", 0.66, 0.6, 0.8)
-        accuracy: between 0.6 and 0.8, as expected.
+        accuracy: 0.66, expected 0.6 to 0.8.
         >>> check_range("accuracy", 0.4, 0.6, 0.8, when=False)
-        accuracy: not checked; the range is for the lesson's own data.
+        accuracy: 0.4, not checked: the expected range is for the lesson's own data.
     """
     if not when:
-        print(f"{name}: not checked; the range is for the lesson's own data.")
+        print(f"{name}: {value:.4g}, not checked: the expected range is for the lesson's own data.")
         return
     if not low <= value <= high:
         raise AnswerError(f"{name} must be between {low:g} and {high:g}; got {value:.4g}.")
-    print(f"{name}: between {low:g} and {high:g}, as expected.")
+    print(f"{name}: {value:.4g}, expected {low:g} to {high:g}.")
 
 
 def _flatten(value: object) -> np.ndarray:

@@ -54,8 +54,8 @@ def test_range(capsys):
     check_range("accuracy", 0.66, 0.5, 0.8)
     check_range("accuracy", 0.9, 0.5, 0.8, when=False)
     assert capsys.readouterr().out == (
-        "accuracy: between 0.5 and 0.8, as expected.\n"
-        "accuracy: not checked; the range is for the lesson's own data.\n"
+        "accuracy: 0.66, expected 0.5 to 0.8.\n"
+        "accuracy: 0.9, not checked: the expected range is for the lesson's own data.\n"
     )
     with pytest.raises(AnswerError, match=r"accuracy must be between 0.5 and 0.8; got 0.81"):
         check_range("accuracy", 0.81, 0.5, 0.8)

@@ -23,6 +23,7 @@ ALL = [
     if path.name != "99_glossary.ipynb"  # which has no code
 ]
 CELL_SECONDS = 300
+EXPECTED = re.compile(r": (\S+), expected (\S+) to (\S+)\.$", re.MULTILINE)  # of check_range
 
 
 def name_notebook(path: Path) -> str:
@@ -134,6 +135,19 @@ def test_numbers_that_are_not_compared_have_a_range(path):
         if "nbval-ignore-output" in cell.metadata.get("tags", []) and shows_numbers(cell):
             # The fingerprint of decoded pixels may differ between versions of a decoder.
             assert "check_range(" in cell.source or "report_inputs(" in cell.source, cell.source
+
+
+@pytest.mark.parametrize("path", ALL, ids=name_notebook)
+def test_stored_results_lie_in_their_range(path):
+    """Nbval does not compare them."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type != "code" or "check_range(" not in cell.source:
+            continue
+        printed = "".join(output.get("text", "") for output in cell.outputs)
+        found = EXPECTED.findall(printed)
+        assert found, cell.source
+        for value, low, high in found:
+            assert float(low) <= float(value) <= float(high), printed
 
 
 @pytest.mark.slow
