@@ -59,7 +59,7 @@ def tabulate_lessons(root: Path) -> str:
     for path in sorted(folder.glob("[0-9]*.ipynb")):
         first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
         title = first.splitlines()[0].removeprefix("# ").strip()
-        minutes = re.search(r"\*\*Minutes\*\*:\s*`?(\d+)", first)
+        minutes = re.search(r"\*\*Minutes\*\*: (\d+)", first)
         practice = [
             f"[{name}](../notebooks/{name}/{path.name})"
             for name in ("exercises", "solutions")

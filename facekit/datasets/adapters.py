@@ -334,7 +334,26 @@ def read_dataset(
         >>> sorted(manifest["split"].unique())
         ['calibration', 'test', 'train', 'validation']
     """
-    manifest = read_unsplit(name, data_dir, download)
+    return split_dataset(name, read_unsplit(name, data_dir, download), seed, protocol, fold)
+
+
+def split_dataset(
+    name: str,
+    manifest: pd.DataFrame,
+    seed: int = 0,
+    protocol: str | None = None,
+    fold: int | None = None,
+) -> pd.DataFrame:
+    """Split a manifest from `read_unsplit`, or a sample of its rows, as `read_dataset` does.
+
+    Its arguments, and its errors, are those of `read_dataset`.
+
+    Example:
+        >>> from facekit.datasets.manifest import make_manifest
+        >>> manifest = make_manifest([{"path": "a.jpg", "split": "train"}], "mine")
+        >>> split_dataset("mine.parquet", manifest)["split"].tolist()  # split already
+        ['train']
+    """
     if keeps_split(name, manifest) and protocol is None and fold is None:
         return manifest
     manifest = leave_out_outside(leave_out_unreadable(manifest))

@@ -17,8 +17,6 @@ import numpy as np
 import pandas as pd
 
 from facekit.datasets.crops import CROP_SIDE, name_cache, prepare_crops
-from facekit.datasets.fingerprints import leave_out_outside, leave_out_unreadable
-from facekit.datasets.protocols import split_by_protocol
 from facekit.images import equalise_crops
 from facekit.lessons.parameters import ParameterError, name_parameter
 
@@ -219,10 +217,8 @@ def _read_sample(
     if count:
         spare = min(SPARE * count, len(manifest))
         manifest = manifest.sample(spare, random_state=seed).reset_index(drop=True)
-    if len(manifest) and not adapters.keeps_split(dataset, manifest):
-        manifest = leave_out_outside(leave_out_unreadable(manifest))
-        protocol = adapters.choose_protocol(dataset, manifest)
-        manifest = split_by_protocol(manifest, protocol, seed)
+    if len(manifest):
+        manifest = adapters.split_dataset(dataset, manifest, seed)
     manifest = manifest[manifest["split"].isin(SPLITS)]
     return manifest[: count or len(manifest)].reset_index(drop=True)
 

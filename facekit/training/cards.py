@@ -188,7 +188,7 @@ def describe_weakest(task_name: str, predictions: pd.DataFrame) -> str:
     if task_name == "age":
         ages = labels.astype(float)
         groups = np.array([f"ages {find_age_range(age)}" for age in ages])
-        values = -np.abs(compute_mean_age(probabilities) - ages)
+        values = -np.abs(compute_mean_age(probabilities) - ages)  # the lowest is the worst
         name, form = "The largest mean error is", "{:.1f} years"
     else:
         groups = labels

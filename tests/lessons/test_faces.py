@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from facekit.datasets import adapters
 from facekit.datasets.crops import prepare_crops
 from facekit.datasets.synthetic import Bias
 from facekit.lessons import ParameterError, faces, load_faces, read_dataset, require_labels
@@ -60,12 +61,12 @@ def photos(tmp_path):
 
 def test_a_sample_is_drawn_before_faces_are_split_and_cut(photos, monkeypatch):
     cut, fingerprinted = [], []
-    prepare, split = faces.prepare_crops, faces.split_by_protocol
+    prepare, split = faces.prepare_crops, adapters.split_by_protocol
     monkeypatch.setattr(
         faces, "prepare_crops", lambda rows, *form: (cut.append(len(rows)), prepare(rows, *form))[1]
     )
     monkeypatch.setattr(
-        faces,
+        adapters,
         "split_by_protocol",
         lambda rows, *how: (fingerprinted.append(len(rows)), split(rows, *how))[1],
     )
