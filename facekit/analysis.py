@@ -180,7 +180,9 @@ class Analysis:
             if frame[column].notna().any():
                 shown[column] = [name_answer(profile, attribute) for profile in self.profiles]
         shown["confidence_score"] = frame["confidence_score"]
-        table = shown.dropna(axis="columns", how="all").to_html(index=False, border=0, na_rep="")
+        table = shown.dropna(axis="columns", how="all").to_html(
+            index=False, border=0, na_rep="", float_format="{:.2f}".format
+        )
         about = self._count_faces()
         if self.pixels is None:
             return f"<p>{about}</p>{table}"
