@@ -137,8 +137,8 @@ def shows_numbers(cell: nbformat.NotebookNode) -> bool:
 def test_numbers_that_are_not_compared_have_a_range(path):
     for cell in nbformat.read(path, as_version=4).cells:
         if "nbval-ignore-output" in cell.metadata.get("tags", []) and shows_numbers(cell):
-            # The fingerprint of decoded pixels may differ between versions of a decoder. The faces of
-            # the photo report have many digits: see the test of its numbers below.
+            # The fingerprint of decoded pixels may differ between versions of a decoder. The
+            # numbers of the photo report have many digits: a test below compares them.
             compared = ("check_range(", "report_inputs(", 'report_numbers(\n    "faces"')
             assert any(call in cell.source for call in compared), cell.source
 
