@@ -27,7 +27,7 @@ class Track:
     """One face through a stream.
 
     Attributes:
-        number: Its identity, counted from 0 in the order of appearance.
+        number: Counted from 0 in the order of appearance. It names a track, not a person.
         box_xyxy, velocity_xyxy: (4,), pixels and pixels per second, both smoothed.
         seen_seconds: When it was last detected.
         predicted_seconds: When its attributes were last predicted.

@@ -139,8 +139,8 @@ def test_numbers_that_are_not_compared_have_a_range(path):
         if "nbval-ignore-output" in cell.metadata.get("tags", []) and shows_numbers(cell):
             # The fingerprint of decoded pixels may differ between versions of a decoder. The
             # numbers of the photo report have many digits: a test below compares them.
-            compared = ("check_range(", "report_inputs(", 'report_numbers(\n    "faces"')
-            assert any(call in cell.source for call in compared), cell.source
+            checked = ("check_range(", "report_inputs(", '"faces",')
+            assert any(call in cell.source for call in checked), cell.source
 
 
 @pytest.mark.parametrize("path", ALL, ids=name_notebook)
@@ -178,6 +178,8 @@ def test_the_photo_report_finds_the_same_faces_as_the_stored_one(tmp_path):
     for face, expected in zip(found, stored, strict=True):
         assert face.keys() == expected.keys()
         for name, value in expected.items():
-            # A box may move by a part of a pixel.
-            tolerance = {"rel": 0.005, "abs": 0.01} if isinstance(value, float) else {}
-            assert face[name] == pytest.approx(value, **tolerance), name
+            if isinstance(value, float):
+                in_pixels = name.endswith(("x", "y")) or name in ("x1", "y1", "x2", "y2")
+                tolerance = 1 if in_pixels or name.startswith("age") else 0.01  # pixels, years
+                value = pytest.approx(value, abs=tolerance)
+            assert face[name] == value, name
