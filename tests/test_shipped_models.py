@@ -9,7 +9,8 @@ import pytest
 
 from facekit.calibration import load_calibration, refit_constants
 from facekit.calibration.predictions import select_training_labels
-from facekit.datasets.adapters import find_dataset, read_unsplit
+from facekit.datasets.adapters import read_unsplit
+from facekit.datasets.catalogue import find_dataset
 from facekit.datasets.groups import find_groups
 from facekit.evaluation.figures import find_right, get_probabilities, measure_attribute
 from facekit.faces import Profile

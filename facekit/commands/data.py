@@ -76,7 +76,7 @@ def list_datasets(names, data_dir) -> None:
     With NAMEs, print all that is known of these datasets.
     """
     with explain_errors("train"):
-        from facekit.datasets.adapters import CATALOGUE, find_dataset
+        from facekit.datasets.catalogue import CATALOGUE, find_dataset
 
         described = [find_dataset(name) for name in names]
     for dataset in described:
@@ -139,7 +139,8 @@ def prepare(names, data_dir, protocol, fold, seed, output, download) -> None:
     if output and len(names) > 1:
         raise click.UsageError("--output takes the manifest of one dataset; name one.")
     with explain_errors("train"):
-        from facekit.datasets.adapters import DATASETS, read_dataset, resolve_name
+        from facekit.datasets.adapters import read_dataset
+        from facekit.datasets.catalogue import DATASETS, resolve_name
         from facekit.datasets.crops import CROP_SIDE, name_cache, prepare_crops
         from facekit.datasets.manifest import save_manifest, tabulate_counts
         from facekit.datasets.outputs import check_manifest_output
@@ -239,14 +240,9 @@ def combine(names, data_dir, size, seed, output) -> None:
 def audit(name, data_dir, output, plots, faces) -> None:
     """Read every file of a dataset once, and print the findings."""
     with explain_errors("train"):
-        from facekit.datasets.adapters import (
-            DATASETS,
-            choose_protocol,
-            keeps_split,
-            read_unsplit,
-            resolve_name,
-        )
+        from facekit.datasets.adapters import choose_protocol, keeps_split, read_unsplit
         from facekit.datasets.audit import audit_manifest, format_findings, list_left_out
+        from facekit.datasets.catalogue import DATASETS, resolve_name
         from facekit.datasets.crops import CROP_SIDE, name_cache, score_faces
         from facekit.datasets.outputs import check_findings_output, check_page_output
         from facekit.datasets.protocols import split_by_protocol

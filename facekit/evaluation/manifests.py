@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facekit.datasets.adapters import DATASETS, read_dataset, read_unsplit, resolve_name
+from facekit.datasets.adapters import read_dataset, read_unsplit
+from facekit.datasets.catalogue import DATASETS, resolve_name
 from facekit.datasets.crops import name_cache, prepare_crops
 from facekit.datasets.fingerprints import leave_out_outside, leave_out_unreadable
 from facekit.datasets.groups import find_groups

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from facekit.datasets.adapters import DATASETS
+from facekit.datasets.catalogue import DATASETS
 from facekit.evaluation.figures import CELLS, PROTOCOLS_FOLDER, format_cells, measure_attribute
 from facekit.evaluation.markdown import make_markdown
 from facekit.evaluation.runs import find_run, read_history

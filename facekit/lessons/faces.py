@@ -33,7 +33,7 @@ def read_dataset(name: str, data_dir: str | Path, seed: int = 0) -> pd.DataFrame
     """Read the manifest of a dataset, with errors that name the parameter `dataset` of a lesson.
 
     Args:
-        name: A dataset of `datasets.adapters`, or a path of a `.csv` or `.parquet` table.
+        name: A dataset of `datasets.catalogue`, or a path of a `.csv` or `.parquet` table.
         data_dir: Folder that holds the datasets under their usual names.
         seed: Seed of the splits.
 
@@ -115,7 +115,7 @@ def load_faces(
 
     Args:
         task: The task to learn. It determines the form of the crops.
-        dataset: `synthetic`, a dataset of `datasets.adapters`, or the path of a `.parquet`
+        dataset: `synthetic`, a dataset of `datasets.catalogue`, or the path of a `.parquet`
             manifest.
         data_dir: Folder that holds the datasets under their usual names, and the cache of crops.
         count: Number of faces in all splits together; 0 for all faces of a dataset.

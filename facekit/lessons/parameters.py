@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from facekit.datasets.adapters import CATALOGUE, DATASETS
+from facekit.datasets.catalogue import CATALOGUE, DATASETS
 from facekit.images import read_image
 from facekit.reports.parameters import ParameterError
 from facekit.taxonomy import ATTRIBUTES, ETHNICITIES

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from facekit.datasets.adapters import read_dataset, resolve_name
+from facekit.datasets.adapters import read_dataset
+from facekit.datasets.catalogue import resolve_name
 from facekit.datasets.protocols import FOLDED, FOLDS, find_copied, split_by_protocol
 from facekit.evaluation.figures import PROTOCOLS_FOLDER
 from facekit.files import replace_file, write_text

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facekit.datasets.adapters import read_dataset, resolve_name
+from facekit.datasets.adapters import read_dataset
+from facekit.datasets.catalogue import resolve_name
 from facekit.datasets.crops import name_cache, prepare_crops
 from facekit.datasets.manifest import BOX, load_manifest
 from facekit.images import equalise_crops

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facekit.datasets.adapters import DATASETS
+from facekit.datasets.catalogue import DATASETS
 from facekit.datasets.protocols import LEAKING
 from facekit.training.course import PRETRAINED, Course
 from facekit.training.data import SPLITS_NOTE

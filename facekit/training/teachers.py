@@ -17,7 +17,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from facekit.datasets.adapters import read_dataset, resolve_name
+from facekit.datasets.adapters import read_dataset
+from facekit.datasets.catalogue import resolve_name
 from facekit.datasets.manifest import BOX
 from facekit.files import replace_file
 from facekit.images import normalise

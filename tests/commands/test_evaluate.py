@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from facekit.commands import main
-from facekit.datasets.adapters import DATASETS
+from facekit.datasets.catalogue import DATASETS
 from facekit.evaluation.figures import format_cells
 from facekit.registry import find_model, get_models_dir
 

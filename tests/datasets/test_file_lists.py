@@ -35,9 +35,10 @@ class TestPictures:
 
 
 class TestWarnings:
-    def test_nothing_left_out_is_not_mentioned(self, tmp_path):
+    def test_nothing_left_out_is_not_mentioned(self, tmp_path, recwarn):
         warn_left_out(tmp_path, {"boxes": 0})
         warn_unused(tmp_path, "malformed names", [])
+        assert not recwarn.list
 
     def test_many_names_are_cut_and_equal_ones_counted(self, tmp_path):
         paths = [Path(f"{number}.jpg") for number in range(12)] + [Path("a/0.jpg")]

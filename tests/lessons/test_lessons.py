@@ -25,4 +25,7 @@ def test_copying_the_course_needs_no_extra():
         "sys.modules |= dict.fromkeys(('matplotlib', 'keras', 'IPython', 'anywidget'))\n"
         "from facekit.lessons import copy_course"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facekit.commands.train import COURSE_NAMES
-from facekit.datasets.adapters import DATASETS
+from facekit.datasets.catalogue import DATASETS
 from facekit.networks.attributes import build_attribute_cnn
 from facekit.training import command
 from facekit.training.augmentation import Augmentation

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facekit.datasets.adapters import DATASETS
+from facekit.datasets.catalogue import DATASETS
 from facekit.datasets.manifest import VOTES, make_manifest
 from facekit.taxonomy import AGES_YEARS, ATTRIBUTES, LABELS
 from facekit.training.tasks import (
