@@ -13,6 +13,16 @@ from facekit.taxonomy import ATTRIBUTES
 # The names of `facekit.training.course.COURSES`, which cannot be imported without Keras.
 COURSE_NAMES = (*ATTRIBUTES, "faces")
 FUSION = "fusion"
+# The names of `facekit.training.loss_weighting.LOSS_WEIGHTINGS`.
+LOSS_WEIGHTINGS = (
+    "fixed",
+    "uncertainty",
+    "search",
+    "joint_dynamic",
+    "joint_dynamic_fixed",
+    "gradnorm",
+    "dwa",
+)
 
 TRAIN_HELP = """Train the network of a course and add it to the models, or fit fusion's constants.
 
@@ -141,8 +151,12 @@ def _offer_learning_rate(default: float):
 )
 @click.option(
     "--loss-weighting",
-    type=click.Choice(("uncertainty", "fixed")),
-    help="How the losses of several attributes are combined.  [default: that of the course]",
+    type=click.Choice(LOSS_WEIGHTINGS),
+    help="How the losses of several attributes are combined. fixed adds them. search first finds "
+    "weights in short trainings. uncertainty, gradnorm and dwa change the weights during training. "
+    "joint_dynamic learns them in a branch of the network, as the second paper does, and "
+    "joint_dynamic_fixed does not let this branch favour the easy attribute.  [default: that of "
+    "the course]",
 )
 @SEED_OPTION
 @PRECISION_OPTION

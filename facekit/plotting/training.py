@@ -1,6 +1,8 @@
-"""Plot the history of a training run, as `training.loop` writes it."""
+"""Plot the history of a training run and its loss weights, as `training.loop` writes them."""
 
 from __future__ import annotations
+
+import itertools
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,9 +11,12 @@ from matplotlib.ticker import MaxNLocator
 from facekit.plotting.style import (
     MARKED_COLOUR,
     QUIET_COLOUR,
+    SERIES_COLOURS,
     SPLIT_COLOURS,
     prepare_axes,
 )
+
+WEIGHT = "weight_"  # prefix of the columns with the loss weight of a task
 
 
 def plot_history(history: pd.DataFrame, metric: str = "loss", *, ax: Axes | None = None) -> Axes:
@@ -61,6 +66,39 @@ def plot_history(history: pd.DataFrame, metric: str = "loss", *, ax: Axes | None
     ]
     ax.plot(kept["epoch"] + 1, kept[f"val_{metric}"], "o", color=MARKED_COLOUR, label="kept")
     ax.set(xlabel="epoch")
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=(1, 2, 5, 10), integer=True))
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_loss_weights(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Plot the weight of each task's loss over a training, one line per task.
+
+    Args:
+        history: The `history.csv` of a run with several tasks, or its `weights.csv`, which has a
+            column `step`. The weights are in columns `weight_TASK`.
+        ax: Axes to draw on; new axes by default.
+
+    Raises:
+        ValueError: If there is no such column, or no column `epoch` or `step`.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> history = pd.DataFrame({"epoch": [0, 1], "weight_age": [1, 2], "weight_gender": [1, 0]})
+        >>> [line.get_label() for line in plot_loss_weights(history, ax=Figure().subplots()).lines]
+        ['age', 'gender']
+    """
+    columns = [str(name) for name in history if str(name).startswith(WEIGHT)]
+    time = next((name for name in ("step", "epoch") if name in history), None)
+    if not columns or time is None:
+        raise ValueError(
+            f"`history` must have columns {WEIGHT}TASK, and epoch or step; "
+            f"got {', '.join(map(str, history)) or 'none'}. A run with several tasks writes them."
+        )
+    ax = prepare_axes(ax, "loss weights")
+    for column, colour in zip(columns, itertools.cycle(SERIES_COLOURS), strict=False):
+        ax.plot(history[time] + 1, history[column], color=colour, label=column[len(WEIGHT) :])
+    ax.set(xlabel=time, ylabel="weight", ylim=(0, None))
     ax.xaxis.set_major_locator(MaxNLocator("auto", steps=(1, 2, 5, 10), integer=True))
     ax.legend(frameon=False)
     return ax

@@ -1,13 +1,15 @@
 """Fit a network: compile, callbacks, fit, return. The loop knows no attribute.
 
 What differs between attributes comes in a `Course`. A run has one folder with `config.json`,
-`history.csv` and `best.weights.h5`; while it runs, also a backup after each epoch, from which an
-interrupted run can resume. `export` turns a run into a served model.
+`history.csv` and `best.weights.h5`, and with several tasks `weights.csv`, the weights of their
+losses over the steps; while it runs, also a backup after each epoch, from which an interrupted run
+can resume. `export` turns a run into a served model.
 """
 
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +23,12 @@ import tensorflow as tf
 from facekit.files import replace_file, write_text
 from facekit.training.augmentation import Augmentation, augment, mix
 from facekit.training.course import Course, make_course
-from facekit.training.loss_weighting import LEARNED_NAME, LabelledMean
+from facekit.training.loss_weighting import (
+    LEARNED_NAME,
+    LabelledMean,
+    MultiTaskModel,
+    measure_labelled,
+)
 from facekit.training.tasks import Task
 
 VALIDATION_BATCH = 256
@@ -30,6 +37,10 @@ WARMUP = 0.1  # share of all steps over which the learning rate rises
 # all steps.
 AVERAGING = 0.05
 BACKUP = "backup"  # folder in a run's folder, there only until the run has finished
+# Share of the epochs that a search for loss weights gives to each of its trainings: the ten of
+# three tasks take as long as one more training.
+SEARCH_SHARE = 0.1
+STEPS_PER_ROW = 10  # of `weights.csv`
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,8 @@ def train_model(
 
     Args:
         model: A new model under the dtype policy of `config`, with an output for each task. A
-            model of several tasks is a `loss_weighting.MultiTaskModel`.
+            model of several tasks is a `loss_weighting.MultiTaskModel`; the weighting `search`
+            finds the weights of the losses first, and leaves the table of all tries in `run`.
         course: Says the tasks and the augmentation. Tasks stand for the course of `make_course`.
         train: The images to learn from.
         validation: The images that choose the epoch. They must share no group with `train`, and
@@ -204,7 +216,14 @@ def train_model(
     steps = len(train.crops) // config.batch_size
     best, history = run / "best.weights.h5", run / "history.csv"
     resumed = (run / BACKUP).exists()
-    _save_config(course, config, run / "config.json", resumed, notes or {})
+    notes, callbacks = dict(notes or {}), []
+    if isinstance(model, MultiTaskModel):
+        try_weights = functools.partial(
+            _try_weights, model, course, train, validation, config, quiet
+        )
+        notes |= model.weighting.prepare(try_weights, run, resumed)
+        callbacks.append(WeightFile(run / "weights.csv", resumed))
+    _save_config(course, config, run / "config.json", resumed, notes)
     if not resumed:
         best.unlink(missing_ok=True)
     model.compile(
@@ -212,7 +231,7 @@ def train_model(
         loss={task.name: task.loss for task in course.tasks},
         metrics=_make_metrics(course),
     )
-    callbacks = [
+    callbacks += [
         keras.callbacks.BackupAndRestore(run / BACKUP),  # before the averaged weights are swapped
         keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
         RunFiles(history, best, resumed),
@@ -228,6 +247,40 @@ def train_model(
     )
     model.load_weights(best)
     return model
+
+
+def _try_weights(
+    model: MultiTaskModel,
+    course: Course,
+    train: LabelledCrops,
+    validation: LabelledCrops,
+    config: TrainingConfig,
+    quiet: bool,
+    weights: dict[str, float],
+    run: Path,
+) -> dict[str, float]:
+    """Train briefly with fixed loss weights, and leave the network as it was.
+
+    Returns:
+        Each task's loss on the validation split as a share of that of the best constant guess,
+        which answers the mean target of the training images; NaN for a task without a label.
+    """
+    state = [np.asarray(variable) for variable in model.variables]
+    trial = MultiTaskModel(model, "fixed", weights)
+    short = replace(config, epochs=max(1, round(SEARCH_SHARE * config.epochs)))
+    train_model(trial, course, train, validation, short, run, quiet)
+    figures = trial.evaluate(validation.batch(VALIDATION_BATCH), verbose=0, return_dict=True)
+    for variable, values in zip(model.variables, state, strict=True):
+        variable.assign(values)
+    relative = {}
+    for task in course.tasks:
+        targets = validation.targets[task.name]
+        guess = np.nanmean(train.targets[task.name], axis=0)
+        losses, labelled = measure_labelled(task.loss, targets, np.tile(guess, (len(targets), 1)))
+        known = np.asarray(labelled, bool)
+        of_guess = np.asarray(losses)[known].mean() if known.any() else np.nan
+        relative[task.name] = float(figures[f"{task.name}_loss"] / of_guess)
+    return relative
 
 
 def _save_config(
@@ -287,6 +340,52 @@ def _make_metrics(course: Course) -> dict[str, list]:
     }
 
 
+class WeightFile(keras.callbacks.Callback):
+    """Write the weights of the losses over the steps, and let them change after each epoch.
+
+    Args:
+        path: A csv file with one row per ten steps: `epoch` and `step`, both from 0, and
+            `weight_TASK` for each task, as it is after this step. A shorter run has no such file.
+        resumed: Whether earlier rows of `path` belong to this run.
+
+    Example:
+        >>> from facekit.networks.attributes import add_heads
+        >>> import tempfile
+        >>> network = keras.Model(x := keras.Input((2,)), add_heads(x, ("gender", "ethnicity")))
+        >>> file = WeightFile(Path(tempfile.mkdtemp(), "weights.csv"), resumed=False)
+        >>> file.set_model(MultiTaskModel(network, "fixed"))
+        >>> file.on_epoch_begin(0)
+        >>> for batch in range(10):
+        ...     file.on_train_batch_end(batch)
+        >>> file.rows
+        [{'epoch': 0, 'step': 9, 'weight_gender': 1.0, 'weight_ethnicity': 1.0}]
+    """
+
+    def __init__(self, path: Path, resumed: bool):
+        super().__init__()
+        self.path, self.epoch = path, 0
+        self.rows = _read_rows(path) if resumed and path.exists() else []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Forget the rows of an interrupted run after its last whole epoch."""
+        self.epoch = epoch
+        self.rows = [row for row in self.rows if int(row["epoch"]) < epoch]
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Add a row after each tenth step of the run."""
+        step = self.epoch * (self.params or {}).get("steps", 0) + batch
+        if (step + 1) % STEPS_PER_ROW == 0:
+            weights = self.model.weighting.weights
+            named = {f"weight_{name}": weight for name, weight in weights.items()}
+            self.rows.append({"epoch": self.epoch, "step": step, **named})
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the file, and change the weights if they change from epoch to epoch."""
+        self.model.weighting.on_epoch_end()
+        if self.rows:
+            _write_rows(self.path, self.rows)
+
+
 class RunFiles(keras.callbacks.Callback):
     """Write the history and the best weights after each epoch, each file whole or not at all.
 
@@ -317,13 +416,7 @@ class RunFiles(keras.callbacks.Callback):
         logs = logs or {}
         names = sorted(logs)
         self.rows.append({"epoch": epoch, **{name: float(logs[name]) for name in names}})
-        with (
-            replace_file(self.history_file) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, ["epoch", *names])
-            writer.writeheader()
-            writer.writerows(self.rows)
+        _write_rows(self.history_file, self.rows)
         # Not `>=`: a loss of NaN never counts as better.
         if logs["val_loss"] < self.least or not self.best_file.exists():
             self.least = min(self.least, logs["val_loss"])
@@ -340,3 +433,14 @@ class RunFiles(keras.callbacks.Callback):
 def _read_rows(history: Path) -> list[dict[str, Any]]:
     with history.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a csv file whole or not at all; the last row gives the columns."""
+    with (
+        replace_file(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, list(rows[-1]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -168,6 +168,16 @@ class TestTrain:
             "precision": "mixed_bfloat16", "loss_weighting": "fixed",
         }  # fmt: skip
 
+    def test_every_loss_weighting_has_its_name(self, calls):
+        from facekit.commands.train import train
+        from facekit.training.loss_weighting import LOSS_WEIGHTINGS
+
+        (option,) = (each for each in train.params if each.name == "loss_weighting")
+        assert tuple(option.type.choices) == tuple(LOSS_WEIGHTINGS)
+        for name in LOSS_WEIGHTINGS:
+            assert run("train", "faces", "--data", "raw", "--loss-weighting", name).exit_code == 0
+        assert [options["loss_weighting"] for _, options in calls] == list(LOSS_WEIGHTINGS)
+
     def test_a_teachers_run_has_a_folder_of_its_own(self, calls):
         assert run("train", "faces", "--data", "raw", "--network", "teacher").exit_code == 0
         assert calls[0][0][3] == Path("runs/faces-teacher")

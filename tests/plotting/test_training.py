@@ -5,6 +5,7 @@ import pytest
 from facekit.plotting import (
     plot_history,
 )
+from facekit.plotting.training import plot_loss_weights
 
 HISTORY = pd.DataFrame(
     {
@@ -34,3 +35,27 @@ def test_a_history_that_says_which_epoch_was_kept():
 def test_a_history_without_the_metric_is_an_error():
     with pytest.raises(ValueError, match="`metric` must be one of loss, accuracy; got 'years_off'"):
         plot_history(HISTORY, "years_off")
+
+
+WEIGHTS = {"weight_age": [1, 0.5], "weight_gender": [1, 1.5]}
+
+
+class TestLossWeights:
+    @pytest.mark.parametrize("time", ["epoch", "step"])
+    def test_one_line_per_task(self, time):
+        ax = plt.subplots()[1]
+        table = pd.DataFrame({"epoch": [0, 0], "loss": [3, 2], time: [0, 10], **WEIGHTS})
+        assert plot_loss_weights(table, ax=ax) is ax
+        lines = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+        assert lines == {"age": [[1, 1], [11, 0.5]], "gender": [[1, 1], [11, 1.5]]}
+        assert ax.get_xlabel() == time
+        assert ax.get_ylim()[0] == 0
+
+    def test_no_rows_yet(self):
+        table = pd.DataFrame({"epoch": [], "weight_age": []})
+        assert [len(line.get_xydata()) for line in plot_loss_weights(table).lines] == [0]
+
+    @pytest.mark.parametrize("columns", [["epoch", "loss"], ["weight_age"], []])
+    def test_a_table_without_weights(self, columns):
+        with pytest.raises(ValueError, match="`history` must have columns weight_TASK, and epoch"):
+            plot_loss_weights(pd.DataFrame(columns=columns))
