@@ -1,15 +1,16 @@
-"""Compare recall, precision and time with the `mtcnn` package on a sample of WIDER FACE.
+"""Compare detectors on a sample of WIDER FACE: the `mtcnn` package and all that facekit has.
 
-Both detectors read the same photos in the same run, in turn, with the same options, which are the
-defaults of both. Run it from the checkout:
+All detectors read the same photos in the same run, in turn, with their default options. Run it from
+the checkout:
 
     python benchmarks/detection.py --data data/raw
 
-A face counts if its height reaches a limit. Smaller faces, and faces that WIDER FACE calls invalid,
-are ignored: they do not count as missed, and a box on them does not count as false. Boxes match at
-an IoU of 0.5. Average precision is the area under the precision-recall curve of all boxes of the
-sample, sorted by score, with precision made monotonic (Pascal VOC, all points). MTCNN returns only
-boxes above its last threshold, so average precision cannot exceed recall.
+In the first table a face counts if its height reaches a limit. Smaller faces, and faces that WIDER
+FACE calls invalid, are ignored: they do not count as missed, and a box on them does not count as
+false. Boxes match at an IoU of 0.5. Average precision is the area under the precision-recall curve
+of all boxes of the sample, sorted by score, with precision made monotonic (Pascal VOC, all points).
+A detector returns only boxes above its threshold, so average precision cannot exceed recall. The
+other tables count faces of 20 pixels and more; intervals are of a bootstrap over photos.
 
 Reference: Yang et al.: WIDER FACE: A Face Detection Benchmark, 2016.
 """
@@ -17,96 +18,102 @@ Reference: Yang et al.: WIDER FACE: A Face Detection Benchmark, 2016.
 import importlib.metadata
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-# Set before TensorFlow is imported, so that only the table is printed.
+# Set before TensorFlow is imported, so that only the tables are printed.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import mtcnn
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
-from facekit.datasets.annotations import read_ground_truth
-from facekit.detection import detect_faces
-from facekit.detection.boxes import compute_overlaps
+from facekit.datasets.wider_flags import read_wider_flags
+from facekit.detection import DETECTORS, open_detector
+from facekit.evaluation.crowds import (
+    CROWDS,
+    HEIGHTS,
+    LEAST_OVERLAP,
+    match_faces,
+    tabulate_boxes,
+    tabulate_counts,
+    tabulate_precision,
+    tabulate_recall,
+)
 from facekit.evaluation.markdown import make_markdown
+from facekit.faces import Faces
 from facekit.images import read_image
 
 LEAST_HEIGHTS = (20, 40, 80)  # pixels
-LEAST_OVERLAP = 0.5  # the one at which WIDER FACE is scored
-OURS, THEIRS = "facekit", f"mtcnn {importlib.metadata.version('mtcnn')}"
+PACKAGE = f"mtcnn {importlib.metadata.version('mtcnn')}"
 GROUND_TRUTH = Path("wider_face_split", "wider_face_val_bbx_gt.txt")
 PHOTOS = Path("WIDER_val", "images")
+GROUPS = {
+    "height": HEIGHTS[1:],
+    "pose": (),
+    "illumination": (),
+    "occlusion": (),
+    "blur": (),
+    "crowd": CROWDS,
+}
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a detector found in one photo.
+def open_package() -> Callable[[np.ndarray], Faces]:
+    """Return the detector of the `mtcnn` package, in the form of ours."""
+    reference = mtcnn.MTCNN()
 
-    Attributes:
-        boxes_xyxy: (n, 4), in pixels, highest score first.
-        scores: (n,).
-        seconds: Time taken.
-    """
+    def detect(image: np.ndarray) -> Faces:
+        # Columns: photo, box, score, landmarks.
+        rows = reference.detect_faces(image, output_type="numpy", box_format="xyxy")
+        rows = rows[np.argsort(-rows[:, 5], kind="stable")].astype(np.float32)
+        unknown = np.full((len(rows), 5, 2), np.nan, np.float32)  # they are not compared
+        return Faces(rows[:, 1:5], rows[:, 5], unknown)
 
-    boxes_xyxy: np.ndarray
-    scores: np.ndarray
-    seconds: float
-
-
-def judge(
-    found: Found, truth_xyxy: np.ndarray, wanted: np.ndarray
-) -> tuple[list[float], list[bool]]:
-    """Return the scores of the boxes that count, and whether each matches a face of its own.
-
-    Args:
-        found: Boxes found in one photo.
-        truth_xyxy: Ground truth, (faces, 4), in pixels.
-        wanted: (faces,), False for faces that are ignored.
-    """
-    overlaps = compute_overlaps(found.boxes_xyxy, truth_xyxy)
-    free = wanted.copy()
-    scores, right = [], []
-    for score, row in zip(found.scores, overlaps, strict=True):
-        candidates = np.where(free, row, 0)
-        hit = candidates.max(initial=0) >= LEAST_OVERLAP
-        if hit:
-            free[candidates.argmax()] = False
-        elif row[~wanted].max(initial=0) >= LEAST_OVERLAP:
-            continue
-        scores.append(float(score))
-        right.append(bool(hit))
-    return scores, right
+    return detect
 
 
-def measure_recall_and_precision(
-    scores: list[float], right: list[bool], faces: int
-) -> tuple[float, float]:
-    """Return recall and average precision of the judged boxes of a sample with so many faces."""
-    hits = np.cumsum(np.array(right)[np.argsort(-np.array(scores), kind="stable")])
-    precision = hits / np.arange(1, len(hits) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    steps = np.diff(hits, prepend=0)  # 1 where a box found a face
-    return sum(right) / faces, float((envelope * steps).sum()) / faces
+def detect_all(
+    detectors: dict[str, Callable[[np.ndarray], Faces]], folder: Path, photos: list[str]
+) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray]]:
+    """Return the boxes of each detector, and the seconds that each photo took."""
+    boxes: dict[str, list[pd.DataFrame]] = {name: [] for name in detectors}
+    seconds: dict[str, list[float]] = {name: [] for name in detectors}
+    for detect in detectors.values():  # the first call opens the networks
+        detect(read_image(folder / photos[0]))
+    for photo in tqdm(photos, "photos", disable=None, leave=False):
+        image = read_image(folder / photo)
+        for name, detect in detectors.items():
+            start = time.perf_counter()
+            faces = detect(image)
+            seconds[name].append(time.perf_counter() - start)
+            boxes[name].append(tabulate_boxes(photo, faces))
+    return (
+        {name: pd.concat(tables) for name, tables in boxes.items()},
+        {name: np.array(times) for name, times in seconds.items()},
+    )
 
 
-def find_ours(image: np.ndarray) -> Found:
-    """Detect faces with facekit."""
-    start = time.perf_counter()
-    faces = detect_faces(image)
-    return Found(faces.boxes_xyxy, faces.scores, time.perf_counter() - start)
+def match_from(
+    faces: pd.DataFrame, boxes: pd.DataFrame, height: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Match boxes to the faces of a height and more; smaller faces are ignored."""
+    small = faces["y2"] - faces["y1"] < height
+    return match_faces(faces.assign(ignored=faces["ignored"] | small), boxes)
 
 
-def find_theirs(reference: mtcnn.MTCNN, image: np.ndarray) -> Found:
-    """Detect faces with the `mtcnn` package."""
-    start = time.perf_counter()
-    # Columns: photo, box, score, landmarks.
-    rows = reference.detect_faces(image, output_type="numpy", box_format="xyxy")
-    seconds = time.perf_counter() - start
-    rows = rows[np.argsort(-rows[:, 5], kind="stable")]
-    return Found(rows[:, 1:5], rows[:, 5], seconds)
+def format_rows(tables: dict[str, pd.DataFrame], figure: str) -> list[tuple[str, ...]]:
+    """Return one row per group: its name, its count, and the figure of each detector."""
+    first = next(iter(tables.values()))
+    rows = []
+    for group in first.index:
+        cells = [
+            f"{own[figure]:.2f} ({own['low']:.2f} to {own['high']:.2f})"
+            for own in (table.loc[group] for table in tables.values())
+        ]
+        rows.append((str(group), str(first.loc[group, "count"]), *cells))
+    return rows
 
 
 @click.command()
@@ -118,48 +125,61 @@ def find_theirs(reference: mtcnn.MTCNN, image: np.ndarray) -> Found:
     default="data/raw",
     show_default=True,
 )
-def main(data_dir: Path) -> None:
-    """Compare facekit's MTCNN with the `mtcnn` package on the sample of WIDER FACE in DIR."""
+@click.option(
+    "--detector",
+    "names",
+    multiple=True,
+    type=click.Choice(list(DETECTORS)),
+    default=list(DETECTORS),
+    help="Compare these only; can be repeated.",
+)
+def main(data_dir: Path, names: tuple[str, ...]) -> None:
+    """Compare detectors on the sample of WIDER FACE in DIR."""
     if not (data_dir / GROUND_TRUTH).is_file():
         raise click.ClickException(
             f"{data_dir / GROUND_TRUTH} is missing; data/README.md says how to get WIDER FACE."
         )
-    reference = mtcnn.MTCNN()
-    truths = [
-        row
-        for row in read_ground_truth(data_dir / GROUND_TRUTH)
-        if (data_dir / PHOTOS / row[0]).is_file()
-    ]
-    warm_up = read_image(data_dir / PHOTOS / truths[0][0])
-    find_ours(warm_up), find_theirs(reference, warm_up)
-    found: dict[str, list[Found]] = {OURS: [], THEIRS: []}
-    for name, _, _ in tqdm(truths, "photos", disable=None, leave=False):
-        image = read_image(data_dir / PHOTOS / name)
-        found[OURS].append(find_ours(image))
-        found[THEIRS].append(find_theirs(reference, image))
+    listed, faces = read_wider_flags(data_dir / GROUND_TRUTH)
+    photos = [name for name in listed if (data_dir / PHOTOS / name).is_file()]
+    faces = faces[faces["image"].isin(photos)]
+    detectors = {PACKAGE: open_package()}
+    detectors |= {f"facekit {name}": open_detector(name).detect for name in names}
+    boxes, seconds = detect_all(detectors, data_dir / PHOTOS, photos)
 
     click.echo(
-        f"{len(truths)} photos; recall / average precision at IoU {LEAST_OVERLAP}, and time as a "
-        "share of mtcnn's (median)\n"
+        f"{len(photos)} photos; recall / average precision at IoU {LEAST_OVERLAP}, and time as a "
+        "share of the package's (median)\n"
     )
     rows = []
-    baseline = np.array([photo.seconds for photo in found[THEIRS]])
-    for detector, photos in found.items():
+    for name in detectors:
         cells = []
         for height in LEAST_HEIGHTS:
-            scores, right, faces = [], [], 0
-            for photo, (_, boxes, valid) in zip(photos, truths, strict=True):
-                wanted = valid & (boxes[:, 3] - boxes[:, 1] >= height)
-                faces += int(wanted.sum())
-                more_scores, more_right = judge(photo, boxes, wanted)
-                scores += more_scores
-                right += more_right
-            recall, precision = measure_recall_and_precision(scores, right, faces)
-            cells.append(f"{recall:.3f} / {precision:.3f} ({faces} faces)")
-        ratio = np.median(np.array([photo.seconds for photo in photos]) / baseline)
-        rows.append((detector, *cells, f"{ratio:.2f}"))
+            whole = tabulate_precision(*match_from(faces, boxes[name], height), HEIGHTS).loc["all"]
+            cells.append(
+                f"{whole['recall']:.3f} / {whole['average_precision']:.3f} "
+                f"({whole['faces']:.0f} faces)"
+            )
+        ratio = np.median(seconds[name] / seconds[PACKAGE])
+        rows.append((name, *cells, f"{ratio:.2f}"))
     header = ("detector", *(f"{height} px and more" for height in LEAST_HEIGHTS), "time")
     click.echo(make_markdown(rows, header))
+
+    matched = {name: match_from(faces, boxes[name], LEAST_HEIGHTS[0]) for name in detectors}
+    for column, edges in GROUPS.items():
+        tables = {name: tabulate_recall(own, column, edges) for name, (own, _) in matched.items()}
+        click.echo(f"\nRecall by {column}\n")
+        click.echo(make_markdown(format_rows(tables, "recall"), (column, "faces", *detectors)))
+    tables = {
+        name: tabulate_precision(*own, HEIGHTS[1:]).rename(columns={"faces": "count"})
+        for name, own in matched.items()
+    }
+    click.echo("\nAverage precision by height\n")
+    click.echo(
+        make_markdown(format_rows(tables, "average_precision"), ("height", "faces", *detectors))
+    )
+    tables = {name: tabulate_counts(*own, photos) for name, own in matched.items()}
+    click.echo("\nNumber of faces in a photo\n")
+    click.echo(make_markdown(format_rows(tables, "value"), ("error", "photos", *detectors)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from facekit.analysis import Analysis
-from facekit.detection import MTCNN, locate_face
+from facekit.detection import DEFAULT_DETECTOR, DetectorError, locate_face, open_detector
 from facekit.faces import Faces
 from facekit.fusion import fuse_profiles, load_constants
 from facekit.images import convert_image, cut_crops, equalise_crops, normalise, read_image
@@ -80,14 +80,19 @@ class FaceAnalyzer:
         attributes: One or more of `taxonomy.ATTRIBUTES`. Ethnicity is sensitive and is predicted
             only on request.
         min_face_size: Side in pixels of the smallest face to detect, 12 or more.
-        cropped: Whether each image is one face already; then each gives exactly one face.
+        cropped: Whether each image is one face already; then each gives exactly one face, which
+            MTCNN locates.
         age_scheme: Key of `taxonomy.AGE_SCHEMES`, for the age classes.
         models: Models to use in place of the default ones: for each attribute the name of a model,
             or names of models, each for every requested attribute that it serves. The constants
             of fusion were fitted on the default models; probabilities of others are less well
             calibrated.
+        detector: Key of `detection.DETECTORS`. The networks learned from faces that MTCNN found,
+            and its scores alone tell a doubtful face: with another detector no face is doubted.
 
     Raises:
+        DetectorError: If `detector` is unknown, needs a package that is missing, or is not MTCNN
+            and the images are cropped.
         ModelError: If `models` names a model that is not listed, or does not serve the attribute.
         ValueError: If another option is out of its range.
 
@@ -103,6 +108,7 @@ class FaceAnalyzer:
     cropped: bool = False
     age_scheme: str = DEFAULT_AGE_SCHEME
     models: Mapping[str, str] | Sequence[str] = ()
+    detector: str = DEFAULT_DETECTOR
     _chosen: dict[str, str] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -116,7 +122,12 @@ class FaceAnalyzer:
             raise ValueError(
                 f"`age_scheme` must be one of {', '.join(AGE_SCHEMES)}; got {self.age_scheme!r}."
             )
-        MTCNN(self.min_face_size)  # checks the size
+        open_detector(self.detector, min_face_size=self.min_face_size)  # checks both
+        if self.cropped and self.detector != DEFAULT_DETECTOR:
+            raise DetectorError(
+                f"`detector` must be {DEFAULT_DETECTOR} if the images are cropped; "
+                f"got {self.detector!r}."
+            )
         object.__setattr__(self, "_chosen", _choose_models(self.models, self.attributes))
 
     def detect(self, pixels: np.ndarray) -> Faces:
@@ -129,7 +140,9 @@ class FaceAnalyzer:
             >>> len(FaceAnalyzer().detect(np.zeros((40, 60, 3), np.uint8)))
             0
         """
-        return locate_face(pixels) if self.cropped else MTCNN(self.min_face_size).detect(pixels)
+        if self.cropped:
+            return locate_face(pixels)
+        return open_detector(self.detector, min_face_size=self.min_face_size).detect(pixels)
 
     def cut(self, pixels: np.ndarray, faces: Faces) -> Crops:
         """Cut faces out of an image in every form that the networks take.
@@ -259,8 +272,10 @@ class FaceAnalyzer:
             for pixels, faces in zip(checked, found, strict=True)
             if len(faces)
         ]
-        # A cropped image is a face, because the caller says so.
-        scores = None if self.cropped or not parts else np.concatenate([f.scores for f in found])
+        # A cropped image is a face, because the caller says so. The threshold of a doubtful face
+        # was fitted on the scores of the default detector.
+        scored = parts and not self.cropped and self.detector == DEFAULT_DETECTOR
+        scores = np.concatenate([faces.scores for faces in found]) if scored else None
         profiles = iter(
             fuse_profiles(self.infer(parts), load_constants(), self.age_scheme, scores)
             if parts

@@ -13,7 +13,7 @@ import facekit
 from facekit import pipeline
 from facekit.datasets.crops import prepare_crops
 from facekit.datasets.manifest import make_manifest
-from facekit.faces import COLUMNS
+from facekit.faces import COLUMNS, Faces
 from facekit.fusion import load_constants
 from facekit.images import normalise
 from facekit.inference import run_model
@@ -60,6 +60,39 @@ def test_group_has_a_profile_for_each_face(portraits):
     assert len(analysis) == len(analysis.profiles) == 6
     assert analysis.to_frame().columns.tolist() == list(COLUMNS)
     assert analysis.draw().shape == portraits["group.jpg"].shape
+
+
+@pytest.mark.parametrize("detector", facekit.detection.DETECTORS)
+def test_any_detector_finds_the_faces_that_are_analyzed(portraits, detector):
+    analyzer = facekit.FaceAnalyzer(("gender",), 40, detector=detector)
+    found = analyzer.detect(portraits["astronaut.png"])
+    expected = facekit.detect_faces(portraits["astronaut.png"], detector, min_face_size=40)
+    np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
+    table = analyzer.analyze(portraits["astronaut.png"]).to_frame()
+    assert table["gender"].iloc[0] == "female"
+    assert table["nose_x"].isna().all() == (detector == "viola_jones")
+
+
+def test_only_scores_of_mtcnn_make_a_face_doubtful(portraits, monkeypatch):
+    faces = facekit.detect_faces(portraits["astronaut.png"])
+    doubtful = Faces(faces.boxes_xyxy, faces.scores * 0 + 0.1, faces.landmarks_xy)
+    monkeypatch.setattr(facekit.FaceAnalyzer, "detect", lambda *_: doubtful)
+    for detector, is_doubtful in (("mtcnn", True), ("yunet", False)):
+        analysis = facekit.analyze(portraits["astronaut.png"], detector=detector)
+        assert ("face" in analysis.profiles[0].unsure) == is_doubtful
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"detector": "haar"}, r"`detector` must be one of mtcnn, yunet, viola_jones; got 'haar'"),
+        ({"detector": "yunet", "cropped": True}, r"must be mtcnn if the images are cropped; got"),
+        ({"detector": "yunet", "min_face_size": 5}, r"`min_face_size` must be 10 pixels or more"),
+    ],
+)
+def test_detectors_that_cannot_be_used(options, message):
+    with pytest.raises(ValueError, match=message):
+        facekit.FaceAnalyzer(**options)
 
 
 def test_path_and_array_give_the_same(portraits, tmp_path):

@@ -44,7 +44,7 @@ def read_common_test_split() -> dict[str, pd.DataFrame]:
 
 def test_index_lists_what_is_there():
     index = load_index()
-    assert set(index.models) == {"pnet", "rnet", "onet", "faces", "emotion"}
+    assert set(index.models) == {"pnet", "rnet", "onet", "yunet", "faces", "emotion"}
     assert index.defaults.keys() == set(ATTRIBUTES)
     for entry in index.models.values():
         assert hash_file(MODELS / entry.file) == entry.sha256

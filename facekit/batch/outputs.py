@@ -25,7 +25,7 @@ class OptionError(ValueError):
     """An option of a run that cannot be followed, such as an output that must not be written to.
 
     Attributes:
-        option: `output`, `errors`, `annotate`, `resume` or `model`.
+        option: `output`, `errors`, `annotate`, `resume`, `model` or `detector`.
 
     Example:
         >>> OptionError("output", "faces.doc must end in .csv.").option

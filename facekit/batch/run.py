@@ -27,6 +27,7 @@ from facekit.batch.outputs import (
 )
 from facekit.batch.result import BatchResult, Failure
 from facekit.batch.walk import InputFile, find_files
+from facekit.detection import DEFAULT_DETECTOR, DetectorError
 from facekit.files import describe_error, replace_file, show_name
 from facekit.images import read_image
 from facekit.pipeline import FaceAnalyzer
@@ -52,6 +53,7 @@ def analyze_folder(
     min_face_size: float = 20,
     cropped: bool = False,
     models: Mapping[str, str] | Sequence[str] = (),
+    detector: str = DEFAULT_DETECTOR,
     resume: bool = False,
     progress: bool = True,
     on_rows: Callable[[Sequence[Row]], object] | None = None,
@@ -75,6 +77,7 @@ def analyze_folder(
         cropped: Whether each picture is one face already; then each gives exactly one row.
         models: Models to use in place of the default ones: names, each for every requested
             attribute that the model predicts, or for each attribute the name of a model.
+        detector: What finds the faces, a key of `detection.DETECTORS`.
         resume: Whether to continue an interrupted run with the same output. Files that it finished
             are not analyzed again unless they have changed.
         progress: Whether to show a progress bar, if there are several files.
@@ -88,7 +91,7 @@ def analyze_folder(
 
     Raises:
         ValueError: If an option is out of range; `OptionError` if an output must not be
-            written, or a model is not listed.
+            written, a model is not listed, or the detector is unknown or cannot be used.
         ModelError: If a model is missing or damaged. The rows so far are kept.
         OSError: If the table or the list of errors cannot be written. The old file stays.
 
@@ -102,7 +105,7 @@ def analyze_folder(
     given = [inputs] if isinstance(inputs, (str, Path)) else inputs
     names = [os.fspath(name) for name in given]
     table, folder, list_path = (Path(path) if path else None for path in (output, annotate, errors))
-    analyzer = _open_analyzer(attributes, min_face_size, cropped, models)
+    analyzer = _open_analyzer(attributes, min_face_size, cropped, models, detector)
     if resume and table is None:
         raise OptionError("resume", "Only a run with an output can be resumed; name the output.")
     check_outputs(names, table, folder, list_path)
@@ -117,6 +120,7 @@ def analyze_folder(
         "min_face_size": min_face_size,
         "cropped": cropped,
         "models": dict(models) if isinstance(models, Mapping) else list(models),
+        "detector": detector,
         "annotate": fingerprint_source(str(folder)) if folder else None,
     }
     run.open_journal(options, files if resume else None)
@@ -142,11 +146,14 @@ def _open_analyzer(
     min_face_size: float,
     cropped: bool,
     models: Mapping[str, str] | Sequence[str],
+    detector: str,
 ) -> FaceAnalyzer:
     try:
-        return FaceAnalyzer(attributes, min_face_size, cropped, models=models)
+        return FaceAnalyzer(attributes, min_face_size, cropped, models=models, detector=detector)
     except ModelError as error:
         raise OptionError("model", str(error)) from None
+    except DetectorError as error:
+        raise OptionError("detector", str(error)) from None
 
 
 class _Run:

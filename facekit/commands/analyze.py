@@ -14,6 +14,7 @@ from tqdm import tqdm
 from facekit.batch import OptionError, analyze_folder, stop_on_signals
 from facekit.commands.errors import explain_errors
 from facekit.commands.numbers import FiniteRange
+from facekit.detection import DEFAULT_DETECTOR, DETECTORS
 from facekit.tables import CsvTable, Row, TerminalTable
 from facekit.taxonomy import ATTRIBUTES, DEFAULT_ATTRIBUTES
 
@@ -93,6 +94,13 @@ class AttributeList(click.ParamType):
     help="Use this model for every attribute that it predicts; can be repeated.",
 )
 @click.option(
+    "--detector",
+    type=click.Choice(list(DETECTORS)),
+    default=DEFAULT_DETECTOR,
+    show_default=True,
+    help="Find faces with this detector; yunet finds more small faces in less time.",
+)
+@click.option(
     "--errors",
     metavar="FILE.csv",
     type=click.Path(path_type=Path),
@@ -104,7 +112,7 @@ class AttributeList(click.ParamType):
     help="Continue an interrupted run with the same --output: finished files are not repeated.",
 )
 def analyze(
-    inputs, output, annotate, attributes, cropped, min_face, models, errors, resume
+    inputs, output, annotate, attributes, cropped, min_face, models, detector, errors, resume
 ) -> None:
     """Hand the options to `analyze_folder`, and print what it reports."""
     table = None if output else _open_stdout()
@@ -125,6 +133,7 @@ def analyze(
                 min_face_size=min_face,
                 cropped=cropped,
                 models=models,
+                detector=detector,
                 resume=resume,
                 on_rows=show if table else None,
                 say=_say,

@@ -8,10 +8,12 @@ import click
 
 from facekit.commands.data import DATA_OPTION
 from facekit.commands.errors import explain_errors
+from facekit.detection import DEFAULT_DETECTOR, DETECTORS
 from facekit.registry import get_models_dir
 from facekit.taxonomy import ATTRIBUTES
 
 TABLES = "paper-tables"
+PHOTOS = "photos"
 STORED = (*ATTRIBUTES, TABLES)
 
 
@@ -25,11 +27,16 @@ With --manifest the models predict the faces of a dataset. MODEL is the name of 
 attribute for its default model. NAME is a dataset that `facekit data list` lists, a csv of your
 own, or a manifest, .parquet. Groups of people with the lowest accuracy are named.
 
+photos MODEL... --manifest NAME analyzes photos of many faces whose boxes are known, such as those
+of dataturks: faces are found by --detector and matched to the boxes, then age class, ethnicity,
+emotion and gender are compared, each alone and all of the first three together (exact match).
+
 \b
   facekit evaluate gender
   facekit evaluate paper-tables
   facekit evaluate faces --manifest fairface
   facekit evaluate --manifest mine.csv
+  facekit evaluate photos --manifest dataturks --detector yunet
 """
 
 
@@ -37,7 +44,7 @@ own, or a manifest, .parquet. Groups of people with the lowest accuracy are name
     help=EVALUATE_HELP,
     short_help="Compute the figures of models on held-out images.",
 )
-@click.argument("names", metavar=f"[ATTRIBUTE|{TABLES}|MODEL]...", nargs=-1)
+@click.argument("names", metavar=f"[ATTRIBUTE|{TABLES}|{PHOTOS}|MODEL]...", nargs=-1)
 @click.option("--manifest", metavar="NAME", help="Measure the models on the faces of this dataset.")
 @click.option(
     "--split",
@@ -46,9 +53,23 @@ own, or a manifest, .parquet. Groups of people with the lowest accuracy are name
     help="With --manifest: train, validation, calibration, test, excluded or all.  [default: test "
     "if there is one, else all]",
 )
+@click.option(
+    "--detector",
+    type=click.Choice(list(DETECTORS)),
+    help=f"With {PHOTOS}: what finds the faces.  [default: {DEFAULT_DETECTOR}]",
+)
 @DATA_OPTION
-def evaluate(names: tuple[str, ...], manifest: str | None, split: str, data_dir: Path) -> None:
+def evaluate(
+    names: tuple[str, ...], manifest: str | None, split: str, detector: str | None, data_dir: Path
+) -> None:
     """Print the figures of attributes, the tables of the papers, or figures on a dataset."""
+    if PHOTOS in names[:1]:
+        if manifest is None or split:
+            raise click.UsageError(f"{PHOTOS} needs --manifest, and does not take --split.")
+        _evaluate_photos(names[1:], manifest, detector or DEFAULT_DETECTOR, data_dir)
+        return
+    if detector is not None:
+        raise click.UsageError(f"--detector is for {PHOTOS}; other images are cropped.")
     if manifest is not None:
         _evaluate_dataset(names, manifest, split, data_dir)
         return
@@ -100,3 +121,23 @@ def _evaluate_dataset(names: tuple[str, ...], manifest: str, split: str, data_di
             rows = [(figure["source"], *format_cells(figure)) for figure in figures]
             table = make_markdown(rows, ("data", *CELLS))
             click.echo(f"{attribute}, model {model}\n\n{table}\n")
+
+
+def _evaluate_photos(models: tuple[str, ...], manifest: str, detector: str, data_dir: Path) -> None:
+    with explain_errors("train"):
+        from facekit.evaluation.crowds import evaluate_photos
+        from facekit.evaluation.markdown import make_markdown
+
+        table = evaluate_photos(manifest, data_dir, detector, models)
+        rows = [
+            (
+                row["figure"],
+                row["faces"],
+                str(row["count"]),
+                f"{row['share']:.1%}",
+                f"{row['low']:.1%} to {row['high']:.1%}",
+            )
+            for row in table.to_dict("records")
+        ]
+        header = ("figure", "of faces", "count", "right", "95% interval")
+        click.echo(make_markdown(rows, header))

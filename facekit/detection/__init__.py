@@ -1,9 +1,28 @@
-"""Find faces: the MTCNN cascade on ONNX Runtime and NumPy.
+"""Find faces: the MTCNN cascade on ONNX Runtime and NumPy, and other detectors by name.
 
-`viola_jones` is the classical baseline; it is imported from its module, because it needs SciPy and
-scikit-image.
+`detectors` lists them. `viola_jones` is the classical baseline; it is imported from its module,
+because it needs SciPy and scikit-image.
 """
 
-from facekit.detection.mtcnn import MTCNN, detect_faces, locate_face
+from facekit.detection.detectors import (
+    DEFAULT_DETECTOR,
+    DETECTORS,
+    Detector,
+    DetectorError,
+    detect_faces,
+    open_detector,
+)
+from facekit.detection.mtcnn import MTCNN, locate_face
+from facekit.detection.yunet import YuNet
 
-__all__ = ["MTCNN", "detect_faces", "locate_face"]
+__all__ = [
+    "DEFAULT_DETECTOR",
+    "DETECTORS",
+    "MTCNN",
+    "Detector",
+    "DetectorError",
+    "YuNet",
+    "detect_faces",
+    "locate_face",
+    "open_detector",
+]

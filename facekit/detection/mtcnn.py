@@ -18,6 +18,7 @@ from facekit.detection.boxes import (
     sample_crops,
     suppress_non_maxima,
 )
+from facekit.detection.pictures import check_image
 from facekit.faces import Faces
 from facekit.inference import open_session, run_model
 
@@ -199,7 +200,7 @@ class MTCNN:
         Raises:
             ValueError: As `detect`.
         """
-        image = _check_image(image)
+        image = check_image(image)
         proposed, _ = self.propose(image)
         refined, _ = self.refine(image, proposed)
         faces = self.decide(image, refined)
@@ -284,26 +285,6 @@ def read_maps(
     return windows + offsets[rows, columns] * (CELL - 1), probabilities[rows, columns]
 
 
-def detect_faces(image: np.ndarray, **options) -> Faces:
-    """Find every face of an image.
-
-    Args:
-        image: HxWx3 RGB uint8, of any size.
-        **options: Those of `MTCNN`, such as `min_face_size`.
-
-    Returns:
-        The faces, best first, with boxes clipped to the frame.
-
-    Raises:
-        ValueError: If `image` is not HxWx3 uint8, has no pixels, or an option is out of its range.
-
-    Example:
-        >>> len(detect_faces(np.zeros((60, 80, 3), np.uint8)))
-        0
-    """
-    return MTCNN(**options).detect(image)
-
-
 def locate_face(image: np.ndarray) -> Faces:
     """Find the one face of a picture that shows nothing else, as many datasets have them.
 
@@ -325,7 +306,7 @@ def locate_face(image: np.ndarray) -> Faces:
         >>> len(face), face.boxes_xyxy.tolist(), face.scores.tolist()
         (1, [[0.0, 0.0, 48.0, 48.0]], [0.0])
     """
-    image = _check_image(image)
+    image = check_image(image)
     height, width = image.shape[:2]
     scale = CROPPED_SIDE / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -351,16 +332,6 @@ def locate_face(image: np.ndarray) -> Faces:
             )
     whole = np.array([[0, 0, width, height]], np.float32)
     return Faces(whole, np.zeros(1, np.float32), np.full((1, 5, 2), np.nan, np.float32))
-
-
-def _check_image(image: np.ndarray) -> np.ndarray:
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise ValueError(
-            "`image` must be HxWx3 RGB uint8 of 1x1 or more; "
-            f"got {image.dtype} of shape {image.shape}."
-        )
-    return image
 
 
 def _run_on_crops(

@@ -14,7 +14,7 @@ from facekit.plotting.datasets import (
     plot_subgroups,
     save_audit_page,
 )
-from facekit.plotting.detection import plot_boxes, plot_levels
+from facekit.plotting.detection import plot_boxes, plot_levels, plot_precision, plot_recall
 from facekit.plotting.diagrams import plot_architecture, plot_flow, plot_splits
 from facekit.plotting.evaluation import (
     plot_age_errors,
@@ -34,7 +34,7 @@ from facekit.plotting.style import (
     SERIES_COLOURS,
     SPLIT_COLOURS,
 )
-from facekit.plotting.training import plot_history
+from facekit.plotting.training import plot_history, plot_loss_weights
 
 __all__ = [
     "FINDINGS_WIDTH",
@@ -60,7 +60,10 @@ __all__ = [
     "plot_labels",
     "plot_levels",
     "plot_lifts",
+    "plot_loss_weights",
     "plot_pictures",
+    "plot_precision",
+    "plot_recall",
     "plot_roc",
     "plot_separation",
     "plot_splits",

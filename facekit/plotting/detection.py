@@ -1,17 +1,21 @@
-"""Draw boxes into a picture, and lay out the levels of an image pyramid."""
+"""Draw boxes into a picture, lay out the levels of an image pyramid, and compare detectors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from facekit.plotting.style import (
     MARKED_COLOUR,
+    SERIES_COLOURS,
 )
+
+DODGE = 0.12  # between the marks of two detectors, in groups
 
 
 def plot_boxes(
@@ -132,4 +136,67 @@ def plot_levels(
     ax.set(xlim=(0, max(left - gap, 1)), ylim=(max(height + gap, 1), 0))
     if mapped is not None:
         ax.figure.colorbar(mapped, ax=ax, label="probability", shrink=0.8)
+    return ax
+
+
+def plot_recall(
+    tables: Mapping[str, pd.DataFrame], title: str = "", *, ax: Axes | None = None
+) -> Axes:
+    """Plot the recall of detectors in groups of faces, with intervals.
+
+    Args:
+        tables: By the name of each detector, from `evaluation.crowds.tabulate_recall`, all with the
+            same groups.
+        title: What the groups are, such as "height of the face, pixels".
+        ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> figures = {"recall": [0.5], "low": [0.4], "high": [0.7], "count": [9]}
+        >>> table = pd.DataFrame(figures, index=["20 and more"])
+        >>> plot_recall({"mtcnn": table}, ax=Figure().subplots()).get_ylabel()
+        'recall'
+    """
+    ax = ax or plt.subplots(figsize=(6.5, 4), layout="constrained")[1]
+    for index, (name, table) in enumerate(tables.items()):
+        places = np.arange(len(table)) + DODGE * (index - (len(tables) - 1) / 2)
+        reach = np.abs(table[["low", "high"]].to_numpy().T - table["recall"].to_numpy())
+        ax.errorbar(
+            places,
+            table["recall"],
+            reach,
+            fmt="o",
+            capsize=3,
+            color=SERIES_COLOURS[index % len(SERIES_COLOURS)],
+            label=name,
+        )
+    if tables:
+        first = next(iter(tables.values()))
+        names = [f"{group}\n{count} faces" for group, count in first["count"].items()]
+        ax.set_xticks(range(len(first)), names)
+        ax.legend(frameon=False)
+    ax.set(xlabel=title, ylabel="recall", ylim=(0, 1.02))
+    return ax
+
+
+def plot_precision(curves: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
+    """Plot the precision-recall curves of detectors. Each ends at the detector's threshold.
+
+    Args:
+        curves: By the name of each detector, from `evaluation.crowds.trace_precision`.
+        ax: Axes to draw on; new axes by default.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> curve = pd.DataFrame({"recall": [0.5, 1.0], "precision": [1.0, 0.7]})
+        >>> len(plot_precision({"mtcnn": curve}, ax=Figure().subplots()).lines)
+        1
+    """
+    ax = ax or plt.subplots(figsize=(5, 4), layout="constrained")[1]
+    for index, (name, curve) in enumerate(curves.items()):
+        colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
+        ax.plot(curve["recall"], curve["precision"], color=colour, label=name)
+    if curves:
+        ax.legend(frameon=False)
+    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
     return ax

@@ -103,6 +103,7 @@ def test_names_that_are_not_utf8(output, photos, run):
         ({"attributes": "age"}, "`attributes` must be one or more of"),
         ({"min_face_size": float("nan")}, "`min_face_size` must be 12 pixels or more; got nan"),
         ({"resume": True}, "Only a run with an output can be resumed"),
+        ({"detector": "haar"}, "`detector` must be one of mtcnn, yunet, viola_jones; got 'haar'"),
     ],
 )
 def test_wrong_options(options, message, run):
@@ -331,13 +332,17 @@ def test_a_killed_run_resumes(photos, run, monkeypatch):
     assert reader.read == ["c.png", "d.png"]
 
 
-def test_resuming_with_other_options_is_refused(photos, run, monkeypatch):
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({}, {"attributes": ("age",)}), ({"cropped": False}, {"cropped": False, "detector": "yunet"})],
+)
+def test_resuming_with_other_options_is_refused(photos, run, monkeypatch, first, second):
     monkeypatch.setattr(engine, "GROUP_FILES", 1)
     monkeypatch.setattr(engine, "read_image", Stop("c.png", KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        run("photos", "faces.csv")
+        run("photos", "faces.csv", **first)
     with pytest.raises(OptionError, match="the interrupted run had other options"):
-        run("photos", "faces.csv", attributes=("age",), resume=True)
+        run("photos", "faces.csv", **second, resume=True)
 
 
 def test_a_broken_model_ends_the_run_and_keeps_the_rows(photos, run, monkeypatch):

@@ -74,6 +74,17 @@ def test_formats_hold_the_same(folder, tmp_path, suffix):
     assert table.loc[0, "left_eye_x"] < table.loc[0, "right_eye_x"]
 
 
+def test_another_detector(folder, tmp_path):
+    tables = {}
+    for detector in ("mtcnn", "yunet"):
+        output = tmp_path / f"{detector}.csv"
+        arguments = ["--output", output, "--detector", detector, "--min-face", 60]
+        assert run("analyze", folder / "a.png", *arguments).exit_code == 0
+        tables[detector] = pd.read_csv(output)
+    assert tables["yunet"].loc[0, "gender"] == "female"
+    assert tables["yunet"].loc[0, "score"] != tables["mtcnn"].loc[0, "score"]
+
+
 def test_without_output_csv_is_printed(folder):
     result = run("analyze", folder / "a.png", "--attributes", "gender,ethnicity")
     assert result.exit_code == 0
@@ -385,6 +396,8 @@ def test_inputs_that_cannot_be_read(tmp_path, monkeypatch, given, message):
         (["x.jpg", "--min-face", "nan"], "'nan' is not a finite number"),
         (["x.jpg", "--min-face", "inf"], "'inf' is not a finite number"),
         (["x.jpg", "--annotate", __file__], "is a file; name a folder"),
+        (["x.jpg", "--detector", "haar"], "'haar' is not one of 'mtcnn', 'yunet', 'viola_jones'"),
+        (["x.jpg", "--detector", "yunet", "--cropped"], "must be mtcnn if the images are cropped"),
     ],
 )
 def test_wrong_usage(arguments, message):

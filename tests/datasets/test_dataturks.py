@@ -1,6 +1,7 @@
 import functools
 import json
 import threading
+from collections import Counter
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -157,6 +158,38 @@ def test_the_real_file(data_dir, tmp_path):
         198,
         212,
     ]
+
+
+@pytest.mark.data
+def test_what_the_real_file_holds(data_dir, tmp_path):
+    """The file to the letter, counted without the reader; then what the reader makes of it."""
+    table = data_dir / "dataturks" / "Face_Recognition.json"
+    if not table.is_file():
+        pytest.skip(f"{table} is not there")
+    photos = [json.loads(line) for line in table.read_text().splitlines()]
+    boxes = [box["label"] for photo in photos for box in photo["annotation"] or []]
+    assert (len(photos), len(boxes)) == (120, 351)
+    assert sum("Not_Face" not in labels for labels in boxes) == 213
+    counts = Counter(label for labels in boxes for label in set(labels))
+    assert counts["G_ Female"] == 108
+    assert counts["G_Female"] == 0  # always with its blank
+    assert (counts["E_Arab"], counts["others"], counts["E_Hispanic"]) == (2, 1, 7)
+    # One woman is in a box of no face, one face is Arab and Hispanic, both of which are `other`.
+    (tmp_path / table.name).write_bytes(table.read_bytes())
+    (tmp_path / "images").mkdir()
+    for photo in photos:
+        (tmp_path / "images" / Path(photo["content"]).name).touch()
+    with pytest.warns(UserWarning, match="left out"):
+        manifest = read_dataturks(tmp_path)
+    assert manifest["gender"].value_counts().to_dict() == {"female": 107, "male": 90}
+    assert manifest["ethnicity"].value_counts().to_dict() == {
+        "white": 103, "indian": 49, "black": 21, "asian": 16, "other": 9,
+    }  # fmt: skip
+    assert manifest["emotion"].value_counts().to_dict() == {
+        "neutral": 128, "happiness": 67, "sadness": 10, "anger": 7,
+    }  # fmt: skip
+    assert manifest["age"].value_counts().to_dict() == {25: 90, 35: 61, 10: 18, 45: 16, 60: 13}
+    assert manifest["path"].nunique() == 97  # the other 23 photos have no face
 
 
 @pytest.mark.parametrize("name", [".", "missing"])

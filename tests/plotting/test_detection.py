@@ -1,11 +1,13 @@
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from facekit.plotting import (
     plot_boxes,
     plot_levels,
 )
+from facekit.plotting.detection import plot_precision, plot_recall
 
 
 def get_texts(ax: plt.Axes) -> list[str]:
@@ -46,3 +48,33 @@ def test_boxes_lie_where_they_are_given():
     assert [line.get_xydata().tolist() for line in ax.lines][1] == [[5, 5], [6, 6]]
     assert mpl.colors.to_hex(ax.patches[1].get_edgecolor()).upper() == "#D55E00"
     assert not plot_boxes(np.zeros((10, 12), np.uint8), boxes[:0]).patches
+
+
+def test_recall_of_two_detectors_stands_side_by_side():
+    groups = ["20 to 40", "40 and more"]
+    figures = {"recall": [0.2, 0.6], "low": [0.1, 0.5], "high": [0.4, 0.9], "count": [7, 9]}
+    table = pd.DataFrame(figures, index=groups)
+    ax = plt.subplots()[1]
+    assert plot_recall({"mtcnn": table, "yunet": table}, "height, pixels", ax=ax) is ax
+    first, second = (container.lines[0].get_xydata() for container in ax.containers)
+    assert first[:, 1].tolist() == second[:, 1].tolist() == [0.2, 0.6]
+    assert (first[:, 0] < second[:, 0]).all()
+    # The bars reach from the low to the high end.
+    bars = ax.containers[0].lines[2][0].get_segments()
+    np.testing.assert_allclose([bar[:, 1] for bar in bars], [[0.1, 0.4], [0.5, 0.9]])
+    assert [label.get_text() for label in ax.get_xticklabels()] == [
+        "20 to 40\n7 faces",
+        "40 and more\n9 faces",
+    ]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mtcnn", "yunet"]
+    assert not plot_recall({}).containers
+
+
+def test_precision_is_drawn_over_recall():
+    curve = pd.DataFrame({"score": [0.9, 0.8], "recall": [0.5, 1.0], "precision": [1.0, 0.75]})
+    ax = plt.subplots()[1]
+    assert plot_precision({"mtcnn": curve, "yunet": curve[:0]}, ax=ax) is ax
+    assert ax.lines[0].get_xydata().tolist() == [[0.5, 1.0], [1.0, 0.75]]
+    assert len(ax.lines[1].get_xydata()) == 0
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("recall", "precision")
+    assert not plot_precision({}).lines
