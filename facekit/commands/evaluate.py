@@ -12,14 +12,16 @@ from facekit.registry import get_models_dir
 from facekit.taxonomy import ATTRIBUTES
 
 TABLES = "paper-tables"
-STORED = (*ATTRIBUTES, TABLES)
+VERIFICATION = "verification"
+STORED = (*ATTRIBUTES, TABLES, VERIFICATION)
 
 
 EVALUATE_HELP = """Compute figures on held-out images.
 
 Without --manifest they come from the stored predictions of the shipped models: ATTRIBUTE is age,
 gender, emotion or ethnicity; all four by default. paper-tables prints the figures beside those of
-the two papers. No image and no network is needed. Only the test split is measured.
+the two papers. verification compares the models that say whether two photos show one person. No
+image and no network is needed. Only the test split is measured.
 
 With --manifest the models predict the faces of a dataset. MODEL is the name of a model, or an
 attribute for its default model. NAME is a dataset that `facekit data list` lists, a csv of your
@@ -37,7 +39,7 @@ own, or a manifest, .parquet. Groups of people with the lowest accuracy are name
     help=EVALUATE_HELP,
     short_help="Compute the figures of models on held-out images.",
 )
-@click.argument("names", metavar=f"[ATTRIBUTE|{TABLES}|MODEL]...", nargs=-1)
+@click.argument("names", metavar=f"[ATTRIBUTE|{TABLES}|{VERIFICATION}|MODEL]...", nargs=-1)
 @click.option("--manifest", metavar="NAME", help="Measure the models on the faces of this dataset.")
 @click.option(
     "--split",
@@ -68,6 +70,9 @@ def evaluate(names: tuple[str, ...], manifest: str | None, split: str, data_dir:
             if task == TABLES:
                 click.echo(tabulate_papers(get_models_dir()) + "\n")
                 continue
+            if task == VERIFICATION:
+                _show_verification()
+                continue
             rows = [
                 (
                     f"{figure['source']} {figure['split']}"
@@ -87,8 +92,8 @@ def _evaluate_dataset(names: tuple[str, ...], manifest: str, split: str, data_di
         from facekit.evaluation.markdown import make_markdown
         from facekit.fusion import load_constants
 
-        if TABLES in names:
-            raise click.UsageError(f"{TABLES} does not take --manifest.")
+        if taken := {TABLES, VERIFICATION}.intersection(names):
+            raise click.UsageError(f"{taken.pop()} does not take --manifest.")
         if split and split not in CHOICES:
             raise click.UsageError(f"--split must be one of {', '.join(CHOICES)}; got {split}.")
         # The models of a single training run have no constants.
@@ -100,3 +105,23 @@ def _evaluate_dataset(names: tuple[str, ...], manifest: str, split: str, data_di
             rows = [(figure["source"], *format_cells(figure)) for figure in figures]
             table = make_markdown(rows, ("data", *CELLS))
             click.echo(f"{attribute}, model {model}\n\n{table}\n")
+
+
+def _show_verification() -> None:
+    from facekit.calibration.verification import SOURCE, tabulate_verification
+    from facekit.evaluation.markdown import make_markdown
+
+    table = tabulate_verification(get_models_dir())
+    rows = [
+        [
+            row["model"],
+            f"{row['pairs']}",
+            f"{row['accuracy']:.1%} ({row['low']:.1%} to {row['high']:.1%})",
+            *(f"{row[name]:.1%}" for name in table if name.startswith("accepted")),
+        ]
+        for row in table.to_dict("records")
+    ]
+    rates = [float(name.split()[-1]) for name in table if name.startswith("accepted")]
+    header = ["model", f"pairs of {SOURCE}", "accuracy, ten folds of people"]
+    header += [f"pairs of one person accepted, {rate:g} of others" for rate in rates]
+    click.echo(f"{VERIFICATION}\n\n{make_markdown(rows, tuple(header))}\n")
