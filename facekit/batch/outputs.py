@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from facekit.batch.drawings import JPEG_SUFFIXES, VIDEO_SUFFIX, is_own_drawing
+from facekit.batch.result import ERRORS_HEADER
 from facekit.batch.walk import InputFile
 from facekit.files import number_names
 from facekit.tables import WRITERS, is_facekit_table, read_first_line
 
-ERRORS_HEADER = ("image", "error")
 MAX_SENTENCES = 5  # drawings under another name that are named one by one
 
 
@@ -38,11 +38,24 @@ class OptionError(ValueError):
 
 
 def check_outputs(
-    inputs: Sequence[str], output: Path | None, annotate: Path | None, errors: Path | None
+    inputs: Sequence[str],
+    output: Path | None,
+    annotate: Path | None,
+    errors: Path | None,
+    suffixes: Sequence[str] = tuple(WRITERS),
+    is_own: Callable[[Path], bool] = is_facekit_table,
 ) -> None:
     """Check the output paths against the inputs, each other, and what exists.
 
     Missing folders are created once everything else is right.
+
+    Args:
+        inputs: What is read.
+        output: The table to write.
+        annotate: The folder of drawings.
+        errors: The list of errors to write.
+        suffixes: Endings that the output may have.
+        is_own: Whether an existing output is one that facekit wrote, and may be replaced.
 
     Raises:
         OptionError: If a path has the wrong ending, is an input or another output, holds something
@@ -53,8 +66,8 @@ def check_outputs(
         Traceback (most recent call last):
         facekit.batch.outputs.OptionError: faces.doc must end in .csv, .parquet, .jsonl.
     """
-    if output is not None and output.suffix.lower() not in WRITERS:
-        raise OptionError("output", f"{output} must end in {', '.join(WRITERS)}.")
+    if output is not None and output.suffix.lower() not in suffixes:
+        raise OptionError("output", f"{output} must end in {', '.join(suffixes)}.")
     if errors is not None and errors.suffix.lower() != ".csv":
         raise OptionError("errors", f"{errors} must end in .csv.")
     if output is not None and errors is not None:
@@ -71,7 +84,7 @@ def check_outputs(
             raise OptionError(
                 option, f"{path} is also the folder of the drawings; name another file."
             )
-        _check_table(option, path)
+        _check_table(option, path, is_own)
     if annotate is not None and os.path.lexists(annotate) and not _is_folder(annotate):
         raise OptionError("annotate", f"{annotate} is a file; name a folder.")
     for option, path in (("output", output), ("errors", errors)):
@@ -112,7 +125,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _check_table(option: str, path: Path) -> None:
+def _check_table(option: str, path: Path, is_own: Callable[[Path], bool]) -> None:
     """Refuse to replace anything but an earlier table of facekit."""
     try:
         if not os.path.lexists(path):
@@ -124,7 +137,7 @@ def _check_table(option: str, path: Path) -> None:
         if option == "errors":
             known = path.stat().st_size == 0 or read_first_line(path) == ",".join(ERRORS_HEADER)
         else:
-            known = is_facekit_table(path)
+            known = is_own(path)
     except OSError as error:
         raise OptionError(option, f"{path} cannot be read ({error.strerror}).") from None
     if not known:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facekit.faces import COLUMNS, INTEGER_COLUMNS, TEXT_COLUMNS
-from facekit.files import show_name
+from facekit.files import describe_error, replace_file, show_name
 from facekit.tables import Row
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+LONGEST_NAME = 4096  # characters; a longer input is no path, and a sentence shows its beginning
+ERRORS_HEADER = ("image", "error")
 
 
 @dataclass(frozen=True)
@@ -74,3 +80,39 @@ class BatchResult:
             table = pd.read_json(self.output, lines=True, dtype=False).reindex(columns=COLUMNS)
         types = dict.fromkeys(COLUMNS, "float64") | dict.fromkeys(TEXT_COLUMNS, "str")
         return table.astype(types | dict.fromkeys(INTEGER_COLUMNS, "Int64"))
+
+
+def describe_failure(name: str, error: Exception) -> Failure:
+    """Return the record of an input that could not be read, with a message that names it.
+
+    Example:
+        >>> describe_failure("a.jpg", ValueError("is empty")).error
+        'a.jpg: is empty'
+    """
+    message = describe_error(error)
+    shown = show_name(name if len(name) <= LONGEST_NAME else f"{name[:80]}...")
+    if shown[:60] not in message and show_name(str(Path(name)))[:60] not in message:
+        message = f"{shown}: {message}"
+    return Failure(shown, message)
+
+
+def write_errors(failures: Iterable[Failure], path: Path) -> None:
+    """Write the list of errors as csv, whole or not at all.
+
+    Raises:
+        OSError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "errors.csv")
+        >>> write_errors([Failure("a.jpg", "a.jpg: is empty")], path)
+        >>> path.read_text().splitlines()
+        ['image,error', 'a.jpg,a.jpg: is empty']
+    """
+    with (
+        replace_file(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(ERRORS_HEADER)
+        table.writerows((failure.image, failure.error) for failure in failures)

@@ -7,7 +7,6 @@ the others of its group.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,16 +18,15 @@ from facekit.analysis import Analysis
 from facekit.batch.drawings import FilmDrawing, draw_picture, fingerprint_source
 from facekit.batch.journal import Journal, get_journal_path
 from facekit.batch.outputs import (
-    ERRORS_HEADER,
     OptionError,
     check_drawings,
     check_outputs,
     place_drawings,
 )
-from facekit.batch.result import BatchResult, Failure
+from facekit.batch.result import BatchResult, Failure, describe_failure, write_errors
 from facekit.batch.walk import InputFile, find_files
 from facekit.detection import DEFAULT_DETECTOR, DetectorError
-from facekit.files import describe_error, replace_file, show_name
+from facekit.files import describe_error, show_name
 from facekit.images import read_image
 from facekit.pipeline import FaceAnalyzer
 from facekit.registry import ModelError
@@ -40,7 +38,6 @@ from facekit.video import measure_frame_rate
 # interruption loses little work.
 GROUP_PIXELS = 4_000_000
 GROUP_FILES = 16
-LONGEST_NAME = 4096  # characters; a longer input is no path, and a sentence shows its beginning
 
 
 def analyze_folder(
@@ -185,12 +182,8 @@ class _Run:
 
     def fail(self, name: str, error: Exception) -> None:
         """Note that an input could not be read, or its drawing not be written."""
-        message = describe_error(error)
-        shown = show_name(name if len(name) <= LONGEST_NAME else f"{name[:80]}...")
-        if shown[:60] not in message and show_name(str(Path(name)))[:60] not in message:
-            message = f"{shown}: {message}"
-        self.failures.append(Failure(shown, message))
-        self.say(message)
+        self.failures.append(describe_failure(name, error))
+        self.say(self.failures[-1].error)
 
     # === The rows ===
 
@@ -387,15 +380,8 @@ class _Run:
         journal.close(keep=not self.is_complete and journal.has_finished)
 
     def _write_errors(self) -> None:
-        if self._errors is None:
-            return
-        with (
-            replace_file(self._errors) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(ERRORS_HEADER)
-            table.writerows((failure.image, failure.error) for failure in self.failures)
+        if self._errors is not None:
+            write_errors(self.failures, self._errors)
 
 
 def _describe_rest(journal: Journal) -> str:

@@ -13,6 +13,7 @@ from facekit.commands.data import data
 from facekit.commands.demo import demo
 from facekit.commands.evaluate import evaluate
 from facekit.commands.lessons import lessons
+from facekit.commands.people import embed, verify
 from facekit.commands.report import report
 from facekit.commands.train import crossvalidate, teach, train
 
@@ -43,5 +44,7 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
-for command in (analyze, demo, lessons, evaluate, report, data, train, teach, crossvalidate, app):
+for command in (
+    analyze, embed, verify, demo, lessons, evaluate, report, data, train, teach, crossvalidate, app,
+):  # fmt: skip
     main.add_command(command)

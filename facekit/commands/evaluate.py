@@ -14,14 +14,16 @@ from facekit.taxonomy import ATTRIBUTES
 
 TABLES = "paper-tables"
 PHOTOS = "photos"
-STORED = (*ATTRIBUTES, TABLES)
+VERIFICATION = "verification"
+STORED = (*ATTRIBUTES, TABLES, VERIFICATION)
 
 
 EVALUATE_HELP = """Compute figures on held-out images.
 
 Without --manifest they come from the stored predictions of the shipped models: ATTRIBUTE is age,
 gender, emotion or ethnicity; all four by default. paper-tables prints the figures beside those of
-the two papers. No image and no network is needed. Only the test split is measured.
+the two papers. verification compares the models that say whether two photos show one person. No
+image and no network is needed. Only the test split is measured.
 
 With --manifest the models predict the faces of a dataset. MODEL is the name of a model, or an
 attribute for its default model. NAME is a dataset that `facekit data list` lists, a csv of your
@@ -44,7 +46,7 @@ emotion and gender are compared, each alone and all of the first three together 
     help=EVALUATE_HELP,
     short_help="Compute the figures of models on held-out images.",
 )
-@click.argument("names", metavar=f"[ATTRIBUTE|{TABLES}|{PHOTOS}|MODEL]...", nargs=-1)
+@click.argument("names", metavar=f"[ATTRIBUTE|{TABLES}|{VERIFICATION}|{PHOTOS}|MODEL]...", nargs=-1)
 @click.option("--manifest", metavar="NAME", help="Measure the models on the faces of this dataset.")
 @click.option(
     "--split",
@@ -89,6 +91,9 @@ def evaluate(
             if task == TABLES:
                 click.echo(tabulate_papers(get_models_dir()) + "\n")
                 continue
+            if task == VERIFICATION:
+                _show_verification()
+                continue
             rows = [
                 (
                     f"{figure['source']} {figure['split']}"
@@ -108,8 +113,8 @@ def _evaluate_dataset(names: tuple[str, ...], manifest: str, split: str, data_di
         from facekit.evaluation.markdown import make_markdown
         from facekit.fusion import load_constants
 
-        if TABLES in names:
-            raise click.UsageError(f"{TABLES} does not take --manifest.")
+        if taken := {TABLES, VERIFICATION}.intersection(names):
+            raise click.UsageError(f"{taken.pop()} does not take --manifest.")
         if split and split not in CHOICES:
             raise click.UsageError(f"--split must be one of {', '.join(CHOICES)}; got {split}.")
         # The models of a single training run have no constants.
@@ -141,3 +146,24 @@ def _evaluate_photos(models: tuple[str, ...], manifest: str, detector: str, data
         ]
         header = ("figure", "of faces", "count", "right", "95% interval")
         click.echo(make_markdown(rows, header))
+
+
+def _show_verification() -> None:
+    from facekit.calibration.verification import SOURCE, tabulate_verification
+    from facekit.evaluation.markdown import make_markdown
+
+    table = tabulate_verification(get_models_dir())
+    accepted = [str(name) for name in table if str(name).startswith("accepted")]
+    rows = [
+        [
+            row["model"],
+            f"{row['pairs']}",
+            f"{row['accuracy']:.1%} ({row['low']:.1%} to {row['high']:.1%})",
+            *(f"{row[name]:.1%}" for name in accepted),
+        ]
+        for row in table.to_dict("records")
+    ]
+    rates = [float(name.split()[-1]) for name in accepted]
+    header = ["model", f"pairs of {SOURCE}", "accuracy, ten folds of people"]
+    header += [f"same person accepted at {rate:.1%} false accepts" for rate in rates]
+    click.echo(f"{VERIFICATION}\n\n{make_markdown(rows, tuple(header))}\n")

@@ -13,6 +13,7 @@ from facekit.taxonomy import ATTRIBUTES
 # The names of `facekit.training.course.COURSES`, which cannot be imported without Keras.
 COURSE_NAMES = (*ATTRIBUTES, "faces")
 FUSION = "fusion"
+EMBEDDING = "embedding"
 # The names of `facekit.training.loss_weighting.LOSS_WEIGHTINGS`.
 LOSS_WEIGHTINGS = (
     "fixed",
@@ -27,7 +28,8 @@ LOSS_WEIGHTINGS = (
 TRAIN_HELP = """Train the network of a course and add it to the models, or fit fusion's constants.
 
 COURSE is age, gender, emotion or ethnicity for a network of one attribute, or faces for one network
-of age, gender and ethnicity. Faces that lack one of these labels still teach the others.
+of age, gender and ethnicity. Faces that lack one of these labels still teach the others. embedding
+learns from dlib's network, without labels; --network and what follows from it do not matter then.
 
 The network is measured on the test split, which is used neither for training nor to choose the
 epoch. Needs: pip install 'facekit[train]'.
@@ -87,7 +89,7 @@ def _offer_learning_rate(default: float):
 
 
 @click.command(help=TRAIN_HELP, short_help="Train a network, or fit fusion.")
-@click.argument("course", type=click.Choice((*COURSE_NAMES, FUSION)))
+@click.argument("course", type=click.Choice((*COURSE_NAMES, FUSION, EMBEDDING)))
 @DATA_OPTION
 @click.option(
     "--models",
@@ -190,6 +192,12 @@ def train(
             if run != usual and not resume:
                 click.echo(f"{usual} holds a run already; this run goes to {run}.", err=True)
         chosen = DataChoice(data_dir, tuple(filter(None, sources.split(","))), manifest)
+        if course == EMBEDDING:
+            from facekit.training.embedding import train_embedding
+
+            shared = ("epochs", "learning_rate", "seed", "precision")
+            train_embedding(chosen, models_dir, run, resume, **{k: options[k] for k in shared})
+            return
         run_training(
             course, chosen, models_dir, run, network, start_from, teachers, resume, **options
         )

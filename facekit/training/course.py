@@ -15,12 +15,14 @@ from typing import Any
 import keras
 
 from facekit.networks.attributes import INPUT_SIDE, PRESETS, WIDTHS, build_attribute_cnn
+from facekit.networks.embedding import SCALE as STUDENT_SCALE
 from facekit.networks.embedding import (
     SHORT_STAGES,
     STAGES,
+    STUDENT_SIDE,
     build_embedding_network,
     build_pretrained_network,
-    find_weights,
+    build_student,
     load_dlib_weights,
     take_over_layers,
 )
@@ -39,6 +41,7 @@ FORMS = {
     "full": (PRESETS["full"]["side"], 1.15),  # as much as the frames of FER2013 show
     "mobilenet": (HEAD_SIDE, SCALE),
     "ensemble": (SIDE, SCALE),
+    "student": (STUDENT_SIDE, STUDENT_SCALE),
     **{name: (side, 1.0) for name, (side, _, _) in PRETRAINED.items()},
 }
 NETWORKS = tuple(FORMS)
@@ -272,6 +275,8 @@ def build_network(course: Course) -> keras.Model:
         shape = (course.side, course.side, course.channels)
         inside = grey_side if course.channels == 1 else course.side
         return build_pretrained_network(course.task_names, shape, inside, stages)
+    if course.network == "student":
+        return build_student(course.side)
     if course.network == "mobilenet":
         return build_mobilenet(course.task_names, course.side, course.channels)
     if course.network == "ensemble":
@@ -296,7 +301,7 @@ def begin_network(course: Course, start_from: Sequence[Path] = ()) -> keras.Mode
             `faceres-deep.json`. Without any a network of `PRETRAINED` starts from dlib's weights.
 
     Raises:
-        FileNotFoundError: If a model or dlib's weights do not exist.
+        FileNotFoundError: If a model does not exist.
         ValueError: If the published weights are meant for another network, or a network of the
             ensemble is missing.
 
@@ -328,7 +333,7 @@ def begin_network(course: Course, start_from: Sequence[Path] = ()) -> keras.Mode
             f"{' and '.join(sorted(members))}. Train each with --network."
         )
     if course.network in PRETRAINED and not start_from:
-        take_over_layers(network, load_dlib_weights(build_embedding_network(), find_weights()))
+        take_over_layers(network, load_dlib_weights(build_embedding_network()))
     return network
 
 

@@ -1,7 +1,3 @@
-import importlib.util
-from pathlib import Path
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
@@ -11,16 +7,19 @@ from facekit.images import cut_crops, normalise
 from facekit.networks import embedding
 from facekit.networks.embedding import (
     DIMENSIONS,
+    SCALE,
     SHORT_STAGES,
     SIDE,
     STAGES,
+    STUDENT_SIDE,
     WEIGHTS,
     build_embedding_network,
     build_pretrained_network,
-    find_weights,
+    build_student,
     load_dlib_weights,
     take_over_layers,
 )
+from facekit.registry import get_models_dir
 from facekit.taxonomy import LABELS
 
 SMALL_SIDE = 104  # pixels; about the smallest that is left with a cell after all halvings
@@ -41,165 +40,71 @@ def make_crops(count: int, side: int = SIDE, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, (count, side, side, channels)).astype(np.float32)
 
 
-# === dlib's serialised form ===
-
-
-def write_int(value: int) -> bytes:
-    data = value.to_bytes(max(1, (value.bit_length() + 7) // 8), "little")
-    return bytes([len(data)]) + data
-
-
-def write_layer(tag: bytes, values: np.ndarray, *sizes: int) -> bytes:
-    header = [
-        *sizes,
-        2,
-        1,
-        len(values),
-        1,
-        1,
-    ]  # sizes of the layer, version of the form, the tensor's four dimensions
-    return (
-        b"\x01"
-        + bytes([len(tag)])
-        + tag
-        + b"".join(map(write_int, header))
-        + values.astype("<f4").tobytes()
-    )
-
-
-def make_weights(network: keras.Model) -> list[dict[str, np.ndarray]]:
-    """Make up weights of each convolution, with the fixed scale and shift after it."""
-    generator = np.random.default_rng(1)
-    layers = []
-    for layer in get_convolutions(network):
-        height, width, channels, filters = layer.kernel.shape
-        weights = {
-            "kernel": generator.normal(
-                0, 0.8 / np.sqrt(height * width * channels), (filters, channels, height, width)
-            ),
-            "bias": generator.normal(0, 0.1, filters),
-            "scale": generator.uniform(0.5, 1.5, filters),
-            "shift": generator.normal(0, 0.1, filters),
-        }
-        layers.append({name: values.astype(np.float32) for name, values in weights.items()})
-    return layers
-
-
-def write_dat(path: Path, layers: list[dict[str, np.ndarray]], matrix: np.ndarray) -> Path:
-    parts = [b"\x01\x02\x01\x00anything"]
-    for layer in layers:
-        parts.append(
-            write_layer(b"con_4", np.concatenate([layer["kernel"].ravel(), layer["bias"]]))
-            + b"\x01\x03\x00more"
-        )
-        parts.append(write_layer(b"affine_", np.concatenate([layer["scale"], layer["shift"]])))
-    parts.append(write_layer(b"fc_2", matrix.ravel(), matrix.shape[1], matrix.shape[0]))
-    path.write_bytes(b"".join(parts) + b"\x01\x05input")
-    return path
-
-
-@pytest.fixture(scope="module")
-def made_up(network, tmp_path_factory) -> SimpleNamespace:
-    """A weights file, and what is in it."""
-    layers = make_weights(network)
-    matrix = np.random.default_rng(2).normal(0, 0.1, (256, DIMENSIONS)).astype(np.float32)
-    path = write_dat(tmp_path_factory.mktemp("dlib") / WEIGHTS.name, layers, matrix)
-    return SimpleNamespace(path=path, layers=layers, matrix=matrix)
-
-
 class TestShapes:
-    def test_dlibs_own(self):
-        network = build_embedding_network()
+    def test_dlibs_own(self, network):
         assert network.input_shape == (None, SIDE, SIDE, 3)
         assert network.output_shape == (None, DIMENSIONS)
+        assert network.get_layer("chip").output.shape == (None, 150, 150, 3)
         assert len(get_convolutions(network)) == 29
         assert network.get_layer("features").output.shape == (None, 256)
 
+    def test_the_student_is_smaller(self, network):
+        student = build_student()
+        assert student.input_shape == (None, STUDENT_SIDE, STUDENT_SIDE, 3)
+        assert student.output_shape == (None, DIMENSIONS)
+        assert student.count_params() < 0.8 * network.count_params()
+
     def test_embeddings(self, network):
-        answers = np.asarray(network(make_crops(2)))
+        answers = np.asarray(network(make_crops(2))["embedding"])
         assert answers.shape == (2, DIMENSIONS)
         assert np.isfinite(answers).all()
 
 
 class TestWeights:
-    def test_every_layer_gets_its_own(self, network, made_up):
-        assert load_dlib_weights(network, made_up.path) is network
-        for layer, weights in zip(get_convolutions(network), made_up.layers, strict=True):
-            kernel, bias = layer.get_weights()
-            np.testing.assert_allclose(
-                kernel, weights["kernel"].transpose(2, 3, 1, 0) * weights["scale"], rtol=1e-6
-            )
-            np.testing.assert_allclose(
-                bias, weights["bias"] * weights["scale"] + weights["shift"], rtol=1e-6, atol=1e-7
-            )
-        np.testing.assert_array_equal(
-            network.get_layer("embedding").get_weights()[0], made_up.matrix
-        )
+    def test_every_layer_gets_its_own(self, network):
+        assert load_dlib_weights(network) is network
+        with np.load(get_models_dir() / WEIGHTS) as kept:
+            names = [
+                f"{layer.name}/{weight.name}"
+                for layer in network.layers
+                for weight in layer.weights
+            ]
+            assert sorted(names) == sorted(kept)
+            for name, weights in zip(names, network.get_weights(), strict=True):
+                np.testing.assert_array_equal(weights, kept[name])
 
-    def test_scale_and_shift_come_after_the_convolution(self, network, made_up):
-        load_dlib_weights(network, made_up.path)
-        # A crop of the mean colour is 0 after rescaling, so that the stem answers with its bias,
-        # scaled and shifted.
+    def test_scale_and_shift_come_before_the_stem(self, network):
+        # A crop of the mean colour is 0 after rescaling, so that the stem answers with its bias.
+        load_dlib_weights(network)
         mean = (np.array(embedding.MEAN_RGB, np.float32) / 127.5 - 1) * np.ones(
             (1, SIDE, SIDE, 3), np.float32
         )
-        stem = np.asarray(keras.Model(network.input, network.get_layer("stem_conv").output)(mean))
-        first = made_up.layers[0]
-        np.testing.assert_allclose(
-            stem[0, 3, 4], first["bias"] * first["scale"] + first["shift"], atol=1e-5
-        )
+        layer = network.get_layer("stem_conv")
+        stem = np.asarray(keras.Model(network.input, layer.output)(mean))
+        np.testing.assert_allclose(stem[0, 3, 4], layer.get_weights()[1], atol=1e-5)
 
-    def test_answers_change_with_the_file(self, network, made_up, tmp_path):
-        crops = make_crops(1)
-        before = np.asarray(load_dlib_weights(network, made_up.path)(crops))
-        doubled = write_dat(tmp_path / "doubled.dat", made_up.layers, 2 * made_up.matrix)
-        np.testing.assert_allclose(
-            np.asarray(load_dlib_weights(network, doubled)(crops)), 2 * before, rtol=1e-4, atol=1e-6
-        )
-        other = [made_up.layers[0] | {"scale": 2 * made_up.layers[0]["scale"]}, *made_up.layers[1:]]
-        changed = np.asarray(
-            load_dlib_weights(network, write_dat(tmp_path / "other.dat", other, made_up.matrix))(
-                crops
-            )
-        )
-        assert np.abs(changed - before).max() > 1e-3
-
-    @pytest.mark.parametrize(
-        "damage",
-        [
-            lambda data: b"",
-            lambda data: b"Dear diary, today",
-            lambda data: data[: len(data) // 2],
-            lambda data: data[:-2000],
-            lambda data: data[: data.index(b"affine_") + len(b"affine_") + 3],
-            lambda data: data.replace(b"\x04fc_2", b"\x04fc_3"),
-            lambda data: data[data.index(b"con_4") + 5 :],
-        ],
-        ids=["empty", "text", "half", "cut", "cut in a header", "no embedding", "no stem"],
-    )
-    def test_another_file_is_an_error(self, damage, network, made_up, tmp_path):
+    @pytest.mark.parametrize("content", [b"", b"Dear diary, today"])
+    def test_another_file_is_an_error(self, content, network, tmp_path):
         before = network.get_weights()
-        (tmp_path / "wrong.dat").write_bytes(damage(made_up.path.read_bytes()))
+        (tmp_path / "wrong.npz").write_bytes(content)
         with pytest.raises(
             ValueError,
-            match=r"wrong\.dat: does not hold the weights of dlib's .*; "
-            r"install face_recognition_models",
+            match=r"wrong\.npz: does not hold the weights of dlib's .*; reinstall facekit",
         ):
-            load_dlib_weights(network, tmp_path / "wrong.dat")
+            load_dlib_weights(network, tmp_path / "wrong.npz")
         for kept, weights in zip(before, network.get_weights(), strict=True):
             np.testing.assert_array_equal(kept, weights)
 
-    @pytest.mark.skipif(
-        importlib.util.find_spec("face_recognition_models") is None,
-        reason="face_recognition_models is not installed",
-    )
-    def test_dlibs_own_tell_people_apart(self, portraits):
-        network = load_dlib_weights(build_embedding_network(), find_weights())
+    def test_a_missing_file_is_an_error(self, network, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"dlib\.npz: no such file; reinstall facekit"):
+            load_dlib_weights(network, tmp_path / "dlib.npz")
+
+    def test_they_tell_people_apart(self, network, portraits):
+        load_dlib_weights(network)
         images = portraits["astronaut.png"], portraits["grace_hopper.jpg"]
-        crops = [cut_crops(image, MTCNN(80).detect(image), SIDE, 3) for image in images]
-        astronaut, hopper, mirrored = np.asarray(
-            network(normalise(np.concatenate([*crops, crops[0][:, :, ::-1]])))
-        )
+        crops = [cut_crops(image, MTCNN(80).detect(image), SIDE, 3, SCALE) for image in images]
+        inputs = normalise(np.concatenate([*crops, crops[0][:, :, ::-1]]))
+        astronaut, hopper, mirrored = np.asarray(network(inputs)["embedding"])
         assert np.linalg.norm(astronaut - mirrored) < 0.4
         assert np.linalg.norm(astronaut - hopper) > 0.6  # dlib's own bound between two people
 
@@ -269,19 +174,3 @@ class TestPretrained:
                 np.testing.assert_array_equal(ours, theirs)
         for before, name in zip(heads, TASKS, strict=True):
             np.testing.assert_array_equal(before[0], fine_tuned.get_layer(name).get_weights()[0])
-
-
-class TestFile:
-    def test_it_is_that_of_the_package(self, monkeypatch, tmp_path):
-        spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
-        monkeypatch.setattr(embedding.importlib.util, "find_spec", lambda name: spec)
-        assert find_weights() == tmp_path / "models" / "dlib_face_recognition_resnet_model_v1.dat"
-
-    def test_without_the_package_the_error_names_it(self, monkeypatch):
-        monkeypatch.setattr(embedding.importlib.util, "find_spec", lambda name: None)
-        message = (
-            r"dlib_face_recognition_resnet_model_v1\.dat: no such file; "
-            r"run: pip install face_recognition_models"
-        )
-        with pytest.raises(FileNotFoundError, match=message):
-            find_weights()

@@ -306,3 +306,20 @@ class TestMix:
     def test_a_missing_label_stays_missing(self):
         _, targets, _ = self.mix(1, {"emotion": tf.constant([[np.nan], [1], [1], [1]])})
         assert np.isnan(targets["emotion"][0, 0])
+
+
+def test_tight_crops_repeat_their_new_edges():
+    ramp = np.linspace(-1, 1, SIDE, dtype=np.float32)
+    crops = tf.constant(np.tile(ramp[None, :, None, None], (40, 1, SIDE, 1)))
+    changed = change(crops, tight=0.3)
+    rows = changed[:, :, 0, 0]
+    assert np.ptp(changed, axis=2).max() < 1e-5  # columns are alike still
+    cut = np.abs(rows - ramp).max(axis=1) > 1e-5
+    assert 0.5 < cut.mean() < 1  # at the upper or lower edge, three quarters
+    for row in rows[cut]:
+        kept = np.abs(row - ramp) < 1e-5
+        first, last = np.flatnonzero(kept)[[0, -1]]
+        assert kept[first : last + 1].all()
+        np.testing.assert_allclose(row[:first], ramp[first], atol=1e-5)
+        np.testing.assert_allclose(row[last + 1 :], ramp[last], atol=1e-5)
+        assert max(first, SIDE - 1 - last) <= 0.3 * SIDE

@@ -241,8 +241,7 @@ class TestTraining:
             return keras.Model(inputs, add_heads(features, course.task_names))
 
         monkeypatch.setattr(course_module, "build_network", build_stand_in)
-        monkeypatch.setattr(course_module, "find_weights", lambda: None)
-        monkeypatch.setattr(course_module, "load_dlib_weights", lambda network, path: network)
+        monkeypatch.setattr(course_module, "load_dlib_weights", lambda network: network)
         faces.loc[faces["split"] == "test", "split"] = "excluded"  # a teacher needs no test split
         save_manifest(faces, tmp_path / "own.parquet")
         run, manifest = tmp_path / "run", tmp_path / "own.parquet"
