@@ -1,8 +1,8 @@
 """Plot what other modules computed: Axes in, Axes out.
 
 Nothing here computes, shows or touches `rcParams`, and only `save_audit_page` saves. Modules follow
-the subject: `datasets`, `training`, `evaluation`, `fusion`, `detection`, `pictures` and `diagrams`;
-the colours are in `style`. Users import all names from here.
+the subject: `datasets`, `training`, `evaluation`, `verification`, `fusion`, `detection`,
+`pictures` and `diagrams`; the colours are in `style`. Users import all names from here.
 """
 
 from facekit.plotting.datasets import (
@@ -35,6 +35,7 @@ from facekit.plotting.style import (
     SPLIT_COLOURS,
 )
 from facekit.plotting.training import plot_history, plot_loss_weights
+from facekit.plotting.verification import plot_accept_rates, plot_verification
 
 __all__ = [
     "FINDINGS_WIDTH",
@@ -45,6 +46,7 @@ __all__ = [
     "QUIET_COLOUR",
     "SERIES_COLOURS",
     "SPLIT_COLOURS",
+    "plot_accept_rates",
     "plot_age_errors",
     "plot_ages",
     "plot_answers",
@@ -69,5 +71,6 @@ __all__ = [
     "plot_splits",
     "plot_subgroups",
     "plot_thresholds",
+    "plot_verification",
     "save_audit_page",
 ]

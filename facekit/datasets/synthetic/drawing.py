@@ -122,7 +122,9 @@ def draw_face(traits: FaceTraits, size: int) -> np.ndarray:
     return (picture * traits.brightness + noise).clip(0, 255).astype(np.uint8)
 
 
-def draw_crops(faces: Sequence[FaceTraits], side: int, channels: int = 1) -> np.ndarray:
+def draw_crops(
+    faces: Sequence[FaceTraits], side: int, channels: int = 1, scale: float = 1.0
+) -> np.ndarray:
     """Draw faces and cut them as analysis does.
 
     They are cut by the landmarks that they are drawn with, so no face is detected.
@@ -131,6 +133,7 @@ def draw_crops(faces: Sequence[FaceTraits], side: int, channels: int = 1) -> np.
         faces: How they look.
         side: Of the crops, pixels.
         channels: 1 for grey, 3 for RGB.
+        scale: How much the crops show, as for `images.cut_crops`.
 
     Returns:
         (faces, side, side, channels) uint8.
@@ -147,5 +150,5 @@ def draw_crops(faces: Sequence[FaceTraits], side: int, channels: int = 1) -> np.
             np.ones(1, np.float32),
             place_landmarks(traits, size)[None],
         )
-        crops.append(cut_crops(draw_face(traits, size), place, side, channels))
+        crops.append(cut_crops(draw_face(traits, size), place, side, channels, scale))
     return np.concatenate(crops)

@@ -100,9 +100,9 @@ FAIR = Bias()
 
 
 def sample_traits(
-    count: int, seed: int = 0, bias: Bias = FAIR, stream: int = 0
+    count: int, seed: int = 0, bias: Bias = FAIR, stream: int = 0, pictures: int = PICTURES
 ) -> list[FaceTraits]:
-    """Return random traits of faces, `PICTURES` of each person one after the other.
+    """Return random traits of faces, `pictures` of each person one after the other.
 
     Labels are balanced and independent of each other, except for what `bias` changes. A longer list
     starts with the shorter one.
@@ -113,13 +113,14 @@ def sample_traits(
         bias: How unfair they are; a face that is not dropped differs from the fair one in its
             background alone.
         stream: No person is in two streams.
+        pictures: Of each person; they differ in emotion, pose, light, background and accessory.
 
     Example:
         >>> first, second = sample_traits(2, seed=0)
         >>> first.identity == second.identity
         True
     """
-    return list(itertools.islice(_sample_faces(seed, bias, stream), count))
+    return list(itertools.islice(_sample_faces(seed, bias, stream, pictures), count))
 
 
 def sample_splits(
@@ -156,11 +157,11 @@ def tabulate_traits(faces: Sequence[FaceTraits]) -> pd.DataFrame:
     return table.assign(group=table["subject"], source="synthetic")
 
 
-def _sample_faces(seed: int, bias: Bias, stream: int) -> Iterator[FaceTraits]:
+def _sample_faces(seed: int, bias: Bias, stream: int, pictures: int) -> Iterator[FaceTraits]:
     for number in itertools.count():
         random = np.random.default_rng((seed, stream, number))
         person = _sample_person(random)
-        for _ in range(PICTURES):
+        for _ in range(pictures):
             face = _sample_picture(random, person)
             chances = random.random(2)
             if chances[0] < bias.shortcut_strength:

@@ -146,6 +146,14 @@ class TestCrops:
             / 2
         )
 
+    def test_a_wider_crop_shows_the_face_smaller(self):
+        wide, narrow = (
+            draw_crops([WOMAN], 96, scale=scale)[0, ..., 0].astype(int) for scale in (1.5, 1)
+        )
+        middle = wide[16:80:2, 16:80:2]  # 64 of 96 pixels: what a crop of scale 1 shows
+        alike = np.corrcoef(middle.ravel(), narrow[::3, ::3].ravel())[0, 1]
+        assert alike > 0.8 > np.corrcoef(wide[::3, ::3].ravel(), narrow[::3, ::3].ravel())[0, 1]
+
     def test_colours_and_no_faces(self):
         assert draw_crops([WOMAN], 48, 3).shape == (1, 48, 48, 3)
         assert draw_crops([], 48).shape == (0, 48, 48, 1)

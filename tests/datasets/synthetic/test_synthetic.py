@@ -57,6 +57,13 @@ class TestSampling:
         assert sample_traits(7, seed=3) == sample_traits(20, seed=3)[:7]
         assert sample_traits(7, seed=3) != sample_traits(7, seed=4)
 
+    def test_more_pictures_of_each_person(self):
+        faces = sample_traits(15, pictures=5)
+        assert [face.identity for face in faces[::5]] == [face.identity for face in faces[4::5]]
+        assert len({face.identity for face in faces}) == 3
+        assert len({face.picture for face in faces}) == 15
+        assert faces[:2] == sample_traits(2)
+
     def test_streams_share_nobody(self):
         first, second = (
             {face.identity for face in sample_traits(50, stream=stream)} for stream in (0, 1)
