@@ -14,6 +14,7 @@ from facekit.taxonomy import ATTRIBUTES
 COURSE_NAMES = (*ATTRIBUTES, "faces")
 FUSION = "fusion"
 EMBEDDING = "embedding"
+SVM = "svm"
 # The names of `facekit.training.loss_weighting.LOSS_WEIGHTINGS`.
 LOSS_WEIGHTINGS = (
     "fixed",
@@ -24,12 +25,15 @@ LOSS_WEIGHTINGS = (
     "gradnorm",
     "dwa",
 )
+TRANSFERS = ("fine_tune", "freeze", "top", "gradual")  # the names of `training.transfer.TRANSFERS`
 
 TRAIN_HELP = """Train the network of a course and add it to the models, or fit fusion's constants.
 
 COURSE is age, gender, emotion or ethnicity for a network of one attribute, or faces for one network
 of age, gender and ethnicity. Faces that lack one of these labels still teach the others. embedding
 learns from dlib's network, without labels; --network and what follows from it do not matter then.
+svm fits support vector machines for age, gender and ethnicity to embeddings; of the options,
+--data, --models, --run, --sources, --manifest, --embedder and --seed matter then.
 
 The network is measured on the test split, which is used neither for training nor to choose the
 epoch. Needs: pip install 'facekit[train]'.
@@ -89,7 +93,7 @@ def _offer_learning_rate(default: float):
 
 
 @click.command(help=TRAIN_HELP, short_help="Train a network, or fit fusion.")
-@click.argument("course", type=click.Choice((*COURSE_NAMES, FUSION, EMBEDDING)))
+@click.argument("course", type=click.Choice((*COURSE_NAMES, FUSION, EMBEDDING, SVM)))
 @DATA_OPTION
 @click.option(
     "--models",
@@ -160,6 +164,18 @@ def _offer_learning_rate(default: float):
     "joint_dynamic_fixed does not let this branch favour the easy attribute.  [default: that of "
     "the course]",
 )
+@click.option(
+    "--transfer",
+    type=click.Choice(TRANSFERS),
+    help="Which layers are trained when the training starts from trained weights. fine_tune trains "
+    "all, freeze only the last layer of each attribute, top also the top third of the others, and "
+    "gradual one third after the other from the top.  [default: that of the course]",
+)
+@click.option(
+    "--embedder",
+    metavar="NAME",
+    help="For svm: the embedding model.  [default: the default one]",
+)
 @SEED_OPTION
 @PRECISION_OPTION
 @click.option("--resume", is_flag=True, help="Resume an interrupted run with the same settings.")
@@ -174,6 +190,7 @@ def train(
     teachers,
     start_from,
     resume,
+    embedder,
     **options,
 ) -> None:
     """Call `training.runs`, which alone needs Keras."""
@@ -197,6 +214,11 @@ def train(
 
             shared = ("epochs", "learning_rate", "seed", "precision")
             train_embedding(chosen, models_dir, run, resume, **{k: options[k] for k in shared})
+            return
+        if course == SVM:
+            from facekit.training.svm import train_svm
+
+            train_svm(chosen, models_dir, run, options["seed"], embedder)
             return
         run_training(
             course, chosen, models_dir, run, network, start_from, teachers, resume, **options

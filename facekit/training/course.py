@@ -31,6 +31,7 @@ from facekit.networks.mobilenet import build_mobilenet, load_published_weights
 from facekit.training.augmentation import Augmentation
 from facekit.training.loss_weighting import LOSS_WEIGHTINGS, MultiTaskModel
 from facekit.training.tasks import TASKS, Task
+from facekit.training.transfer import TRANSFERS
 
 # Networks that start from dlib's weights: the side of colour crops, the side to which grey crops
 # are enlarged inside the network, and the stages.
@@ -71,6 +72,8 @@ class Course:
         augmentation: How far training crops are changed.
         loss_weighting: Key of `loss_weighting.LOSS_WEIGHTINGS`; matters with several tasks only.
         missing_labels: One of `MISSING_LABELS`.
+        transfer: Key of `transfer.TRANSFERS`: which layers are trained, and when. With any but
+            `fine_tune` the training must start from trained weights.
         mirror: Whether the served answers are averaged over a crop and its mirror image, which
             takes twice the time.
 
@@ -94,6 +97,7 @@ class Course:
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss_weighting: str = "uncertainty"
     missing_labels: str = "mask"
+    transfer: str = "fine_tune"
     mirror: bool = False
 
     def __post_init__(self) -> None:
@@ -106,6 +110,7 @@ class Course:
             ("network", NETWORKS),
             ("loss_weighting", tuple(LOSS_WEIGHTINGS)),
             ("missing_labels", MISSING_LABELS),
+            ("transfer", tuple(TRANSFERS)),
             ("channels", (1, 3)),
         ):
             if getattr(self, name) not in choices:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,6 +32,7 @@ from facekit.training.loss_weighting import (
     measure_labelled,
 )
 from facekit.training.tasks import Task
+from facekit.training.transfer import Stage, open_layers, plan_stages
 
 VALIDATION_BATCH = 256
 WARMUP = 0.1  # share of all steps over which the learning rate rises
@@ -182,12 +185,14 @@ def train_model(
         model: A new model under the dtype policy of `config`, with an output for each task. A
             model of several tasks is a `loss_weighting.MultiTaskModel`; the weighting `search`
             finds the weights of the losses first, and leaves the table of all tries in `run`.
-        course: Says the tasks and the augmentation. Tasks stand for the course of `make_course`.
+        course: Says the tasks, the augmentation and the transfer. Tasks stand for the course of
+            `make_course`.
         train: The images to learn from.
         validation: The images that choose the epoch. They must share no group with `train`, and
             their figures are too good to report.
         config: The settings.
-        run: Folder of the run. If it holds a backup of an interrupted run, training resumes.
+        run: Folder of the run. If it holds a backup of an interrupted run, training resumes, in
+            the stage of its transfer that was interrupted.
         quiet: Whether to print nothing; the history is written all the same.
         notes: Further entries of `config.json`, plain values.
 
@@ -216,37 +221,78 @@ def train_model(
     steps = len(train.crops) // config.batch_size
     best, history = run / "best.weights.h5", run / "history.csv"
     resumed = (run / BACKUP).exists()
-    notes, callbacks = dict(notes or {}), []
+    notes = dict(notes or {})
+    files: list[keras.callbacks.Callback] = [RunFiles(history, best, resumed)]
     if isinstance(model, MultiTaskModel):
         try_weights = functools.partial(
             _try_weights, model, course, train, validation, config, quiet
         )
         notes |= model.weighting.prepare(try_weights, run, resumed)
-        callbacks.append(WeightFile(run / "weights.csv", resumed))
+        files.append(WeightFile(run / "weights.csv", resumed))
     _save_config(course, config, run / "config.json", resumed, notes)
     if not resumed:
         best.unlink(missing_ok=True)
-    model.compile(
-        _make_optimizer(config, steps),
-        loss={task.name: task.loss for task in course.tasks},
-        metrics=_make_metrics(course),
-    )
-    callbacks += [
-        keras.callbacks.BackupAndRestore(run / BACKUP),  # before the averaged weights are swapped
-        keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-        RunFiles(history, best, resumed),
-        keras.callbacks.EarlyStopping("val_loss", patience=config.patience),
-    ]
-    model.fit(
-        make_training_batches(train, config, course.augmentation),
-        validation_data=validation.batch(VALIDATION_BATCH),
-        epochs=config.epochs,
-        callbacks=callbacks,
-        shuffle=False,  # the batches are shuffled already
-        verbose=0 if quiet else 2,
-    )
-    model.load_weights(best)
+    batches = make_training_batches(train, config, course.augmentation)
+    stages = plan_stages(course.transfer, config.epochs)
+    begun = [stage for stage in stages[1:] if _name_start(run, stage).exists()]
+    for stage in stages[stages.index(begun[-1]) :] if begun else stages:
+        start = _name_start(run, stage)
+        if start.exists():
+            _load_weights(model, start)
+        elif stage is not stages[0]:
+            _save_weights(model, start)
+        open_layers(model, course.task_names, stage.open_parts)
+        model.compile(
+            _make_optimizer(config, steps * stage.epochs),
+            loss={task.name: task.loss for task in course.tasks},
+            metrics=_make_metrics(course),
+        )
+        model._initial_epoch = 0  # a restored backup of an earlier stage leaves its epoch there
+        last = stage is stages[-1]
+        model.fit(
+            batches,
+            validation_data=validation.batch(VALIDATION_BATCH),
+            initial_epoch=stage.first_epoch,
+            epochs=stage.end_epoch,
+            callbacks=[
+                *files[1:],
+                # Before the averaged weights are swapped.
+                keras.callbacks.BackupAndRestore(start.parent, delete_checkpoint=False),
+                keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+                files[0],
+                *([keras.callbacks.EarlyStopping("val_loss", patience=config.patience)] * last),
+            ],
+            shuffle=False,  # the batches are shuffled already
+            verbose=0 if quiet else 2,
+        )
+    open_layers(model, course.task_names)
+    _load_weights(model, best)
+    shutil.rmtree(run / BACKUP)
     return model
+
+
+def _name_start(run: Path, stage: Stage) -> Path:
+    """Return the file of the weights that a later stage starts from, beside the stage's backup."""
+    own = f"epoch-{stage.first_epoch}" if stage.first_epoch else ""
+    return run / BACKUP / own / "start.weights.h5"
+
+
+def _save_weights(model: keras.Model, path: Path) -> None:
+    """Write the weights whole or not at all."""
+    with replace_file(path) as temporary:
+        weights = temporary.with_suffix(".weights.h5")  # Keras wants this ending
+        try:
+            model.save_weights(weights)
+            weights.replace(temporary)
+        finally:
+            weights.unlink(missing_ok=True)
+
+
+def _load_weights(model: keras.Model, path: Path) -> None:
+    with warnings.catch_warnings():
+        # The weights may be of an earlier stage, whose optimizer knew fewer of them.
+        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
+        model.load_weights(path)
 
 
 def _try_weights(
@@ -307,9 +353,8 @@ def _save_config(
     write_text(path, json.dumps(settings, indent=1) + "\n")
 
 
-def _make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
-    """Return AdamW with warm-up, cosine decay and averaged weights."""
-    whole = steps * config.epochs
+def _make_optimizer(config: TrainingConfig, whole: int) -> keras.optimizers.Optimizer:
+    """Return AdamW with warm-up, cosine decay and averaged weights, for a number of steps."""
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / 100,
         warmup_target=config.learning_rate,
@@ -420,14 +465,7 @@ class RunFiles(keras.callbacks.Callback):
         # Not `>=`: a loss of NaN never counts as better.
         if logs["val_loss"] < self.least or not self.best_file.exists():
             self.least = min(self.least, logs["val_loss"])
-            with replace_file(self.best_file) as temporary:
-                # Keras wants this ending.
-                weights = temporary.with_suffix(".weights.h5")
-                try:
-                    self.model.save_weights(weights)
-                    weights.replace(temporary)
-                finally:
-                    weights.unlink(missing_ok=True)
+            _save_weights(self.model, self.best_file)
 
 
 def _read_rows(history: Path) -> list[dict[str, Any]]:

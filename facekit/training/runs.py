@@ -16,6 +16,7 @@ import numpy as np
 from facekit.files import replace_file
 from facekit.training.course import (
     COURSES,
+    PRETRAINED,
     Course,
     begin_network,
     build_network,
@@ -43,6 +44,7 @@ def run_training(
     teachers: Sequence[Path] = (),
     resume: bool = False,
     loss_weighting: str | None = None,
+    transfer: str | None = None,
     **options,
 ) -> None:
     """Train a network, and ship it unless it is a teacher, which is too slow to serve.
@@ -60,13 +62,15 @@ def run_training(
         teachers: Files `answers.npz` to learn from beside the labels.
         resume: Whether to resume the interrupted run in `run`.
         loss_weighting: Key of `LOSS_WEIGHTINGS`; the course's own by default.
+        transfer: Key of `transfer.TRANSFERS`; the course's own by default.
         **options: Fields of `TrainingConfig`.
 
     Raises:
         FileNotFoundError: If a dataset, the model to start from, dlib's weights or the teacher's
             answers do not exist.
-        ValueError: If a split has no faces with a label, if `run` holds another run, or if a file
-            in `models_dir` is not one that facekit wrote there.
+        ValueError: If a split has no faces with a label, if `run` holds another run, if a file in
+            `models_dir` is not one that facekit wrote there, or if layers are to be frozen that
+            start from random weights.
 
     Example:
         >>> data = DataChoice(Path("data/raw"))
@@ -77,7 +81,14 @@ def run_training(
     course = choose_network(course, network_name) if network_name else course
     sources = (data.manifest.stem,) if data.manifest else data.sources or course.sources
     weighting = loss_weighting or course.loss_weighting
-    course = replace(course, sources=sources, loss_weighting=weighting)
+    transfer = transfer or course.transfer
+    course = replace(course, sources=sources, loss_weighting=weighting, transfer=transfer)
+    if transfer != "fine_tune" and not start_from and course.network not in PRETRAINED:
+        raise ValueError(
+            f"`transfer` must be fine_tune if the network {course.network} starts from random "
+            f"weights; got {transfer!r}. Name a trained model with --start-from, or choose the "
+            "network pretrained."
+        )
     command = describe_command(course, data, start_from, teachers, options)
     origin = Origin(command, config.seed, tuple(start_from), tuple(teachers), config.teacher_share)
     served = course.network != "teacher"
@@ -223,6 +234,7 @@ def describe_command(
         "loss_weighting": (
             None if course.loss_weighting == preset.loss_weighting else course.loss_weighting
         ),
+        "transfer": None if course.transfer == preset.transfer else course.transfer,
     }
     given |= {name: value for name, value in (options or {}).items() if value != defaults[name]}
     words = ["facekit", "train", course.name, "--data", data.folder.as_posix()]

@@ -138,6 +138,7 @@ class TestTrain:
             False,
         )
         assert options.pop("loss_weighting") is None
+        assert options.pop("transfer") is None
         assert vars(TrainingConfig()).items() >= options.items()
 
     def test_every_option_is_passed_on(self, calls):
@@ -148,6 +149,7 @@ class TestTrain:
             "manifest": "all.parquet", "teacher": "answers.npz", "start-from": "faces.keras",
             "epochs": 3, "learning-rate": 0.01, "balance": 0.5,
             "teacher-share": 0, "seed": 7, "precision": "mixed_bfloat16", "loss-weighting": "fixed",
+            "transfer": "gradual",
         }  # fmt: skip
         line = [word for name, value in chosen.items() for word in (f"--{name}", value)]
         assert run("train", "faces", "--data", "raw", *line, "--resume").exit_code == 0
@@ -165,7 +167,7 @@ class TestTrain:
         )
         assert options == {
             "epochs": 3, "learning_rate": 0.01, "balance": 0.5, "teacher_share": 0, "seed": 7,
-            "precision": "mixed_bfloat16", "loss_weighting": "fixed",
+            "precision": "mixed_bfloat16", "loss_weighting": "fixed", "transfer": "gradual",
         }  # fmt: skip
 
     def test_every_loss_weighting_has_its_name(self, calls):
@@ -177,6 +179,25 @@ class TestTrain:
         for name in LOSS_WEIGHTINGS:
             assert run("train", "faces", "--data", "raw", "--loss-weighting", name).exit_code == 0
         assert [options["loss_weighting"] for _, options in calls] == list(LOSS_WEIGHTINGS)
+
+    def test_every_transfer_has_its_name(self):
+        from facekit.commands.train import train
+        from facekit.training.transfer import TRANSFERS
+
+        (option,) = (each for each in train.params if each.name == "transfer")
+        assert tuple(option.type.choices) == tuple(TRANSFERS)
+
+    def test_svm(self, monkeypatch, tmp_path):
+        from facekit.training import svm
+        from facekit.training.data import DataChoice
+
+        calls = []
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(svm, "train_svm", lambda *arguments: calls.append(arguments))
+        line = ("--data", "raw", "--seed", 3, "--embedder", "dlib", "--models", "m")
+        result = run("train", "svm", *line)
+        assert result.exit_code == 0, result.output
+        assert calls == [(DataChoice(Path("raw")), Path("m"), Path("runs/svm"), 3, "dlib")]
 
     def test_a_teachers_run_has_a_folder_of_its_own(self, calls):
         assert run("train", "faces", "--data", "raw", "--network", "teacher").exit_code == 0
@@ -218,6 +239,7 @@ class TestTrain:
             (["gender", "--data", "raw", "--teacher-share", "2"], "--teacher-share"),
             (["gender", "--data", "raw", "--network", "huge"], "'huge' is not one of"),
             (["faces", "--data", "raw", "--loss-weighting", "sum"], "'sum' is not one of"),
+            (["faces", "--data", "raw", "--transfer", "melt"], "'melt' is not one of"),
             (["gender", "--data", "raw", "--learning-rate", "0"], "--learning-rate"),
             (["gender", "--data", "raw", "--balance", "-1"], "--balance"),
         ],
