@@ -30,13 +30,13 @@ SIDE = 160  # of the crops that the whole network takes, pixels
 # shows the face where the published network was trained to see it.
 SURPLUS = ((10, 0), (5, 5))
 CHIP = SIDE - sum(SURPLUS[0])
-STUDENT_SIDE = 112  # of the crops that the student takes, pixels
+STUDENT_SIDE = 128  # of the crops that the student takes, pixels
 # Of each stage: filters, blocks, and whether its first block halves the maps.
 STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
 # Half of the weights, and a third of the time.
 SHORT_STAGES = ((32, 2, False), (64, 3, True), (128, 3, True), (256, 2, True))
-# All stages with fewer blocks: three quarters of the weights, a third of the time at 112 pixels.
-STUDENT_STAGES = ((32, 2, False), (64, 3, True), (128, 3, True), (256, 2, True), (256, 1, True))
+# All stages but one block: four fifths of the weights, and two thirds of the time at 128 pixels.
+STUDENT_STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 2, True), (256, 1, True))
 MEAN_RGB = (122.782, 117.001, 104.298)
 WEIGHTS = Path("dlib", "dlib.npz")  # in the folder of models
 CHECKSUM = "1548ebf31a6dc2640314d346c61f19d8ca3125bf180fd40426bbe8aab0c3b646"

@@ -36,6 +36,8 @@ WARMUP = 0.1  # share of all steps over which the learning rate rises
 # The served weights are a running mean over training steps, which reaches back over this share of
 # all steps.
 AVERAGING = 0.05
+# From changed crops and targets to what the network learns from.
+Finish = Callable[[tf.Tensor, dict[str, tf.Tensor]], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 BACKUP = "backup"  # folder in a run's folder, there only until the run has finished
 # Share of the epochs that a search for loss weights gives to each of its trainings: the ten of
 # three tasks take as long as one more training.
@@ -140,7 +142,7 @@ class LabelledCrops:
 
 
 def make_training_batches(
-    data: LabelledCrops, config: TrainingConfig, bounds: Augmentation
+    data: LabelledCrops, config: TrainingConfig, bounds: Augmentation, finish: Finish | None = None
 ) -> tf.data.Dataset:
     """Return shuffled, augmented batches of one epoch; each epoch shuffles and augments anew.
 
@@ -149,6 +151,7 @@ def make_training_batches(
         config: Says the seed and the batch size. Images that do not fill a batch are left out of
             this epoch.
         bounds: How far crops are changed.
+        finish: Turns the changed crops and their targets into what the network learns from.
 
     Example:
         >>> make_training_batches(...)  # see notebooks/10_emotion.ipynb  # doctest: +SKIP
@@ -158,7 +161,8 @@ def make_training_batches(
     def make_batch(rows, seed):
         crops, targets, weights = gather(rows)
         batch = augment(crops, tf.stack([seed, 0]), bounds), targets, weights
-        return mix(batch, tf.stack([seed, 1]), bounds.mixed) if bounds.mixed else batch
+        batch = mix(batch, tf.stack([seed, 1]), bounds.mixed) if bounds.mixed else batch
+        return (*finish(*batch[:2]), batch[2]) if finish else batch
 
     order = tf.data.Dataset.range(len(data.crops)).shuffle(len(data.crops), seed=config.seed)
     seeds = tf.data.Dataset.random(seed=config.seed, rerandomize_each_iteration=True)
@@ -175,6 +179,7 @@ def train_model(
     run: Path,
     quiet: bool = False,
     notes: Mapping[str, Any] | None = None,
+    finish: Finish | None = None,
 ) -> keras.Model:
     """Fit a network and leave it with the weights of its best epoch on the validation split.
 
@@ -190,6 +195,7 @@ def train_model(
         run: Folder of the run. If it holds a backup of an interrupted run, training resumes.
         quiet: Whether to print nothing; the history is written all the same.
         notes: Further entries of `config.json`, plain values.
+        finish: As for `make_training_batches`, such as a teacher that sees the changed crops.
 
     Returns:
         The model.
@@ -238,7 +244,7 @@ def train_model(
         keras.callbacks.EarlyStopping("val_loss", patience=config.patience),
     ]
     model.fit(
-        make_training_batches(train, config, course.augmentation),
+        make_training_batches(train, config, course.augmentation, finish),
         validation_data=validation.batch(VALIDATION_BATCH),
         epochs=config.epochs,
         callbacks=callbacks,
