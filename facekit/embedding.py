@@ -222,15 +222,18 @@ def verify(
     return Verification(answer, distance, same_below, different_above, (box, other_box), name)
 
 
-def group_vectors(vectors: np.ndarray, threshold: float) -> np.ndarray:
+def group_vectors(
+    vectors: np.ndarray, threshold: float, images: Sequence[str] | None = None
+) -> np.ndarray:
     """Give faces whose embeddings lie close together the same number.
 
     Average linkage: two groups are joined while the mean distance of their faces is below the
-    threshold.
+    threshold. Two faces of one image are never joined, because nobody is twice in a photo.
 
     Args:
         vectors: (faces, dimensions).
         threshold: Euclidean distance.
+        images: The name of each face's image; all are different if omitted.
 
     Returns:
         (faces,) int, from 0 up, in the order in which people first appear.
@@ -243,10 +246,16 @@ def group_vectors(vectors: np.ndarray, threshold: float) -> np.ndarray:
         return np.zeros(len(vectors), int)
     from sklearn.cluster import AgglomerativeClustering
 
+    distances = compute_distances(vectors, vectors)
+    if images is not None:
+        _, number = np.unique(np.asarray(images), return_inverse=True)
+        # So far that the mean with any other face is above the threshold, too.
+        distances[number[:, None] == number] = (len(vectors) ** 2 + 1) * threshold
+    np.fill_diagonal(distances, 0)
     clustering = AgglomerativeClustering(
-        n_clusters=None, distance_threshold=threshold, linkage="average"
+        n_clusters=None, distance_threshold=threshold, metric="precomputed", linkage="average"
     )
-    labels = clustering.fit_predict(np.asarray(vectors, np.float64))
+    labels = clustering.fit_predict(distances)
     _, first, people = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[people]
 

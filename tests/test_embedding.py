@@ -165,6 +165,11 @@ class TestGroups:
         assert group_vectors(line, 1.6).tolist() == [0, 0, 1]
         assert group_vectors(line, 1.8).tolist() == [0, 0, 0]
 
+    def test_nobody_is_twice_in_an_image(self):
+        vectors = np.array([[0.0], [0.1], [0.2]])
+        assert group_vectors(vectors, 0.5).tolist() == [0, 0, 0]
+        assert group_vectors(vectors, 0.5, ["a", "a", "b"]).tolist() == [0, 1, 1]
+
     @pytest.mark.parametrize("count", [0, 1])
     def test_too_few_to_compare(self, count):
         assert group_vectors(np.zeros((count, 3)), 0.5).tolist() == [0] * count

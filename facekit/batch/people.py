@@ -150,10 +150,12 @@ def group_faces(
 ) -> pd.DataFrame:
     """Find out which faces of some images, or of a folder, are of the same person.
 
+    Two faces of one image are never of one person.
+
     Args:
         images: A folder, an image, several images, or embeddings.
-        threshold: Euclidean distance below which two faces are one person's. By default that of
-            `verify`, above which it answers "different people".
+        threshold: Mean Euclidean distance up to which groups of faces are one person's. By default
+            that up to which `verify` answers "same person".
         model: As for `embedding.embed`; not for embeddings.
         cropped: As for `embedding.embed`; not for embeddings.
         min_face_size: As for `embedding.embed`; not for embeddings.
@@ -180,9 +182,9 @@ def group_faces(
             found = [file.name for file in find_files([os.fspath(images)], _raise, lambda _: None)]
         images = embed(found, model=model, cropped=cropped, min_face_size=min_face_size)
     if threshold is None:
-        threshold = get_thresholds(images.model)[1]
+        threshold = get_thresholds(images.model)[0]
     table = images.to_frame().drop(columns="embedding")
-    return table.assign(person=group_vectors(images.vectors, threshold))
+    return table.assign(person=group_vectors(images.vectors, threshold, images.images))
 
 
 def _raise(name: str, error: Exception) -> None:
@@ -205,7 +207,7 @@ def _make_result(
     table = table.reset_index(drop=True)
     if group:
         vectors = np.array(table["embedding"].tolist(), np.float32).reshape(len(table), -1)
-        people = group_vectors(vectors, get_thresholds(model)[1])
+        people = group_vectors(vectors, get_thresholds(model)[0], table["image"].tolist())
         table.insert(len(table.columns) - 1, "person", people)
     table["image"] = [show_name(name) for name in table["image"]]
     return PeopleResult(table, empty.model, len(parts), tuple(failures))

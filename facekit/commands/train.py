@@ -11,7 +11,7 @@ from facekit.commands.errors import explain_errors
 from facekit.taxonomy import ATTRIBUTES
 
 # The names of `facekit.training.course.COURSES`, which cannot be imported without Keras.
-COURSE_NAMES = (*ATTRIBUTES, "faces")
+COURSE_NAMES = (*ATTRIBUTES, "faces", "unified")
 FUSION = "fusion"
 EMBEDDING = "embedding"
 SVM = "svm"
@@ -30,7 +30,8 @@ TRANSFERS = ("fine_tune", "freeze", "top", "gradual")  # the names of `training.
 TRAIN_HELP = """Train the network of a course and add it to the models, or fit fusion's constants.
 
 COURSE is age, gender, emotion or ethnicity for a network of one attribute, or faces for one network
-of age, gender and ethnicity. Faces that lack one of these labels still teach the others. embedding
+of age, gender and ethnicity, or unified for one of all four. Faces that lack one of these labels
+still teach the others. embedding
 learns from dlib's network, without labels; --network and what follows from it do not matter then.
 svm fits support vector machines for age, gender and ethnicity to embeddings; of the options,
 --data, --models, --run, --sources, --manifest, --embedder and --seed matter then.
@@ -47,13 +48,14 @@ Needs: pip install 'facekit[train]'.
 
 NETWORK_OPTION = click.option(
     "--network",
-    type=click.Choice(("small", "full", "mobilenet", "ensemble", "pretrained", "teacher")),
-    default="small",
-    show_default=True,
+    type=click.Choice(
+        ("small", "full", "mobilenet", "ensemble", "pretrained", "teacher", "unified")
+    ),
     help="small, full and mobilenet start from random weights unless --start-from is given; full "
     "keeps the resolution of small faces. pretrained starts from dlib's weights. teacher is dlib's "
     "whole network: too slow to serve, other networks learn from its predictions. ensemble is the "
-    "mean of a trained pretrained and a trained mobilenet.",
+    "mean of a trained pretrained and a trained mobilenet. unified has a token per attribute that "
+    "attends to the maps of dlib's shortened network.  [default: unified for unified, else small]",
 )
 SEED_OPTION = click.option(
     "--seed",
@@ -204,7 +206,7 @@ def train(
         from facekit.training.runs import find_run_folder, run_training
 
         if run is None:
-            usual = Path("runs", course if network == "small" else f"{course}-{network}")
+            usual = Path("runs", f"{course}-{network}" if network else course)
             run = find_run_folder(usual, resume)
             if run != usual and not resume:
                 click.echo(f"{usual} holds a run already; this run goes to {run}.", err=True)
@@ -229,17 +231,24 @@ def train(
 @click.argument("run", type=PATH)
 @DATA_OPTION
 @click.option("--sources", metavar="LIST", required=True, help="Datasets, separated by commas.")
-def teach(run, data_dir, sources) -> None:
+@click.option(
+    "--output",
+    metavar="FILE.npz",
+    type=PATH,
+    help="Write the predictions to this file; one that exists is extended.  [default: answers.npz "
+    "in RUN]",
+)
+def teach(run, data_dir, sources, output) -> None:
     """Add a trained network's predictions for more datasets to its answers.
 
-    RUN is the folder of a finished run. Its answers.npz gets predictions for the training faces of
-    these datasets, which need not be labelled; `facekit train --teacher` learns from it. Needs:
-    pip install 'facekit[train]'.
+    RUN is the folder of a finished run, or of a served model, such as models/faces. The answers get
+    predictions for the training faces of these datasets, which need not be labelled; `facekit train
+    --teacher` learns from them. Needs: pip install 'facekit[train]'.
     """
     with explain_errors("train"):
         from facekit.training.teachers import answer_datasets
 
-        answer_datasets(run, tuple(filter(None, sources.split(","))), data_dir)
+        answer_datasets(run, tuple(filter(None, sources.split(","))), data_dir, output)
 
 
 @click.command(help=CROSSVALIDATE_HELP, short_help="Train and test under a protocol.")
@@ -293,7 +302,7 @@ def crossvalidate(
         click.echo(
             run_protocol(
                 task,
-                network,
+                network or "small",
                 source,
                 protocol,
                 data_dir,

@@ -66,8 +66,7 @@ def add_heads(features, tasks: Sequence[str]) -> dict:
         >>> {task: head.shape for task, head in add_heads(keras.Input((8,)), ["gender"]).items()}
         {'gender': (None, 2)}
     """
-    if not tasks or isinstance(tasks, str) or set(tasks) - set(LABELS):
-        raise ValueError(f"`tasks` must be one or more of {', '.join(LABELS)}; got {tasks!r}.")
+    check_tasks(tasks)
     features = layers.Dropout(DROPOUT, name="dropout")(features)
     return {
         task: layers.Dense(len(LABELS[task]), activation="softmax", dtype="float32", name=task)(
@@ -75,6 +74,21 @@ def add_heads(features, tasks: Sequence[str]) -> dict:
         )
         for task in tasks
     }
+
+
+def check_tasks(tasks: Sequence[str]) -> None:
+    """Check that a network can be built for some tasks.
+
+    Raises:
+        ValueError: If there are no tasks, or one of them is unknown.
+
+    Example:
+        >>> check_tasks(["mood"])
+        Traceback (most recent call last):
+        ValueError: `tasks` must be one or more of age, gender, emotion, ethnicity; got ['mood'].
+    """
+    if not tasks or isinstance(tasks, str) or set(tasks) - set(LABELS):
+        raise ValueError(f"`tasks` must be one or more of {', '.join(LABELS)}; got {tasks!r}.")
 
 
 def build_attribute_cnn(

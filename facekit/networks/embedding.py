@@ -11,6 +11,7 @@ Recognition with Deep Metric Learning". models/dlib/README.md says where the wei
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,13 +30,13 @@ SIDE = 160  # of the crops that the whole network takes, pixels
 # shows the face where the published network was trained to see it.
 SURPLUS = ((10, 0), (5, 5))
 CHIP = SIDE - sum(SURPLUS[0])
-STUDENT_SIDE = 112  # of the crops that the student takes, pixels
+STUDENT_SIDE = 128  # of the crops that the student takes, pixels
 # Of each stage: filters, blocks, and whether its first block halves the maps.
 STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
 # Half of the weights, and a third of the time.
 SHORT_STAGES = ((32, 2, False), (64, 3, True), (128, 3, True), (256, 2, True))
-# All stages with fewer blocks: three quarters of the weights, a third of the time at 112 pixels.
-STUDENT_STAGES = ((32, 2, False), (64, 3, True), (128, 3, True), (256, 2, True), (256, 1, True))
+# All stages but one block: four fifths of the weights, and two thirds of the time at 128 pixels.
+STUDENT_STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 2, True), (256, 1, True))
 MEAN_RGB = (122.782, 117.001, 104.298)
 WEIGHTS = Path("dlib", "dlib.npz")  # in the folder of models
 CHECKSUM = "1548ebf31a6dc2640314d346c61f19d8ca3125bf180fd40426bbe8aab0c3b646"
@@ -138,6 +139,26 @@ def build_pretrained_network(
 
 
 def _extract_features(inputs, side: int, stages: tuple[tuple[int, int, bool], ...]):
+    last = extract_maps(inputs, side, stages)[-1]
+    return layers.GlobalAveragePooling2D(name="features")(last)
+
+
+def extract_maps(inputs, side: int, stages: tuple[tuple[int, int, bool], ...]) -> list:
+    """Add the layers of dlib's network up to its last map.
+
+    Args:
+        inputs: (batch, height, width, channels) crops, normalised from -1 to 1.
+        side: Pixels per side that crops are resized to.
+        stages: As for `build_pretrained_network`.
+
+    Returns:
+        The map at the end of each stage, (batch, rows, columns, filters).
+
+    Example:
+        >>> stages = ((4, 1, False), (8, 1, True))
+        >>> [each.shape for each in extract_maps(keras.Input((112, 112, 3)), 112, stages)]
+        [(None, 26, 26, 4), (None, 13, 13, 8)]
+    """
     # === Stem ===
     x = inputs if inputs.shape[3] == 3 else ops.repeat(inputs, 3, axis=-1)
     x = (
@@ -151,6 +172,7 @@ def _extract_features(inputs, side: int, stages: tuple[tuple[int, int, bool], ..
     x = _convolve(x, stages[0][0], 7, "stem", strides=2)
     x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
     # === Blocks ===
+    maps = []
     for stage, (filters, blocks, halves) in enumerate(stages, 1):
         for block in range(blocks):
             name, strides = f"stage{stage}_block{block + 1}", 2 if halves and block == 0 else 1
@@ -158,14 +180,16 @@ def _extract_features(inputs, side: int, stages: tuple[tuple[int, int, bool], ..
             x = _convolve(x, filters, 3, f"{name}_first", strides)
             x = _convolve(x, filters, 3, f"{name}_second", activate=False)
             x = layers.Activation("relu", name=f"{name}_relu")(_add_padded(x, shortcut))
-    return layers.GlobalAveragePooling2D(name="features")(x)
+        maps.append(x)
+    return maps
 
 
 def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
     """Copy weights from a trained network into another, in place.
 
     Layers with the same name and the same shapes are copied; all others stay as they are. The
-    trained network may itself be a layer of the other, as in an ensemble.
+    trained network may itself be a layer of the other, as in an ensemble, or hold networks as
+    layers.
 
     Args:
         network: The network to change.
@@ -178,7 +202,11 @@ def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
         >>> bool((one.get_weights()[0] == other.get_weights()[0]).all())
         True
     """
-    theirs = {layer.name: layer.get_weights() for layer in (trained, *trained.layers)}
+    inside = [layer.layers for layer in trained.layers if isinstance(layer, keras.Model)]
+    theirs = {
+        layer.name: layer.get_weights()
+        for layer in (*itertools.chain.from_iterable(inside), trained, *trained.layers)
+    }
     for layer in network.layers:
         weights = theirs.get(layer.name, [])
         if [weight.shape for weight in weights] == [weight.shape for weight in layer.get_weights()]:
@@ -201,7 +229,7 @@ def load_dlib_weights(network: keras.Model, path: Path | None = None) -> keras.M
 
     Example:
         >>> network = load_dlib_weights(build_embedding_network())
-        >>> network.get_layer("embedding").kernel.shape
+        >>> tuple(network.get_layer("embedding").kernel.shape)
         (256, 128)
     """
     path = path or get_models_dir() / WEIGHTS

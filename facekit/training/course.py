@@ -28,6 +28,9 @@ from facekit.networks.embedding import (
 )
 from facekit.networks.ensemble import HEAD_SIDE, SCALE, SIDE, build_ensemble
 from facekit.networks.mobilenet import build_mobilenet, load_published_weights
+from facekit.networks.unified import SCALE as UNIFIED_SCALE
+from facekit.networks.unified import SIDE as UNIFIED_SIDE
+from facekit.networks.unified import build_unified_network
 from facekit.training.augmentation import Augmentation
 from facekit.training.loss_weighting import LOSS_WEIGHTINGS, MultiTaskModel
 from facekit.training.tasks import TASKS, Task
@@ -43,6 +46,7 @@ FORMS = {
     "mobilenet": (HEAD_SIDE, SCALE),
     "ensemble": (SIDE, SCALE),
     "student": (STUDENT_SIDE, STUDENT_SCALE),
+    "unified": (UNIFIED_SIDE, UNIFIED_SCALE),
     **{name: (side, 1.0) for name, (side, _, _) in PRETRAINED.items()},
 }
 NETWORKS = tuple(FORMS)
@@ -61,9 +65,9 @@ class Course:
         tasks: The attributes, each an output of the network.
         sources: Names of the datasets.
         network: One of `NETWORKS`: `small`, `full` and `mobilenet` start from random weights unless
-            the training starts from others, `pretrained` from dlib's; `ensemble` is the mean of a
-            trained `pretrained` and a trained `mobilenet`; `teacher` is the whole of dlib's
-            network, too slow to serve.
+            the training starts from others, `pretrained` and `unified` from dlib's; `ensemble` is
+            the mean of a trained `pretrained` and a trained `mobilenet`; `teacher` is the whole of
+            dlib's network, too slow to serve; `student` embeds faces.
         side: Side of the input crops, pixels.
         scale: How much the crops show, as for `images.cut_crops`.
         channels: Channels of the crops: 3 for colour, 1 for grey.
@@ -227,6 +231,26 @@ COURSES: Mapping[str, Course] = {
             hidden=0.25,
         ),
     ),
+    "unified": make_course(
+        *(TASKS[name] for name in ("age", "gender", "ethnicity", "emotion")),
+        name="unified",
+        network="unified",
+        side=UNIFIED_SIDE,
+        scale=UNIFIED_SCALE,
+        channels=3,
+        # Most photos with a label of emotion have no colours; that must not give the answer away.
+        augmentation=Augmentation(
+            brightness=0.1,
+            contrast=0.2,
+            gamma=0.4,
+            tint=0.05,
+            grey=0.3,
+            blur=0.5,
+            noise=0.03,
+            jpeg=0,
+            hidden=0.25,
+        ),
+    ),
 }
 
 
@@ -282,6 +306,8 @@ def build_network(course: Course) -> keras.Model:
         return build_pretrained_network(course.task_names, shape, inside, stages)
     if course.network == "student":
         return build_student(course.side)
+    if course.network == "unified":
+        return build_unified_network(course.task_names, course.side, course.channels)
     if course.network == "mobilenet":
         return build_mobilenet(course.task_names, course.side, course.channels)
     if course.network == "ensemble":
@@ -337,7 +363,7 @@ def begin_network(course: Course, start_from: Sequence[Path] = ()) -> keras.Mode
             f"`start_from` must hold trained networks for {course.network}: "
             f"{' and '.join(sorted(members))}. Train each with --network."
         )
-    if course.network in PRETRAINED and not start_from:
+    if course.network in (*PRETRAINED, "unified") and not start_from:
         take_over_layers(network, load_dlib_weights(build_embedding_network()))
     return network
 

@@ -1,9 +1,11 @@
 """Train the embedding that facekit serves: a student learns the embeddings of dlib's network.
 
-No label is needed: the target of a face is the embedding that dlib's whole network computes for it
-and its mirror image (Hinton et al., 2015, distillation). The student sees the same face changed: in
-other light, in grey, blurred, turned, cut off at the edges. So it learns to return the embedding of
-a good photo for a bad one. No face of LFW is used, because LFW measures the result.
+No label is needed: teacher and student see the same crop, and the student's target is the teacher's
+embedding of it (Hinton et al., 2015, distillation). Crops are changed anew each time: in other
+light, in grey, blurred, turned, cut off at the edges, mixed with another face. Each change is a new
+example, and the teacher sees it too, so that the student copies a function and not a list of
+answers (Beyer et al., 2022, doi 10.1109/CVPR52688.2022.01065). No face of LFW is used, because LFW
+measures the result.
 """
 
 from __future__ import annotations
@@ -25,8 +27,10 @@ from facekit.datasets.crops import name_cache, prepare_crops
 from facekit.files import hash_file, replace_file
 from facekit.images import normalise
 from facekit.networks.embedding import (
+    DIMENSIONS,
     SCALE,
     SIDE,
+    STUDENT_SIDE,
     WEIGHTS,
     build_embedding_network,
     load_dlib_weights,
@@ -37,14 +41,13 @@ from facekit.training.augmentation import Augmentation
 from facekit.training.course import Course, build_network
 from facekit.training.data import DataChoice
 from facekit.training.export import export_network
-from facekit.training.loop import LabelledCrops, TrainingConfig, train_model
-from facekit.training.origin import describe_data, describe_licence
-from facekit.training.runs import check_run
+from facekit.training.loop import Finish, LabelledCrops, TrainingConfig, train_model
+from facekit.training.origin import DLIB, describe_data, describe_licence
+from facekit.training.runs import check_run, describe_command
 from facekit.training.tasks import Task
-from facekit.training.teachers import ANSWER_BATCH, read_answers, save_answers
+from facekit.training.teachers import ANSWER_BATCH
 
 NAME = "embedding"
-TEACHER = "teacher.npz"  # in a run's folder: dlib's embeddings of its faces
 BATCH = 128  # faces in a step
 FITTED = 4000  # faces on which the student's last layer is fitted before training
 RIDGE = 1e-3  # of that fit, as a share of the mean variance
@@ -76,7 +79,7 @@ COURSE = Course(
     (EMBEDDING,),
     EMBEDDING.sources,
     network="student",
-    side=112,
+    side=STUDENT_SIDE,
     scale=SCALE,
     channels=3,
     augmentation=Augmentation(
@@ -91,9 +94,39 @@ COURSE = Course(
         noise=0.05,
         jpeg=0,
         hidden=0.25,
+        mixed=0.5,
         tight=0.2,
     ),
 )
+
+
+def embed_crops(network: keras.Model, crops: np.ndarray) -> np.ndarray:
+    """Return a network's embeddings, (faces, 128): means over each crop and its mirror image.
+
+    Args:
+        network: Model with the output `embedding`.
+        crops: (faces, side, side, 3) uint8.
+    """
+    parts = []
+    for start in range(0, len(crops), ANSWER_BATCH):
+        inputs = normalise(crops[start : start + ANSWER_BATCH])
+        both = [network.predict_on_batch(view)[NAME] for view in (inputs, inputs[:, :, ::-1])]
+        parts.append((both[0] + both[1]) / 2)
+    return np.concatenate(parts)
+
+
+def make_lesson(teacher: keras.Model, side: int) -> Finish:
+    """Return a function from changed crops to the crops of the student and the teacher's answers.
+
+    Args:
+        teacher: dlib's network.
+        side: Side of the student's crops, pixels.
+    """
+
+    def finish(crops, targets):
+        return ops.image.resize(crops, (side, side), antialias=True), teacher(crops)
+
+    return finish
 
 
 def begin_student(course: Course, crops: np.ndarray, targets: np.ndarray) -> keras.Model:
@@ -111,12 +144,8 @@ def begin_student(course: Course, crops: np.ndarray, targets: np.ndarray) -> ker
     take_over_layers(network, load_dlib_weights(build_embedding_network()))
     head = network.get_layer("embedding")
     body = keras.Model(network.input, head.input)
-    features = np.concatenate(
-        [
-            body.predict_on_batch(normalise(crops[start : start + ANSWER_BATCH]))
-            for start in range(0, len(crops), ANSWER_BATCH)
-        ]
-    ).astype(np.float64)
+    features = body.predict(normalise(crops), batch_size=ANSWER_BATCH, verbose=0)
+    features = features.astype(np.float64)
     mean, middle = features.mean(axis=0), targets.mean(axis=0)
     spread = features - mean
     squares = spread.T @ spread
@@ -171,7 +200,7 @@ def train_embedding(
     Args:
         data: Where the datasets are; `sources` are the course's by default.
         models_dir: Folder of the registry; the run's folder by default.
-        run: Folder of the run. It also gets dlib's embeddings of all faces, `teacher.npz`.
+        run: Folder of the run.
         resume: Whether to resume the interrupted run in `run`.
         course: What the student is, and how faces are changed.
         **options: Fields of `TrainingConfig`.
@@ -188,16 +217,24 @@ def train_embedding(
     check_run(run, resume)
     keras.utils.set_random_seed(config.seed)
     faces, crops = load_faces(data.folder, data.sources or course.sources, config.seed)
-    targets = _ask_teacher(faces, crops, run / TEACHER)
-    labelled = LabelledCrops(
-        shrink_crops(crops, course.side), {NAME: targets}, np.ones(len(crops), np.float32)
+    learned = (faces["split"] == "train").to_numpy()
+    keras.mixed_precision.set_dtype_policy(config.precision)
+    teacher = load_dlib_weights(build_embedding_network())
+    fitted = np.random.default_rng(config.seed).permutation(np.flatnonzero(learned))[:FITTED]
+    network = begin_student(
+        course, shrink_crops(crops[fitted], course.side), embed_crops(teacher, crops[fitted])
+    )
+    train, validation = (
+        LabelledCrops(part, {NAME: answers}, np.ones(len(part), np.float32))
+        for part, answers in (
+            (crops[learned], np.full((learned.sum(), DIMENSIONS), np.nan, np.float32)),
+            (shrink_crops(crops[~learned], course.side), embed_crops(teacher, crops[~learned])),
+        )
     )
     del crops  # gigabytes
-    learned = (faces["split"] == "train").to_numpy()
-    fitted = np.random.default_rng(config.seed).permutation(np.flatnonzero(learned))[:FITTED]
-    keras.mixed_precision.set_dtype_policy(config.precision)
-    network = begin_student(course, labelled.crops[fitted], targets[fitted])
-    train_model(network, course, labelled.select(learned), labelled.select(~learned), config, run)
+    finish = make_lesson(teacher, course.side)
+    notes = {"command": describe_command(course, data, options=options), "start": DLIB}
+    train_model(network, course, train, validation, config, run, notes=notes, finish=finish)
     with replace_file(run / "network.keras") as temporary:
         network.save(temporary)
     folder = models_dir or run
@@ -209,13 +246,6 @@ def train_embedding(
             shutil.copyfile(run / name, temporary)
     save_dlib(folder)
     fit_verification(data.folder, folder, config.seed)
-
-
-def _ask_teacher(faces: pd.DataFrame, crops: np.ndarray, path: Path) -> np.ndarray:
-    """Return dlib's embeddings, (faces, 128), from a file that keeps them for a resumed run."""
-    if not path.exists():
-        save_answers(load_dlib_weights(build_embedding_network()), crops, faces, path)
-    return read_answers(path, NAME, faces)
 
 
 def save_dlib(models_dir: Path) -> None:

@@ -39,6 +39,8 @@ WARMUP = 0.1  # share of all steps over which the learning rate rises
 # The served weights are a running mean over training steps, which reaches back over this share of
 # all steps.
 AVERAGING = 0.05
+# From changed crops and targets to what the network learns from.
+Finish = Callable[[tf.Tensor, dict[str, tf.Tensor]], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 BACKUP = "backup"  # folder in a run's folder, there only until the run has finished
 # Share of the epochs that a search for loss weights gives to each of its trainings: the ten of
 # three tasks take as long as one more training.
@@ -143,7 +145,7 @@ class LabelledCrops:
 
 
 def make_training_batches(
-    data: LabelledCrops, config: TrainingConfig, bounds: Augmentation
+    data: LabelledCrops, config: TrainingConfig, bounds: Augmentation, finish: Finish | None = None
 ) -> tf.data.Dataset:
     """Return shuffled, augmented batches of one epoch; each epoch shuffles and augments anew.
 
@@ -152,6 +154,7 @@ def make_training_batches(
         config: Says the seed and the batch size. Images that do not fill a batch are left out of
             this epoch.
         bounds: How far crops are changed.
+        finish: Turns the changed crops and their targets into what the network learns from.
 
     Example:
         >>> make_training_batches(...)  # see notebooks/10_emotion.ipynb  # doctest: +SKIP
@@ -161,7 +164,8 @@ def make_training_batches(
     def make_batch(rows, seed):
         crops, targets, weights = gather(rows)
         batch = augment(crops, tf.stack([seed, 0]), bounds), targets, weights
-        return mix(batch, tf.stack([seed, 1]), bounds.mixed) if bounds.mixed else batch
+        batch = mix(batch, tf.stack([seed, 1]), bounds.mixed) if bounds.mixed else batch
+        return (*finish(*batch[:2]), batch[2]) if finish else batch
 
     order = tf.data.Dataset.range(len(data.crops)).shuffle(len(data.crops), seed=config.seed)
     seeds = tf.data.Dataset.random(seed=config.seed, rerandomize_each_iteration=True)
@@ -178,6 +182,7 @@ def train_model(
     run: Path,
     quiet: bool = False,
     notes: Mapping[str, Any] | None = None,
+    finish: Finish | None = None,
 ) -> keras.Model:
     """Fit a network and leave it with the weights of its best epoch on the validation split.
 
@@ -195,6 +200,7 @@ def train_model(
             the stage of its transfer that was interrupted.
         quiet: Whether to print nothing; the history is written all the same.
         notes: Further entries of `config.json`, plain values.
+        finish: As for `make_training_batches`, such as a teacher that sees the changed crops.
 
     Returns:
         The model.
@@ -232,7 +238,7 @@ def train_model(
     _save_config(course, config, run / "config.json", resumed, notes)
     if not resumed:
         best.unlink(missing_ok=True)
-    batches = make_training_batches(train, config, course.augmentation)
+    batches = make_training_batches(train, config, course.augmentation, finish)
     stages = plan_stages(course.transfer, config.epochs)
     begun = [stage for stage in stages[1:] if _name_start(run, stage).exists()]
     for stage in stages[stages.index(begun[-1]) :] if begun else stages:

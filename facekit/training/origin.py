@@ -101,7 +101,7 @@ def describe_start(course: Course, origin: Origin) -> str:
             f"{_describe_earlier(path)}"
             for path in origin.start_from
         )
-    elif course.network in PRETRAINED:
+    elif course.network in (*PRETRAINED, "unified"):
         start = DLIB
     else:
         start = f"random weights, seed {origin.seed}"

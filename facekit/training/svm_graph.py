@@ -107,11 +107,11 @@ class _Graph:
 
     def close(self, like: onnx.ModelProto, inputs, outputs) -> onnx.ModelProto:
         """Return the model, with the operators' version of another one."""
-        described = [
+        taken, given = (
             [onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in each.items()]
             for each in (inputs, outputs)
-        ]
-        graph = onnx.helper.make_graph(self.nodes, self.prefix, *described, self.constants)
+        )
+        graph = onnx.helper.make_graph(self.nodes, self.prefix, taken, given, self.constants)
         model = onnx.helper.make_model(graph, opset_imports=like.opset_import)
         model.ir_version = like.ir_version
         return model

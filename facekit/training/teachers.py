@@ -71,35 +71,41 @@ def save_answers(
         np.savez(temporary, **arrays)
 
 
-def answer_datasets(run: Path, sources: Sequence[str], data_dir: Path) -> None:
+def answer_datasets(
+    run: Path, sources: Sequence[str], data_dir: Path, output: Path | None = None
+) -> None:
     """Add a trained network's predictions for the training images of datasets to its answers.
 
     The datasets need not be labelled with what the network predicts. Their other splits are not
     predicted: no held-out face is taught.
 
     Args:
-        run: Folder of a finished run.
+        run: Folder of a finished run, or of a served model, such as `models/faces`.
         sources: Names of datasets.
         data_dir: Folder of the datasets.
+        output: File of the answers; `answers.npz` in `run` by default. A file that exists is
+            extended.
 
     Raises:
-        FileNotFoundError: If `run` holds no finished run, or a dataset does not exist.
+        FileNotFoundError: If `run` holds no trained network, or a dataset does not exist.
         OSError: If the file cannot be written.
 
     Example:
         >>> run = Path("runs/emotion")
         >>> answer_datasets(run, ("utkface", "lfw"), Path("data/raw"))  # doctest: +SKIP
     """
-    if not (run / "network.keras").exists():
+    files = run / "network.keras", run / f"{run.resolve().name}.keras"
+    file = next((each for each in files if each.exists()), None)
+    if file is None:
         raise FileNotFoundError(f"{run}: holds no finished run; train one with `facekit train`.")
-    network = keras.saving.load_model(run / "network.keras", compile=False)
+    network = keras.saving.load_model(file, compile=False)
     settings = json.loads((run / "config.json").read_text(encoding="utf-8"))
     course = restore_course(settings["course"])
     for source in map(resolve_name, sources):
         manifest = read_dataset(source, data_dir, settings["seed"])
         crops, _ = cut_faces(course, manifest, data_dir, source)
         learned = (manifest["split"] == "train").to_numpy()
-        save_answers(network, crops[learned], manifest[learned], run / ANSWERS)
+        save_answers(network, crops[learned], manifest[learned], output or run / ANSWERS)
 
 
 def read_answers(path: Path, task: str, manifest: pd.DataFrame) -> np.ndarray:

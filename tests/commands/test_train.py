@@ -132,7 +132,7 @@ class TestTrain:
             DataChoice(Path("raw")),
             None,
             Path("runs/gender"),
-            "small",
+            None,  # the network of the course
             (),
             (),
             False,

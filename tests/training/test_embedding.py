@@ -17,6 +17,8 @@ from facekit.training.embedding import (
     COURSE,
     begin_student,
     distance,
+    embed_crops,
+    make_lesson,
     shrink_crops,
     squared_distance,
     train_embedding,
@@ -32,6 +34,24 @@ def test_distances_of_rows():
 def test_crops_are_averaged():
     crops = np.array([0, 100, 200, 100], np.uint8).reshape(1, 2, 2, 1).repeat(3, axis=3)
     assert shrink_crops(crops, 1).tolist() == [[[[100] * 3]]]
+
+
+def test_teacher_and_student_see_the_same_changed_crop():
+    inputs = keras.Input((8, 8, 3))
+    mean = keras.layers.GlobalAveragePooling2D()(inputs)
+    teacher = keras.Model(inputs, {"embedding": mean})
+    crops = np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)
+    small, targets = make_lesson(teacher, side=4)(crops, {"embedding": np.full((2, 3), np.nan)})
+    assert small.shape == (2, 4, 4, 3)
+    np.testing.assert_allclose(targets["embedding"], crops.mean(axis=(1, 2)), atol=1e-6)
+    np.testing.assert_allclose(np.mean(small, axis=(1, 2)), crops.mean(axis=(1, 2)), atol=0.1)
+
+
+def test_embeddings_are_means_of_both_views():
+    inputs = keras.Input((2, 2, 3))
+    network = keras.Model(inputs, {"embedding": keras.layers.Flatten()(inputs[:, :, :1])})
+    crops = np.array([0, 255, 255, 0], np.uint8).reshape(1, 2, 2, 1).repeat(3, axis=3)
+    np.testing.assert_allclose(embed_crops(network, crops), 0, atol=1e-6)
 
 
 def test_the_students_last_layer_is_the_least_squares_fit():
@@ -75,4 +95,5 @@ def test_a_whole_training(tmp_path, monkeypatch):
     served = keras.saving.load_model(models / "embedding" / "embedding.keras", compile=False)
     assert served.output_shape == (None, DIMENSIONS)
     config = json.loads((models / "embedding" / "config.json").read_text())
+    assert config["command"].startswith("facekit train embedding --data")
     assert Augmentation(**config["course"]["augmentation"]) == COURSE.augmentation

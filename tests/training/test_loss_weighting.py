@@ -538,7 +538,8 @@ class TestTraining:
 
     @pytest.mark.parametrize("weighting", sorted(set(LOSS_WEIGHTINGS) - {"search"}))
     def test_each_weighting_leaves_its_weights(self, weighting, drawn, tmp_path):
-        model = self.build(weighting)
+        branch = weighting.startswith("joint_dynamic")  # searches for its start unless it is given
+        model = self.build(weighting, dict.fromkeys(NAMES, 1) if branch else None)
         history = self.train(model, drawn, tmp_path, weighting)
         columns = [f"weight_{name}" for name in NAMES]
         assert np.isfinite(history.to_numpy()).all()
@@ -548,7 +549,7 @@ class TestTraining:
         assert list(steps) == ["epoch", "step", *columns]
         assert steps[["epoch", "step"]].to_numpy().tolist() == [[0, 1], [1, 3], [1, 5], [2, 7]]
         means = history[columns].sum(axis=1)
-        if weighting.startswith("joint_dynamic"):
+        if branch:
             assert means.to_numpy() == pytest.approx(1, abs=1e-3)
         elif weighting != "uncertainty":
             assert means.to_numpy() == pytest.approx(2)
@@ -576,6 +577,17 @@ class TestTraining:
         assert not (tmp_path / "a" / "search").exists()
         fixed = self.train(self.build("fixed", found), drawn, tmp_path / "b")
         pd.testing.assert_frame_equal(searched, fixed, rtol=1e-5)
+
+    def test_the_branch_starts_from_a_search(self, drawn, tmp_path, monkeypatch):
+        model = self.build("joint_dynamic")
+        relative = iter([{"gender": 0.9, "ethnicity": 0.9}, {"gender": 0.3, "ethnicity": 0.5}])
+        monkeypatch.setattr(loop, "_try_weights", lambda *given: next(relative))
+        self.train(model, drawn, tmp_path, "joint_dynamic")
+        first = pd.read_csv(tmp_path / "weights.csv").iloc[0]
+        assert first["weight_gender"] == pytest.approx(0.9, abs=0.02)  # the second of the grid
+        described = json.loads((tmp_path / "config.json").read_text())
+        assert described["loss_weights"] == {"gender": 0.9, "ethnicity": 0.1}
+        assert model.weighting.start == described["loss_weights"]
 
     def test_the_losses_of_a_search_are_shares_of_that_of_a_guess(self, drawn, tmp_path):
         model, (train, validation) = self.build("search"), drawn
@@ -644,7 +656,7 @@ class TestTraining:
     def test_mixed_precision(self, weighting, drawn, tmp_path):
         keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
         try:
-            model = self.build(weighting)
+            model = self.build(weighting, dict.fromkeys(NAMES, 1))
             history = self.train(model, drawn, tmp_path, config=replace(CONFIG, epochs=1))
         finally:
             keras.mixed_precision.set_dtype_policy("float32")

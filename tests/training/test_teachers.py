@@ -9,9 +9,9 @@ import pytest
 from facekit.datasets.adapters import read_dataset
 from facekit.datasets.manifest import BOX, make_manifest
 from facekit.datasets.synthetic import make_synthetic
-from facekit.networks.attributes import add_heads
+from facekit.networks.attributes import add_heads, build_attribute_cnn
 from facekit.training import teachers
-from facekit.training.course import build_network, make_course
+from facekit.training.course import COURSES, build_network, make_course
 from facekit.training.tasks import TASKS
 from facekit.training.teachers import (
     answer_datasets,
@@ -193,3 +193,23 @@ class TestBlend:
 
     def test_no_images(self):
         assert blend(self.TARGETS[:0], np.full((0, 1), np.nan, np.float32), 0.7).shape == (0, 2)
+
+
+def test_a_served_model_answers_the_training_faces_of_a_dataset(tmp_path):
+    make_synthetic(tmp_path / "data" / "synthetic", count=40, size=48)
+    faces = read_dataset("synthetic", tmp_path / "data", 0)
+    course, folder = COURSES["gender"], tmp_path / "models" / "tiny"
+    folder.mkdir(parents=True)
+    keras.utils.set_random_seed(0)
+    build_attribute_cnn(("gender",), course.channels, widths=(4, 4)).save(folder / "tiny.keras")
+    settings = {"course": course.describe(), "seed": 0}
+    (folder / "config.json").write_text(json.dumps(settings))
+    output = tmp_path / "answers.npz"
+    answer_datasets(folder, ("synthetic",), tmp_path / "data", output)
+    answers = read_answers(output, "gender", faces)
+    learned = (faces["split"] == "train").to_numpy()
+    np.testing.assert_allclose(answers[learned].sum(axis=1), 1, rtol=1e-5)
+    assert np.isnan(answers[~learned]).all()
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "tiny.keras"]
+    with pytest.raises(FileNotFoundError, match="holds no finished run"):
+        answer_datasets(tmp_path, ("synthetic",), tmp_path / "data")

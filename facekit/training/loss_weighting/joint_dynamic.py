@@ -3,19 +3,22 @@
 The branch is one dense layer on the features that all heads read. Its softmax gives the weight of
 each task for each sample; the weights of a step are their mean over the mini-batch. They are
 positive and sum to 1. The bias starts as the logarithm of the start weights and the kernel at zero,
-so that the first step has exactly the start weights: those that `search` found, or equal ones.
+so that the first step has exactly the start weights: given ones, or those that a search by brute
+force finds on the validation split, as in the paper.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from facekit.training.loss_weighting.weighting import LossWeighting, find_features
+from facekit.training.loss_weighting.search import run_search
+from facekit.training.loss_weighting.weighting import LossWeighting, TryWeights, find_features
 
 # How strongly the branch of `joint_dynamic_fixed` is held to the start weights. Losses seldom grow
 # beyond those of the first step, so no weight gains more than a factor of e^(1 / 0.5) = 7 on
@@ -34,7 +37,7 @@ class JointDynamicWeighting(LossWeighting):
     Args:
         model: A network whose heads all read the same features.
         names: As for `LossWeighting`.
-        start: As for `LossWeighting`, scaled to sum to 1.
+        start: As for `LossWeighting`, scaled to sum to 1. Without it `prepare` searches for them.
 
     Raises:
         ValueError: As `find_features`.
@@ -59,12 +62,29 @@ class JointDynamicWeighting(LossWeighting):
         self, model: keras.Model, names: Sequence[str], start: Mapping[str, float] | None = None
     ):
         super().__init__(model, names, start)
+        self.searches = start is None
         features = find_features(model)
         self.forward = keras.Model(model.input, (model.output, features))
         shares = list(self.start.values())
         shape = (features.shape[-1], len(shares))
         self.kernel = self._add_state("branch_kernel", np.zeros(shape), trainable=True)
         self.bias = self._add_state("branch_bias", np.log(shares), trainable=True)
+
+    def prepare(self, try_weights: TryWeights, run: Path, resumed: bool) -> dict[str, Any]:
+        """Find the start weights by brute force, unless they were given.
+
+        Args:
+            try_weights: As for `LossWeighting.prepare`.
+            run: Folder of the run; the table of the search is its `search.csv`.
+            resumed: As for `LossWeighting.prepare`.
+        """
+        if not self.searches:
+            return {}
+        self.start = self._scale_start(run_search(self.names, try_weights, run, resumed))
+        shares = list(self.start.values())
+        self.latest.assign(shares)
+        self.bias.assign(np.log(shares))
+        return {"loss_weights": self.start}
 
     def combine(self, losses: Mapping[str, Any], features=None):
         """Return the sum of the losses weighted by the mean answer of the branch, scalar.
