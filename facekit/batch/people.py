@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facekit.batch.outputs import OptionError, check_outputs
+from facekit.batch.outputs import check_outputs
 from facekit.batch.result import Failure
 from facekit.batch.run import describe_failure, write_errors
 from facekit.batch.walk import find_files
@@ -263,6 +263,3 @@ def _show_progress(files: list) -> Iterable:
     from tqdm.auto import tqdm
 
     return tqdm(files, "embedding", unit="file", disable=None, leave=False)
-
-
-__all__ = ["OptionError", "PeopleResult", "embed_folder", "group_faces", "write_embeddings"]

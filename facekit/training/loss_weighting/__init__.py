@@ -5,15 +5,13 @@ tasks, and its `combine` turns the tasks' losses into one number. It may keep va
 learned with the network, and it may change its weights after each step or each epoch. A new
 weighting is a new module here and an entry of `LOSS_WEIGHTINGS`; a `Course` names it.
 
-| name | weights |
-|---|---|
-| `fixed` | given, or 1 each |
-| `uncertainty` | 1 / the learned variance of each task (Kendall et al., 2018) |
-| `search` | found by short trainings over a grid, then fixed |
-| `joint_dynamic` | a branch on the shared features that minimises the weighted loss |
-| `joint_dynamic_fixed` | the same branch with an objective that does not favour the easy task |
-| `gradnorm` | balanced norms of the gradients (Chen et al., 2018) |
-| `dwa` | the rate at which each loss falls (Liu et al., 2019) |
+- `fixed`: given, or 1 each
+- `uncertainty`: 1 / the learned variance of each task (Kendall et al., 2018)
+- `search`: found by short trainings over a grid, then fixed
+- `joint_dynamic`: a branch on the shared features that minimises the weighted loss
+- `joint_dynamic_fixed`: the same branch with an objective that does not favour the easy task
+- `gradnorm`: balanced norms of the gradients (Chen et al., 2018)
+- `dwa`: the rate at which each loss falls (Liu et al., 2019)
 """
 
 from facekit.training.loss_weighting.dwa import DynamicWeightAverage

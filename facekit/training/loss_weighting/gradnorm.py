@@ -24,7 +24,7 @@ class GradNormWeighting(LossWeighting):
     G_k is the norm of the gradient of w_k L_k with respect to the weights of the last shared layer,
     as in the paper (not of the shared features, which would be cheaper). Its target is the mean G
     times the relative inverse training rate of the task to the power of `ALPHA`. After each step
-    the weights are moved against the gradient of the sum of |G_k - target_k|, the targets held
+    the weights are moved against the gradient of the sum of abs(G_k - target_k), the targets held
     constant, and scaled to sum to the number of tasks. A task without a label in the batch keeps
     its weight, up to this scale.
 
