@@ -45,7 +45,6 @@ from facekit.datasets.synthetic.drawing import draw_crops
 from facekit.evaluation.markdown import make_markdown
 from facekit.evaluation.verification import make_pairs
 from facekit.files import replace_file
-from facekit.images import normalise
 from facekit.networks.embedding import (
     SCALE,
     SIDE,
@@ -54,9 +53,8 @@ from facekit.networks.embedding import (
 )
 from facekit.networks.facenet import PRESETS, build_facenet
 from facekit.registry import get_models_dir
-from facekit.training.embedding import COURSE, begin_student, shrink_crops
+from facekit.training.embedding import COURSE, begin_student, embed_crops, shrink_crops
 from facekit.training.triplet import (
-    EMBEDDED,
     VERIFICATION,
     TripletConfig,
     measure_verification,
@@ -115,15 +113,6 @@ def load_held(folder: Path, seed: int, quick: bool) -> Faces:
         names, counts = np.unique(people[used], return_counts=True)
         used = used & np.isin(people, names[counts > 1][:QUICK_PEOPLE])
     return crops[used], people[used]
-
-
-def embed_crops(network: keras.Model, crops: np.ndarray) -> np.ndarray:
-    """Return the embeddings of a network with the output `embedding`."""
-    starts = range(0, len(crops), EMBEDDED)
-    parts = [
-        network.predict_on_batch(normalise(crops[start : start + EMBEDDED])) for start in starts
-    ]
-    return np.concatenate([part["embedding"] for part in parts])
 
 
 def begin_network(start: str, crops: np.ndarray) -> keras.Model:

@@ -91,10 +91,9 @@ class FaceAnalyzer:
             and its scores alone tell a doubtful face: with another detector no face is doubted.
 
     Raises:
-        ValueError: If `detector` is unknown, needs a package that is missing, or is not MTCNN and
-            the images are cropped.
         ModelError: If `models` names a model that is not listed, or does not serve the attribute.
-        ValueError: If another option is out of its range.
+        ValueError: If another option is out of its range, `detector` needs a package that is
+            missing, or it is not MTCNN and the images are cropped.
 
     Example:
         >>> from facekit.demo import load_portraits

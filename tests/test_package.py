@@ -141,7 +141,7 @@ def test_the_wheel_is_typed_and_holds_nothing_else(wheel):
     assert "py.typed" in list_wheel(wheel, "facekit/")
     tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top.partition("-")[0] for top in tops} == {"facekit"}
-    assert wheel.stat().st_size < 45_000_000  # a third of it is dlib's network
+    assert wheel.stat().st_size < 30_000_000
 
 
 def test_the_readme_has_absolute_links_to_files_that_exist():

@@ -389,7 +389,7 @@ class TestModels:
             (
                 ["third"],
                 ModelError,
-                r"there is no model 'third'; known models: all, emotion, faces",
+                r"there is no model 'third'; known models: all, dlib, emotion, faces",
             ),
             ({"age": "third"}, ModelError, r"no model is listed for 'third'; known tasks: age, "),
             ({"age": "emotion"}, ModelError, r"model 'emotion' does not serve age; it serves emot"),

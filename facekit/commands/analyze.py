@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from facekit.batch import OptionError, analyze_folder, stop_on_signals
-from facekit.commands.errors import explain_errors
+from facekit.commands.errors import explain_errors, say
 from facekit.commands.numbers import FiniteRange
 from facekit.detection import DEFAULT_DETECTOR, DETECTORS
 from facekit.tables import CsvTable, Row, TerminalTable
@@ -136,7 +135,7 @@ def analyze(
                 detector=detector,
                 resume=resume,
                 on_rows=show if table else None,
-                say=_say,
+                say=say,
             )
         except OptionError as error:
             raise click.BadParameter(str(error), param_hint=f"--{error.option}") from None
@@ -148,11 +147,6 @@ def analyze(
             with _name_stdout():
                 table.close()
     click.get_current_context().exit(1 if result.failures else 0)
-
-
-def _say(sentence: str) -> None:
-    with contextlib.suppress(OSError):  # a full disk behind stderr must not cost rows
-        tqdm.write(f"facekit: {sentence}", file=sys.stderr)
 
 
 @contextlib.contextmanager

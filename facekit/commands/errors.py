@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from collections.abc import Iterator
 
 import click
+from tqdm import tqdm
 
 from facekit.files import describe_error
 from facekit.registry import ModelError
@@ -42,3 +44,9 @@ def explain_errors(extra: str = "") -> Iterator[None]:
                     "The folder of this terminal was deleted; change to another one."
                 ) from None
             raise click.ClickException(describe_error(error)) from None
+
+
+def say(sentence: str) -> None:
+    """Print a sentence for the user on the error stream, above a progress bar if there is one."""
+    with contextlib.suppress(OSError):  # a full disk behind stderr must not cost rows
+        tqdm.write(f"facekit: {sentence}", file=sys.stderr)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from facekit.batch import OptionError, stop_on_signals
-from facekit.commands.errors import explain_errors
+from facekit.commands.errors import explain_errors, say
 from facekit.commands.numbers import FiniteRange
 
 PRIVACY = """Embeddings are biometric data: they recognise a person in other photos. Keep them only
@@ -99,7 +96,7 @@ def embed(inputs, output, group, model, cropped, min_face, errors) -> None:
                 min_face_size=min_face,
                 group=group,
                 progress=True,
-                say=_say,
+                say=say,
             )
         except OptionError as error:
             raise click.BadParameter(str(error), param_hint=f"--{error.option}") from None
@@ -124,8 +121,3 @@ def verify(a, b, model, cropped) -> None:
         f"distance {found.distance:.3f}; same person up to {found.same_below:.3f}, different "
         f"people above {found.different_above:.3f} (model {found.model})"
     )
-
-
-def _say(sentence: str) -> None:
-    with contextlib.suppress(OSError):
-        tqdm.write(f"facekit: {sentence}", file=sys.stderr)

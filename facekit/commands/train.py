@@ -31,10 +31,12 @@ TRAIN_HELP = """Train the network of a course and add it to the models, or fit f
 
 COURSE is age, gender, emotion or ethnicity for a network of one attribute, or faces for one network
 of age, gender and ethnicity, or unified for one of all four. Faces that lack one of these labels
-still teach the others. embedding
-learns from dlib's network, without labels; --network and what follows from it do not matter then.
-svm fits support vector machines for age, gender and ethnicity to embeddings; of the options,
---data, --models, --run, --sources, --manifest, --embedder and --seed matter then.
+still teach the others.
+
+embedding learns from dlib's network, without labels; its options are --data, --models, --run,
+--sources, --epochs, --learning-rate, --seed, --precision and --resume. svm fits support vector
+machines for age, gender and ethnicity to embeddings; its options are --data, --models, --run,
+--sources, --manifest, --embedder and --seed.
 
 The network is measured on the test split, which is used neither for training nor to choose the
 epoch. Needs: pip install 'facekit[train]'.

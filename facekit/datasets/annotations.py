@@ -18,6 +18,7 @@ from facekit.datasets.dataturks import NOT_A_FACE, read_dataturks, write_datatur
 from facekit.datasets.file_lists import keep_present, list_files, read_rows, warn_left_out
 from facekit.datasets.manifest import BOX, OLDEST_YEARS, make_manifest
 from facekit.datasets.own_tables import read_own_table
+from facekit.datasets.wider_flags import read_wider_flags
 from facekit.taxonomy import (
     FAIRFACE_AGES,
     FAIRFACE_ETHNICITIES,
@@ -231,21 +232,9 @@ def read_ground_truth(table: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray
         >>> list(read_ground_truth(table))
         [('a.jpg', array([[10., 20., 40., 60.]]), array([ True]))]
     """
-    lines = iter(table.read_text().splitlines())
-    for name in lines:
-        try:
-            count = int(next(lines))
-            # a photo without faces has a row of zeros
-            rows = [next(lines).split() for _ in range(max(count, 1))]
-            x, y, width, height, *_, invalid, _occlusion, _pose = (
-                np.array(rows[:count], float).reshape(-1, 10).T
-            )
-        except (ValueError, StopIteration):
-            raise ValueError(
-                f"{table}: the rows of {name} are damaged; download wider_face_split.zip again."
-            ) from None
-        yield (
-            name,
-            np.stack([x, y, x + width, y + height], axis=1),
-            (invalid == 0) & (width > 0) & (height > 0),
-        )
+    photos, faces = read_wider_flags(table)
+    rows = faces.groupby("image").indices
+    boxes, valid = faces[list(BOX)].to_numpy(np.float64), ~faces["ignored"].to_numpy(bool)
+    for name in photos:
+        own = rows.get(name, np.zeros(0, int))
+        yield name, boxes[own], valid[own]

@@ -1,4 +1,4 @@
-"""Read WIDER FACE's boxes with all that it tells of each: how blurred, hidden or turned it is.
+"""Read WIDER FACE's boxes with their flags: whether a face is blurred, hidden or turned.
 
 `annotations.read_wider_face` makes a manifest, which has boxes alone. Here the flags are kept, to
 split an evaluation of detectors by them (`evaluation.crowds`).

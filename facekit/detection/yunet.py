@@ -5,7 +5,7 @@ for each cell whether a face is centred there, its box and its five landmarks. M
 needs three networks and a pyramid of many levels; YuNet finds faces of about 10 to 300 pixels at
 once, so that few levels are enough. Images are HxWx3 RGB uint8; boxes are x1, y1, x2, y2 in pixels.
 
-The weights are those of OpenCV's model zoo; `models/yunet/README.md` tells where they are from.
+The weights are those of OpenCV's model zoo; `models/yunet/README.md` names their source.
 
 Reference: Wu, Peng, Yu: YuNet: A Tiny Millisecond-level Face Detector, Machine Intelligence
 Research 20, 2023. https://doi.org/10.1007/s11633-023-1423-y

@@ -6,13 +6,12 @@ its weights are in the public domain (CC0); they were trained on three million f
 network is a good teacher; the shortened one, the student, is what facekit serves.
 
 References: Schroff et al., 2015, FaceNet; He et al., 2016; King, 2017, "High Quality Face
-Recognition with Deep Metric Learning". models/dlib/README.md says where the weights come from.
+Recognition with Deep Metric Learning". weights/README.md says where the weights come from.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -21,7 +20,6 @@ from keras import layers, ops
 
 from facekit.files import hash_file
 from facekit.networks.attributes import add_heads
-from facekit.registry import get_models_dir
 
 DIMENSIONS = 128
 SCALE = 1.1  # of the crops of both networks, as for `images.cut_crops`
@@ -38,7 +36,8 @@ SHORT_STAGES = ((32, 2, False), (64, 3, True), (128, 3, True), (256, 2, True))
 # All stages but one block: four fifths of the weights, and two thirds of the time at 128 pixels.
 STUDENT_STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 2, True), (256, 1, True))
 MEAN_RGB = (122.782, 117.001, 104.298)
-WEIGHTS = Path("dlib", "dlib.npz")  # in the folder of models
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "dlib.npz"  # not in the package
+SOURCE = "https://github.com/facekit/facekit/blob/main/weights/dlib.npz"
 CHECKSUM = "1548ebf31a6dc2640314d346c61f19d8ca3125bf180fd40426bbe8aab0c3b646"
 
 
@@ -202,10 +201,9 @@ def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
         >>> bool((one.get_weights()[0] == other.get_weights()[0]).all())
         True
     """
-    inside = [layer.layers for layer in trained.layers if isinstance(layer, keras.Model)]
     theirs = {
         layer.name: layer.get_weights()
-        for layer in (*itertools.chain.from_iterable(inside), trained, *trained.layers)
+        for layer in (*list_leaves(trained), trained, *trained.layers)
     }
     for layer in network.layers:
         weights = theirs.get(layer.name, [])
@@ -213,12 +211,28 @@ def take_over_layers(network: keras.Model, trained: keras.Model) -> None:
             layer.set_weights(weights)
 
 
+def list_leaves(network: keras.Model) -> Iterator[keras.Layer]:
+    """Yield the layers of a network, and those of the networks in it, from the input up.
+
+    Example:
+        >>> inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="inner")])
+        >>> network = keras.Sequential([keras.Input((2,)), inner, keras.layers.Dense(2, name="x")])
+        >>> [layer.name for layer in list_leaves(network)]
+        ['inner', 'x']
+    """
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from list_leaves(layer)
+        else:
+            yield layer
+
+
 def load_dlib_weights(network: keras.Model, path: Path | None = None) -> keras.Model:
     """Load dlib's weights into the embedding network, in place.
 
     Args:
         network: Of `build_embedding_network`.
-        path: `dlib.npz`; by default the file that facekit ships.
+        path: `dlib.npz`; by default that of the clone. An installed package does not hold it.
 
     Returns:
         The same network.
@@ -232,15 +246,13 @@ def load_dlib_weights(network: keras.Model, path: Path | None = None) -> keras.M
         >>> tuple(network.get_layer("embedding").kernel.shape)
         (256, 128)
     """
-    path = path or get_models_dir() / WEIGHTS
+    path = path or WEIGHTS
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such file; reinstall facekit, or `git checkout -- models`."
-        )
+        raise FileNotFoundError(f"{path}: no such file; download {SOURCE}.")
     if hash_file(path) != CHECKSUM:
         raise ValueError(
-            f"{path}: does not hold the weights of dlib's face recognition network; reinstall "
-            "facekit, or `git checkout -- models`."
+            f"{path}: does not hold the weights of dlib's face recognition network; download "
+            f"{SOURCE}."
         )
     with np.load(path) as kept:
         for layer in network.layers:

@@ -258,10 +258,10 @@ def save_dlib(models_dir: Path) -> None:
         >>> save_dlib(Path("models"))  # see models/dlib/README.md  # doctest: +SKIP
     """
     network = load_dlib_weights(build_embedding_network())
-    folder = models_dir / WEIGHTS.parent
+    folder = models_dir / WEIGHTS.stem
     about = "about three million faces of 7,485 people (King, 2017)"
     save_embedder(network, build_embedding_network, folder, about, "CC0")
-    (folder / f"{folder.name}.keras").unlink()  # `dlib.npz` holds the weights
+    (folder / f"{folder.name}.keras").unlink()  # `weights/dlib.npz` holds the weights
 
 
 def save_embedder(

@@ -24,7 +24,6 @@ of any probability; the static schemes were calibrated on 500 further faces.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -32,6 +31,8 @@ import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
+
+from facekit.networks.embedding import list_leaves
 
 # Share of the largest weight by which the exporter's arithmetic may miss a rounded number.
 ROUNDING = 1e-5
@@ -57,7 +58,7 @@ def round_weights(network: keras.Model) -> None:
         0.0999755859375
     """
     scales = {}
-    layers = list(_list_layers(network))
+    layers = list(list_leaves(network))
     for layer in layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             gamma, beta, mean, variance = layer.get_weights()
@@ -74,15 +75,6 @@ def round_weights(network: keras.Model) -> None:
             layer.set_weights([np.moveaxis(numbers * steps, 0, filters), *map(_halve, bias)])
         elif isinstance(layer, keras.layers.Dense):
             layer.set_weights([_halve(weights) for weights in layer.get_weights()])
-
-
-def _list_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yield the layers of a network and of the networks in it."""
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _list_layers(layer)
-        else:
-            yield layer
 
 
 def _halve(weights: np.ndarray) -> np.ndarray:

@@ -26,10 +26,12 @@ Classification, ACL, doi 10.18653/v1/P18-1031.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
+
+from facekit.networks.embedding import list_leaves
 
 PARTS = 3  # of the trunk, each with about as many layers
 # For each way its stages: the share of the epochs, and the number of parts that are trained.
@@ -118,19 +120,3 @@ def open_layers(network: keras.Model, heads: Sequence[str], open_parts: int = PA
         layer.trainable = True
     for layer in trunk[: len(trunk) * (PARTS - open_parts) // PARTS]:
         layer.trainable = False
-
-
-def list_leaves(network: keras.Model) -> Iterator[keras.Layer]:
-    """Yield the layers of a network, and those of the networks in it, from the input up.
-
-    Example:
-        >>> inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="inner")])
-        >>> network = keras.Sequential([keras.Input((2,)), inner, keras.layers.Dense(2, name="x")])
-        >>> [layer.name for layer in list_leaves(network)]
-        ['inner', 'x']
-    """
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from list_leaves(layer)
-        else:
-            yield layer

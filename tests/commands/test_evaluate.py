@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from facekit.commands import main
 from facekit.datasets.catalogue import DATASETS
+from facekit.datasets.synthetic import compose_crowds, make_synthetic
 from facekit.evaluation.figures import format_cells
-from facekit.registry import find_model, get_models_dir
+from facekit.registry import TaskEntry, find_model, get_models_dir, load_index
 
 
 def run(*arguments):
@@ -149,3 +150,57 @@ class TestDatasets:
 def test_help_names_what_there_is():
     text = run("--help").stdout
     assert all(name in text for name in ("held-out", "paper-tables", "facekit evaluate gender\n"))
+
+
+def test_verification_shows_the_figures_of_the_index():
+    result = run("verification")
+    assert result.exit_code == 0
+    rows = {row[0]: row for row in read_rows(result.stdout)}
+    for entry in load_index().models.values():
+        for figure in entry.tasks.get("embedding", TaskEntry()).metrics.get("figures", ()):
+            assert rows[entry.name][1] == str(figure["count"])
+            assert rows[entry.name][2].startswith(f"{figure['value']:.1%} ({figure['low']:.1%}")
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory) -> Path:
+    """The table of one composed photo."""
+    folder = tmp_path_factory.mktemp("crowds")
+    compose_crowds(make_synthetic(folder / "faces", count=6), folder / "crowd", count=1)
+    return folder / "crowd" / "faces.csv"
+
+
+class TestPhotos:
+    """`facekit evaluate photos` on a composed crowd."""
+
+    @pytest.mark.parametrize("detector", [(), ("--detector", "yunet")])
+    def test_each_figure_has_a_count_and_an_interval(self, detector, crowd):
+        result = run("photos", "--manifest", crowd, *detector)
+        assert result.exit_code == 0, result.output
+        rows = read_rows(result.stdout)[2:]
+        assert [row[:2] for row in rows][:1] == [("found", "all")]
+        faces = len(pd.read_csv(crowd))
+        assert rows[0][2] == str(faces)
+        for _, _, count, share, interval in rows:
+            assert 0 < int(count) <= faces
+            low, high = map(float, re.findall(r"([\d.]+)%", interval))
+            assert low <= float(share.rstrip("%")) <= high
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("photos",), "photos needs --manifest"),
+            (("photos", "--manifest", "x.csv", "--split", "test"), "does not take --split"),
+            (("gender", "--detector", "yunet"), "--detector is for photos"),
+            (("verification", "--manifest", "x.csv"), "verification does not take --manifest"),
+        ],
+    )
+    def test_wrong_usage(self, arguments, message):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert message in result.output
+
+    def test_a_missing_dataset_is_named(self, tmp_path):
+        result = run("photos", "--manifest", tmp_path / "gone.csv")
+        assert result.exit_code == 1
+        assert "gone.csv" in result.output

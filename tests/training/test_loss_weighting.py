@@ -12,7 +12,7 @@ from facekit.datasets.synthetic.drawing import draw_crops
 from facekit.datasets.synthetic.sampling import sample_traits, tabulate_traits
 from facekit.networks.attributes import add_heads
 from facekit.taxonomy import LABELS
-from facekit.training import loop
+from facekit.training import loop, run_files
 from facekit.training.augmentation import Augmentation
 from facekit.training.course import Course, make_course
 from facekit.training.loop import LabelledCrops, TrainingConfig, train_model
@@ -518,7 +518,7 @@ class TestTraining:
         """A search of two trainings: most of the time is their compiling."""
         grid = [{"gender": 0.4, "ethnicity": 0.6}, {"gender": 0.9, "ethnicity": 0.1}]
         monkeypatch.setattr(search, "make_grid", lambda names, parts: grid)
-        monkeypatch.setattr(loop, "STEPS_PER_ROW", 2)
+        monkeypatch.setattr(run_files, "STEPS_PER_ROW", 2)
 
     def build(self, weighting: str, start: dict[str, float] | None = None) -> MultiTaskModel:
         keras.utils.set_random_seed(0)
